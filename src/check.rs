@@ -1,0 +1,91 @@
+//! `waybill check`: what a file holds, what it will cost, what is wrong with it.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::cli::{CheckArgs, LogFormat};
+use crate::config::load_options;
+use crate::load::{self, LoadError, Loaded, Progress};
+
+/// Carriers that the report for people lists by name.
+const NAMED_CARRIERS_MAX: usize = 20;
+
+/// Loads the file of `args`; the report, and whether the file would be served.
+pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
+    let result = load::load(&args.file, &load_options(&args.tolerance), watch);
+    let report = match (args.format, &result) {
+        (LogFormat::Text, Ok(loaded)) => text(loaded),
+        (LogFormat::Json, Ok(loaded)) => json_of(loaded).to_string(),
+        (LogFormat::Text, Err(error)) => refusal_text(error),
+        (LogFormat::Json, Err(error)) => refusal_json(error).to_string(),
+    };
+    (report, result.is_ok())
+}
+
+fn text(loaded: &Loaded) -> String {
+    let Loaded { dataset, summary } = loaded;
+    let carriers = dataset.carriers();
+    let mut named = carriers.iter().take(NAMED_CARRIERS_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if carriers.len() > NAMED_CARRIERS_MAX {
+        named.push_str(", …");
+    }
+    let mut report = format!(
+        "rows       {}\nshipments  {}\narticles   {}\ncarriers   {} ({named})\nbad rows   {}\nmemory     {:.1} MiB\nversion    {}",
+        summary.rows,
+        dataset.shipment_count(),
+        dataset.article_count(),
+        carriers.len(),
+        summary.bad_rows,
+        dataset.bytes() as f64 / f64::from(1 << 20),
+        summary.version,
+    );
+    for error in &summary.errors {
+        // Writing to a String cannot fail.
+        let _ = write!(report, "\n  left out: {error}");
+    }
+    for column in &summary.ignored_columns {
+        let _ = write!(report, "\nwarning: column {column:?} is ignored");
+    }
+    if summary.final_newline_missing {
+        report.push_str("\nwarning: the last line has no line break: was the file cut?");
+    }
+    report
+}
+
+fn json_of(loaded: &Loaded) -> serde_json::Value {
+    let Loaded { dataset, summary } = loaded;
+    json!({
+        "result": "ok",
+        "rows": summary.rows,
+        "shipments": dataset.shipment_count(),
+        "articles": dataset.article_count(),
+        "carriers": dataset.carriers(),
+        "bad_rows": summary.bad_rows,
+        "memory_bytes": dataset.bytes(),
+        "version": summary.version,
+        "load_seconds": summary.seconds,
+        "ignored_columns": summary.ignored_columns,
+        "final_newline_missing": summary.final_newline_missing,
+        "errors": summary.errors,
+    })
+}
+
+fn refusal_text(error: &LoadError) -> String {
+    let mut report = format!("refused: {error}");
+    if let LoadError::Refused { errors, .. } = error {
+        for error in errors {
+            let _ = write!(report, "\n  {error}");
+        }
+    }
+    report
+}
+
+fn refusal_json(error: &LoadError) -> serde_json::Value {
+    let (code, errors) = match error {
+        LoadError::Refused { errors, .. } => ("dataset_refused", errors.as_slice()),
+        LoadError::TooLarge { .. } => ("dataset_refused", &[][..]),
+        LoadError::Unreadable { .. } | LoadError::Changed { .. } => ("dataset_unreadable", &[][..]),
+    };
+    json!({ "result": "refused", "code": code, "detail": error.to_string(), "errors": errors })
+}

@@ -1,0 +1,224 @@
+//! The command line as it is typed: raw values, before they are checked (see `config`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
+#[derive(Debug, Parser)]
+#[command(name = "waybill", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` when there is none.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of `serve`, when it is not spelled out.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load a file and answer lookups from it (the default)
+    Serve(Box<ServeArgs>),
+    /// Load a file, say what is in it and what is wrong with it, and end
+    Check(CheckArgs),
+    /// Write a file of made-up shipments
+    Generate(GenerateArgs),
+    /// Ask a running server whether it is ready: exit status 0 if so, for container health checks
+    Health(HealthArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// CSV file of shipments
+    #[arg(long, env = "WAYBILL_DATA", value_name = "FILE", default_value = "seed_data.csv")]
+    pub data: PathBuf,
+
+    /// Address for everybody
+    #[arg(long, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Address for operators, which must be a loopback one; `off` for none
+    #[arg(long, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|off", default_value = "127.0.0.1:8081")]
+    pub admin_listen: AdminListen,
+
+    /// Threads that serve, and that load [default: one per core]
+    #[arg(long, env = "WAYBILL_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Open connections, all threads together; more wait to be accepted
+    #[arg(long, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
+    pub max_connections: usize,
+
+    /// Time for a request's head
+    #[arg(long, env = "WAYBILL_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub header_timeout: Duration,
+
+    /// Time between two requests on a connection
+    #[arg(long, env = "WAYBILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = duration)]
+    pub idle_timeout: Duration,
+
+    /// Time in which a client must take some of its answer
+    #[arg(long, env = "WAYBILL_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub write_timeout: Duration,
+
+    /// On SIGTERM or SIGINT, time to go on serving while /readyz already says 503
+    #[arg(long, env = "WAYBILL_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// After that, time for open connections to finish
+    #[arg(long, env = "WAYBILL_GRACE_PERIOD", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub grace_period: Duration,
+
+    #[command(flatten)]
+    /// What is tolerated in the file.
+    pub tolerance: ToleranceArgs,
+
+    /// Refuse a file with fewer shipments
+    #[arg(long, env = "WAYBILL_MIN_SHIPMENTS", value_name = "N", default_value_t = 1)]
+    pub min_shipments: u64,
+
+    /// Refuse a reload that drops more of the served shipments
+    #[arg(long, env = "WAYBILL_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = 50.0)]
+    pub max_removed_percent: f64,
+
+    /// Form of the log, which goes to standard error
+    #[arg(long, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// What is tolerated in a file.
+#[derive(Clone, Debug, Args)]
+pub struct ToleranceArgs {
+    /// Leave out up to N bad rows instead of refusing the file
+    #[arg(long, env = "WAYBILL_MAX_BAD_ROWS", value_name = "N", default_value_t = 0)]
+    pub max_bad_rows: u64,
+
+    /// Refuse a file whose last line has no line break: it may have been cut
+    #[arg(long, env = "WAYBILL_REQUIRE_FINAL_NEWLINE", value_parser = BoolishValueParser::new())]
+    pub require_final_newline: bool,
+}
+
+/// Flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    /// What is tolerated in the file.
+    pub tolerance: ToleranceArgs,
+
+    /// Form of the report, which goes to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: LogFormat,
+}
+
+/// Flags of `generate`.
+#[derive(Clone, Debug, Args)]
+pub struct GenerateArgs {
+    /// How many
+    #[arg(long, value_name = "N")]
+    pub shipments: u64,
+
+    /// Equal seeds make equal files
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Where to write it [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Flags of `health`.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArgs {
+    /// What to ask [default: /readyz where `serve` would listen]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Value of `--admin-listen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminListen {
+    /// No admin listener.
+    Off,
+    /// There.
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for AdminListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AdminListen, String> {
+        if text == "off" {
+            return Ok(AdminListen::Off);
+        }
+        text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:8081, or off".to_owned())
+    }
+}
+
+/// A time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "expected a time span such as 10s, 500ms or 2m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_serve_has_its_variable() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        for flag in serve.get_arguments().filter(|flag| flag.get_id() != "help") {
+            let name = flag.get_long().unwrap();
+            let variable = format!("WAYBILL_{}", name.replace('-', "_").to_uppercase());
+            assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(variable.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn time_spans_have_a_unit_or_are_seconds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "-1", "-1s", "soon", "1 fortnight", "NaN"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Checked settings: what `serve` runs on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cli::{AdminListen, LogFormat, ServeArgs, ToleranceArgs};
+use crate::http::server::{Limits, TimeLimits};
+use crate::load;
+use crate::reload::ReloadSettings;
+
+/// Threads that serve, at most.
+const THREADS_MAX: usize = 1024;
+
+/// Everything that `serve` was told, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everybody asks.
+    pub listen: SocketAddr,
+    /// Where operators ask, if at all.
+    pub admin_listen: Option<SocketAddr>,
+    /// Threads that serve.
+    pub threads: usize,
+    /// Limits on clients.
+    pub limits: Limits,
+    /// Time between saying that the end is near and closing.
+    pub drain_delay: Duration,
+    /// How long connections may take to finish after that.
+    pub grace_period: Duration,
+    /// What is loaded, and how.
+    pub reload: ReloadSettings,
+    /// Form of the log.
+    pub log_format: LogFormat,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Anybody on the network could reload or watch the server.
+    #[error("--admin-listen {0}: operators' requests are taken on loopback addresses only, such as 127.0.0.1:8081")]
+    AdminNotLoopback(SocketAddr),
+    /// Not a usable number.
+    #[error("{flag} {value}: expected {expected}")]
+    OutOfRange {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is accepted.
+        expected: String,
+    },
+}
+
+impl Settings {
+    /// Checks the values of a command line.
+    pub fn new(args: &ServeArgs) -> Result<Settings, SettingsError> {
+        let admin_listen = match args.admin_listen {
+            AdminListen::Off => None,
+            AdminListen::At(address) if address.ip().is_loopback() => Some(address),
+            AdminListen::At(address) => return Err(SettingsError::AdminNotLoopback(address)),
+        };
+        let load = load_options(&args.tolerance);
+        let threads = args.threads.unwrap_or(load.threads);
+        in_range("--threads", &threads, 1..=THREADS_MAX)?;
+        in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
+        in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
+        Ok(Settings {
+            listen: args.listen,
+            admin_listen,
+            threads,
+            limits: Limits {
+                connections_max: args.max_connections,
+                time: TimeLimits { header: args.header_timeout, idle: args.idle_timeout, write: args.write_timeout },
+            },
+            drain_delay: args.drain_delay,
+            grace_period: args.grace_period,
+            reload: ReloadSettings {
+                data: args.data.clone(),
+                load: load::Options { threads, ..load },
+                shipments_min: args.min_shipments,
+                removed_percent_max: args.max_removed_percent,
+            },
+            log_format: args.log_format,
+        })
+    }
+}
+
+/// How a file is loaded that is tolerated as `tolerance` says.
+pub fn load_options(tolerance: &ToleranceArgs) -> load::Options {
+    load::Options {
+        bad_rows_max: tolerance.max_bad_rows,
+        require_final_newline: tolerance.require_final_newline,
+        ..load::Options::default()
+    }
+}
+
+fn in_range<T: PartialOrd + std::fmt::Display>(
+    flag: &'static str,
+    value: &T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<(), SettingsError> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    let expected = format!("a number from {} to {}", range.start(), range.end());
+    Err(SettingsError::OutOfRange { flag, value: value.to_string(), expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        let cli = Cli::parse_from([&["waybill"], arguments].concat());
+        Settings::new(&cli.serve)
+    }
+
+    #[test]
+    fn an_admin_listener_is_for_loopback() {
+        assert!(settings(&["--admin-listen", "[::1]:9"]).is_ok_and(|settings| settings.admin_listen.is_some()));
+        assert!(settings(&["--admin-listen", "off"]).is_ok_and(|settings| settings.admin_listen.is_none()));
+        assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminNotLoopback(_))));
+    }
+
+    #[test]
+    fn numbers_out_of_range_name_their_flag() {
+        for (flag, value) in [("--threads", "0"), ("--max-connections", "0"), ("--max-removed-percent", "101")] {
+            let error = settings(&[flag, value]).unwrap_err().to_string();
+            assert!(error.starts_with(flag) && error.contains("expected a number from"), "{error}");
+        }
+    }
+}

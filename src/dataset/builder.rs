@@ -1,0 +1,172 @@
+//! Filling a dataset: each loader thread writes the rows of whole blocks through a [`BlockWriter`], in any order of
+//! blocks; `finish` puts them in file order.
+//!
+//! A run of rows that continue each other becomes one record at once. Nearly always that is the whole shipment. What
+//! is left over (a shipment cut by the border of a block or spread over the file, a number used by several carriers)
+//! shows as a fingerprint that is taken: it is noted and settled at the end, in file order, by `merge`.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::Dataset;
+use super::arena::{ArenaBuilder, ArenaError, ArenaWriter};
+use super::encode::{Encoder, SharedDictionaries};
+use super::index::{Fingerprint, IndexBuilder};
+use super::merge::{self, Block, Fragment};
+use crate::shipment::{Column, Folded, Row};
+
+/// Smaller files do without huge pages: they would cost more memory than they save time.
+const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
+
+/// A good row that contradicts the first row of its shipment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The block of the row.
+    pub block: u32,
+    /// The row's line as it was given to [`BlockWriter::row`].
+    pub line: u32,
+    /// The first column, in the order of the file, in which it differs.
+    pub column: Column,
+}
+
+/// A dataset in the making, shared by the loader threads.
+pub struct Builder {
+    pub(super) dictionaries: SharedDictionaries,
+    pub(super) arena: ArenaBuilder,
+    pub(super) index: OnceLock<IndexBuilder>,
+    pub(super) blocks: Mutex<Vec<Block>>,
+    pub(super) clashes: Mutex<Vec<Fragment>>,
+    file_bytes: u64,
+}
+
+impl Builder {
+    /// Begins a dataset from a file of `file_bytes` bytes.
+    pub fn new(file_bytes: u64) -> Builder {
+        Builder {
+            dictionaries: SharedDictionaries::new(),
+            arena: ArenaBuilder::new(file_bytes >= HUGE_PAGES_FROM_BYTES),
+            index: OnceLock::new(),
+            blocks: Mutex::default(),
+            clashes: Mutex::default(),
+            file_bytes,
+        }
+    }
+
+    /// A writer for one thread.
+    pub fn writer(&self) -> BlockWriter<'_> {
+        BlockWriter {
+            builder: self,
+            encoder: Encoder::new(&self.dictionaries),
+            arena: ArenaWriter::new(&self.arena),
+            open: OpenRun::default(),
+            fingerprints: Vec::new(),
+            block: Block::default(),
+        }
+    }
+
+    /// Puts the blocks in file order, settles what several of them know of one shipment, and freezes the result.
+    ///
+    /// `columns` are those that the rows of a shipment share, in the order of the file. Rows that contradict their
+    /// shipment are left out and told to `on_conflict`, in no particular order.
+    pub fn finish(self, columns: [Column; 3], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Dataset, ArenaError> {
+        merge::finish(self, columns, on_conflict)
+    }
+
+    /// The index, sized once, by the first block that is done: hash tables grow by doubling.
+    fn index_sized_for(&self, fragments: usize, block_bytes: usize) -> &IndexBuilder {
+        self.index.get_or_init(|| {
+            let expected = fragments as u128 * u128::from(self.file_bytes) / block_bytes.max(1) as u128;
+            IndexBuilder::new(usize::try_from(expected).unwrap_or(0).max(fragments))
+        })
+    }
+}
+
+/// What the rows of the open run share.
+#[derive(Default)]
+struct OpenRun {
+    text: String,
+    ends: [usize; 5],
+    articles: u32,
+}
+
+impl OpenRun {
+    fn begin(&mut self, row: &Row<'_>) {
+        self.text.clear();
+        self.articles = 0;
+        let shared = [row.tracking_number, row.carrier, row.status, row.sender_address, row.receiver_address];
+        for (value, end) in shared.into_iter().zip(&mut self.ends) {
+            self.text.push_str(value);
+            *end = self.text.len();
+        }
+    }
+
+    fn is_continued_by(&self, row: &Row<'_>) -> bool {
+        let [number, carrier, status, sender, receiver] = self.ends;
+        self.articles > 0
+            && row.continues(&Row {
+                tracking_number: &self.text[..number],
+                carrier: &self.text[number..carrier],
+                status: &self.text[carrier..status],
+                sender_address: &self.text[status..sender],
+                receiver_address: &self.text[sender..receiver],
+                ..Row::default()
+            })
+    }
+}
+
+/// One thread's way to add blocks of rows.
+pub struct BlockWriter<'b> {
+    builder: &'b Builder,
+    encoder: Encoder<'b>,
+    arena: ArenaWriter<'b>,
+    open: OpenRun,
+    fingerprints: Vec<Fingerprint>,
+    block: Block,
+}
+
+impl BlockWriter<'_> {
+    /// Adds a row of the block being written; `line` counts from 0, the block's first.
+    pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<(), ArenaError> {
+        if !self.open.is_continued_by(row) {
+            self.close_run()?;
+            self.open.begin(row);
+            self.fingerprints.push(Fingerprint::of(&Folded::new(row.tracking_number)));
+            self.block.first_rows.push(self.block.row_lines.len() as u32);
+            let carrier = self.encoder.begin(row);
+            if !self.block.carriers.contains(&carrier) {
+                self.block.carriers.push(carrier);
+            }
+        }
+        self.encoder.article(row);
+        self.open.articles += 1;
+        self.block.row_lines.push(line);
+        Ok(())
+    }
+
+    fn close_run(&mut self) -> Result<(), ArenaError> {
+        if self.open.articles > 0 {
+            let position = self.arena.push(&self.encoder.parts(self.open.articles))?;
+            self.block.positions.push(position);
+            self.open.articles = 0;
+        }
+        Ok(())
+    }
+
+    /// Ends the block being written: the `number`th of the file, of `bytes` bytes.
+    pub fn end_block(&mut self, number: u32, bytes: usize) -> Result<(), ArenaError> {
+        self.close_run()?;
+        if self.fingerprints.is_empty() {
+            return Ok(());
+        }
+        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes);
+        let mut clashes = Vec::new();
+        for (at, (fingerprint, position)) in self.fingerprints.drain(..).zip(&self.block.positions).enumerate() {
+            if !index.insert(fingerprint, *position) {
+                clashes.push(Fragment { fingerprint, block: number, at: at as u32 });
+            }
+        }
+        let block = self.block.take(number);
+        self.builder.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+        self.builder.clashes.lock().unwrap_or_else(PoisonError::into_inner).append(&mut clashes);
+        Ok(())
+    }
+}

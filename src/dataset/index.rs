@@ -1,0 +1,167 @@
+//! From a tracking number to its records: a `DashMap` that the loader threads fill together, frozen to a
+//! `ReadOnlyView` whose reads take no lock.
+//!
+//! A key is 32 bits of the folded number's hash, so an entry takes 8 bytes and a byte of the table's own. The key is
+//! never trusted alone: whoever asks compares the record. Most entries are the position of the one record; where a
+//! key has several (carriers that share a number, or two numbers with one hash), the entry names a group.
+
+use std::hash::{BuildHasher, Hasher};
+
+use dashmap::mapref::entry::Entry;
+use dashmap::{DashMap, ReadOnlyView};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::arena::Position;
+use crate::shipment::Folded;
+
+/// Set in entries that name a group.
+const GROUP: u32 = 1 << 31;
+/// Locks of the map while it is filled.
+const SHARDS: usize = 64;
+/// Multiplier that spreads a fingerprint over all bits of a hash (2^64 over the golden ratio).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// 32 bits of the hash of a folded tracking number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Fingerprint(u32);
+
+impl Fingerprint {
+    #[inline]
+    pub(super) fn of(number: &Folded) -> Fingerprint {
+        Fingerprint(xxh3_64(number.as_bytes()) as u32)
+    }
+}
+
+/// Fingerprints are hashes already: spread them, no more.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Spread;
+
+/// The state of [`Spread`].
+pub(super) struct SpreadHasher(u64);
+
+impl BuildHasher for Spread {
+    type Hasher = SpreadHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> SpreadHasher {
+        SpreadHasher(0)
+    }
+}
+
+impl Hasher for SpreadHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u32(&mut self, value: u32) {
+        self.0 = (self.0 ^ u64::from(value)).wrapping_mul(SPREAD);
+    }
+}
+
+/// The index while it is filled, from several threads.
+pub(super) struct IndexBuilder {
+    map: DashMap<Fingerprint, u32, Spread>,
+    groups: Vec<Position>,
+}
+
+impl IndexBuilder {
+    pub(super) fn new(expected: usize) -> IndexBuilder {
+        IndexBuilder {
+            map: DashMap::with_capacity_and_hasher_and_shard_amount(expected, Spread, SHARDS),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Enters a record; `false` when the fingerprint is taken.
+    #[inline]
+    pub(super) fn insert(&self, fingerprint: Fingerprint, position: Position) -> bool {
+        match self.map.entry(fingerprint) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(position.0);
+                true
+            }
+        }
+    }
+
+    /// The record that was entered first under `fingerprint`.
+    pub(super) fn first(&self, fingerprint: Fingerprint) -> Option<Position> {
+        self.map.get(&fingerprint).map(|entry| Position(*entry))
+    }
+
+    /// Replaces what is known of `fingerprint` by `positions`, in file order.
+    pub(super) fn assign(&mut self, fingerprint: Fingerprint, positions: &[Position]) {
+        let entry = match positions {
+            [position] => position.0,
+            _ => {
+                // A group is its length, then its members.
+                let start = self.groups.len() as u32;
+                self.groups.push(Position(positions.len() as u32));
+                self.groups.extend_from_slice(positions);
+                GROUP | start
+            }
+        };
+        self.map.insert(fingerprint, entry);
+    }
+
+    pub(super) fn finish(self) -> Index {
+        // hashbrown uses 7 of 8 buckets at most; each takes the entry and a control byte.
+        let buckets = self.map.capacity() * 8 / 7;
+        let bytes = buckets * (size_of::<(Fingerprint, u32)>() + 1) + size_of_val(&self.groups[..]);
+        Index { map: self.map.into_read_only(), groups: self.groups.into_boxed_slice(), bytes }
+    }
+}
+
+/// The frozen index.
+pub(super) struct Index {
+    map: ReadOnlyView<Fingerprint, u32, Spread>,
+    groups: Box<[Position]>,
+    bytes: usize,
+}
+
+impl Index {
+    /// The records that may have the number, in file order: those whose numbers have its fingerprint.
+    #[inline]
+    pub(super) fn candidates(&self, fingerprint: Fingerprint) -> Candidates<'_> {
+        match self.map.get(&fingerprint) {
+            None => Candidates::Many([].iter()),
+            Some(&entry) if entry & GROUP == 0 => Candidates::One(Some(Position(entry))),
+            Some(&entry) => {
+                let start = (entry ^ GROUP) as usize;
+                let members = self.groups[start].0 as usize;
+                Candidates::Many(self.groups[start + 1..=start + members].iter())
+            }
+        }
+    }
+
+    /// Memory of the table and the groups.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Positions of records with one fingerprint.
+pub(super) enum Candidates<'a> {
+    One(Option<Position>),
+    Many(std::slice::Iter<'a, Position>),
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = Position;
+
+    #[inline]
+    fn next(&mut self) -> Option<Position> {
+        match self {
+            Candidates::One(position) => position.take(),
+            Candidates::Many(positions) => positions.next().copied(),
+        }
+    }
+}

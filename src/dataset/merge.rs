@@ -1,0 +1,267 @@
+//! The end of a load: blocks in file order, shipments whole, the index complete.
+//!
+//! Everything here runs on one thread, after all writers are done. The common case touches only the fragments that
+//! clashed; the rest of the records stay where they were written.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use super::Dataset;
+use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use super::builder::{Builder, Conflict};
+use super::encode;
+use super::index::{Fingerprint, IndexBuilder};
+use super::record::{Dictionaries, Record};
+use crate::shipment::{Column, Folded};
+
+/// The place of a record that is part of another one, or left out.
+const GONE: Position = Position(u32::MAX);
+/// One part in this many may be waste before the records are copied together.
+const WASTE_SHARE: usize = 4;
+
+/// What a block of the file became: its fragments (runs of rows of one shipment) and rows, in order.
+#[derive(Default)]
+pub(super) struct Block {
+    /// The block's place in the file, from 0.
+    pub(super) number: u32,
+    /// Where each fragment's record is, ascending.
+    pub(super) positions: Vec<Position>,
+    /// Each fragment's first row.
+    pub(super) first_rows: Vec<u32>,
+    /// Each row's line, as the loader counts.
+    pub(super) row_lines: Vec<u32>,
+    /// Carriers as they first appear in the block.
+    pub(super) carriers: Vec<u32>,
+}
+
+impl Block {
+    /// Takes what was gathered, at its size, and leaves the memory for the next block.
+    pub(super) fn take(&mut self, number: u32) -> Block {
+        fn take<T: Copy>(gathered: &mut Vec<T>) -> Vec<T> {
+            let exact = gathered.as_slice().to_vec();
+            gathered.clear();
+            exact
+        }
+        Block {
+            number,
+            positions: take(&mut self.positions),
+            first_rows: take(&mut self.first_rows),
+            row_lines: take(&mut self.row_lines),
+            carriers: take(&mut self.carriers),
+        }
+    }
+
+    /// The fragment at `position`, if it is one of this block's.
+    fn find(&self, position: Position) -> Option<u32> {
+        self.positions.binary_search(&position).ok().map(|at| at as u32)
+    }
+
+    fn lines_of(&self, fragment: usize) -> &[u32] {
+        let start = self.first_rows[fragment] as usize;
+        let end = self.first_rows.get(fragment + 1).map_or(self.row_lines.len(), |end| *end as usize);
+        &self.row_lines[start..end]
+    }
+}
+
+/// A run of rows, named by block and place in it; ordered by fingerprint, then as in the file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fragment {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) block: u32,
+    pub(super) at: u32,
+}
+
+/// See [`Builder::finish`].
+pub(super) fn finish(
+    builder: Builder,
+    columns: [Column; 3],
+    on_conflict: &mut dyn FnMut(Conflict),
+) -> Result<Dataset, ArenaError> {
+    let mut blocks = builder.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
+    blocks.sort_unstable_by_key(|block| block.number);
+    let huge_pages = builder.arena.huge_pages();
+    let mut merge = Merge {
+        dictionaries: builder.dictionaries.finish(),
+        arena: builder.arena.finish(),
+        articles: blocks.iter().map(|block| block.row_lines.len() as u64).sum(),
+        blocks,
+        index: builder.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
+        columns,
+        huge_pages,
+        wasted_bytes: 0,
+    };
+    let mut clashes = builder.clashes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    merge.number_by_rank(&mut clashes);
+    merge.add_first_comers(&mut clashes);
+    let settled = merge.settle(&clashes, on_conflict)?;
+    merge.compact()?;
+    Ok(merge.freeze(&settled))
+}
+
+struct Merge {
+    dictionaries: Dictionaries,
+    arena: Arena,
+    blocks: Vec<Block>,
+    index: IndexBuilder,
+    columns: [Column; 3],
+    articles: u64,
+    huge_pages: bool,
+    /// Bytes of records that nothing names any more.
+    wasted_bytes: usize,
+}
+
+/// The shipments that share a fingerprint, each by its first fragment, in file order.
+type Settled = Vec<(Fingerprint, Vec<Fragment>)>;
+
+impl Merge {
+    fn record(&self, fragment: Fragment) -> Record<'_> {
+        let position = self.blocks[fragment.block as usize].positions[fragment.at as usize];
+        Record::new(self.arena.at(position), &self.dictionaries)
+    }
+
+    fn place(&mut self, fragment: Fragment, position: Position) {
+        self.wasted_bytes += self.record(fragment).encoded().len();
+        self.blocks[fragment.block as usize].positions[fragment.at as usize] = position;
+    }
+
+    /// Names the fragments' blocks by their rank among those that have rows.
+    fn number_by_rank(&self, clashes: &mut [Fragment]) {
+        for clash in clashes {
+            clash.block = self.blocks.partition_point(|block| block.number < clash.block) as u32;
+        }
+    }
+
+    /// Adds to the clashes the fragments that they clashed with: those that came first in time, not in the file.
+    fn add_first_comers(&self, clashes: &mut Vec<Fragment>) {
+        // Positions ascend within a block, and blocks do not interleave.
+        let mut starts: Vec<(Position, u32)> =
+            (0..).zip(&self.blocks).filter_map(|(number, block)| Some((*block.positions.first()?, number))).collect();
+        starts.sort_unstable();
+        clashes.sort_unstable();
+        let first_comers: Vec<Fragment> = clashes
+            .chunk_by(|a, b| a.fingerprint == b.fingerprint)
+            .filter_map(|group| {
+                let fingerprint = group[0].fingerprint;
+                let position = self.index.first(fingerprint)?;
+                let after = starts.partition_point(|(start, _)| *start <= position);
+                let (_, block) = starts[after.checked_sub(1)?];
+                let at = self.blocks[block as usize].find(position)?;
+                Some(Fragment { fingerprint, block, at })
+            })
+            .collect();
+        clashes.extend(first_comers);
+        clashes.sort_unstable();
+    }
+
+    /// Tells the shipments of each fingerprint apart, joins the fragments of each, leaves out what contradicts.
+    fn settle(&mut self, clashes: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Settled, ArenaError> {
+        let joined = ArenaBuilder::after(&self.arena, self.huge_pages);
+        let mut writer = ArenaWriter::new(&joined);
+        let mut settled = Settled::new();
+        let mut joins: Vec<(Fragment, Position)> = Vec::new();
+        for group in clashes.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
+            let shipments = self.shipments_of(group, on_conflict);
+            for fragments in &shipments {
+                let [first, later @ ..] = fragments.as_slice() else { continue };
+                if later.is_empty() {
+                    continue;
+                }
+                let records: Vec<Record<'_>> = fragments.iter().map(|fragment| self.record(*fragment)).collect();
+                joins.push((*first, writer.push(&[&encode::join(&records)])?));
+                for fragment in later {
+                    self.place(*fragment, GONE);
+                }
+            }
+            let firsts = shipments.iter().filter_map(|fragments| fragments.first().copied()).collect();
+            settled.push((group[0].fingerprint, firsts));
+        }
+        for (fragment, position) in joins {
+            self.place(fragment, position);
+        }
+        drop(writer);
+        self.arena.append(joined.finish());
+        Ok(settled)
+    }
+
+    /// The fragments of each shipment among `group`, which is in file order.
+    fn shipments_of(&mut self, group: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Vec<Vec<Fragment>> {
+        let mut shipments: Vec<Vec<Fragment>> = Vec::new();
+        let mut by_key: HashMap<(Folded, Vec<u8>), usize> = HashMap::new();
+        for &fragment in group {
+            let record = self.record(fragment);
+            let key = (record.folded_number(), record.folded_carrier().to_vec());
+            let known = *by_key.entry(key).or_insert(shipments.len());
+            let Some(fragments) = shipments.get_mut(known) else {
+                shipments.push(vec![fragment]);
+                continue;
+            };
+            match self.record(fragments[0]).first_difference(&record, &self.columns) {
+                None => fragments.push(fragment),
+                Some(column) => {
+                    let block = fragment.block as usize;
+                    let lines = self.blocks[block].lines_of(fragment.at as usize);
+                    self.articles -= lines.len() as u64;
+                    for line in lines {
+                        on_conflict(Conflict { block: self.blocks[block].number, line: *line, column });
+                    }
+                    self.place(fragment, GONE);
+                }
+            }
+        }
+        shipments
+    }
+
+    /// Copies the live records together, in file order, when too much of the arena is waste.
+    fn compact(&mut self) -> Result<(), ArenaError> {
+        if self.wasted_bytes * WASTE_SHARE <= self.arena.used_bytes() {
+            return Ok(());
+        }
+        let fresh = ArenaBuilder::new(self.huge_pages);
+        let mut writer = ArenaWriter::new(&fresh);
+        for position in self.blocks.iter_mut().flat_map(|block| &mut block.positions) {
+            if *position != GONE {
+                let record = Record::new(self.arena.at(*position), &self.dictionaries);
+                *position = writer.push(&[record.encoded()])?;
+                self.index.assign(Fingerprint::of(&record.folded_number()), &[*position]);
+            }
+        }
+        drop(writer);
+        self.arena = fresh.finish();
+        Ok(())
+    }
+
+    fn freeze(mut self, settled: &Settled) -> Dataset {
+        let mut positions = Vec::new();
+        for (fingerprint, firsts) in settled {
+            positions.clear();
+            positions.extend(firsts.iter().map(|first| self.blocks[first.block as usize].positions[first.at as usize]));
+            self.index.assign(*fingerprint, &positions);
+        }
+        let carriers = self.carriers();
+        let live = |position: &Position| *position != GONE;
+        let shipments = self.blocks.iter().flat_map(|block| &block.positions).copied().filter(live).count();
+        let mut order = Vec::with_capacity(shipments);
+        for block in self.blocks {
+            order.extend(block.positions.into_iter().filter(live));
+        }
+        Dataset {
+            arena: self.arena,
+            order: order.into_boxed_slice(),
+            index: self.index.finish(),
+            dictionaries: self.dictionaries,
+            articles: self.articles,
+            carriers,
+        }
+    }
+
+    /// The carriers, each as its first row spells it, in the order in which the file has them first.
+    fn carriers(&self) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        self.blocks
+            .iter()
+            .flat_map(|block| &block.carriers)
+            .filter(|id| seen.insert(self.dictionaries.folded_carrier(**id)))
+            .map(|id| self.dictionaries.carrier(*id).into_owned())
+            .collect()
+    }
+}

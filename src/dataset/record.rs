@@ -1,0 +1,336 @@
+//! One shipment in memory: how it lies there, compares and is rendered.
+//!
+//! Half of a shipment's JSON is constant keys and much of the rest repeats, so a record keeps numbers of dictionary
+//! entries and raw text, already JSON-escaped. Rendering only copies.
+//!
+//! ```text
+//! record   = head, varint articles, article*
+//! head     = varint (bytes of number × 2 + plain), number, varint carrier, varint status, address, address
+//! address  = varint bytes, street, varint tail            (tail: from the second-last comma on)
+//! article  = varint name, [if 0: varint bytes, name], widths, quantity, price, varint bytes, SKU
+//! widths   = one byte, digits of quantity × 32 + bytes of price; digits above 7: 0, then a byte of its own
+//! ```
+
+use std::borrow::Cow;
+
+use super::dictionary::Dictionary;
+use super::encode::escape;
+use super::output::{Output, Text};
+use crate::shipment::{Column, Folded, Row};
+
+const BEFORE_NUMBER: &[u8; 20] = br#"{"tracking_number":""#;
+const BEFORE_CARRIER: &[u8; 13] = br#"","carrier":""#;
+const BEFORE_STATUS: &[u8; 12] = br#"","status":""#;
+const BEFORE_SENDER: &[u8; 20] = br#"","sender_address":""#;
+const BEFORE_RECEIVER: &[u8; 22] = br#"","receiver_address":""#;
+const BEFORE_ARTICLES: &[u8; 14] = br#"","articles":["#;
+pub(super) const BEFORE_NAME: &[u8; 9] = br#"{"name":""#;
+pub(super) const BEFORE_QUANTITY: &[u8; 13] = br#"","quantity":"#;
+const BEFORE_PRICE: &[u8; 9] = br#","price":"#;
+const BEFORE_SKU: &[u8; 8] = br#","SKU":""#;
+const AFTER_ARTICLE: &[u8; 2] = br#""}"#;
+const AFTER_ARTICLES: &[u8; 2] = b"]}";
+
+/// The version of the encoding on the wire: part of a dataset's version, raised when an answer's bytes change.
+pub const RENDERING_VERSION: u32 = 1;
+
+/// The text that [`escape`] made `escaped` of.
+fn unescape(escaped: &[u8]) -> Cow<'_, str> {
+    if !escaped.contains(&b'\\') {
+        return String::from_utf8_lossy(escaped);
+    }
+    let quoted = [b"\"", escaped, b"\""].concat();
+    Cow::Owned(serde_json::from_slice(&quoted).unwrap_or_default())
+}
+
+/// Reads a record from its front.
+#[derive(Clone, Copy)]
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn varint(&mut self) -> u64 {
+        let first = self.0[0];
+        self.0 = &self.0[1..];
+        if first < 0x80 { u64::from(first) } else { self.varint_rest(first) }
+    }
+
+    #[cold]
+    fn varint_rest(&mut self, first: u8) -> u64 {
+        let mut value = u64::from(first & 0x7f);
+        let mut shift = 7;
+        loop {
+            let byte = self.0[0];
+            self.0 = &self.0[1..];
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return value;
+            }
+            shift += 7;
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, bytes: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(bytes);
+        self.0 = rest;
+        taken
+    }
+
+    #[inline]
+    fn take_text(&mut self, bytes: usize) -> Text<'a> {
+        let from = self.0;
+        self.0 = &from[bytes..];
+        Text::new(from, bytes)
+    }
+
+    #[inline]
+    fn text(&mut self) -> Text<'a> {
+        let bytes = self.varint() as usize;
+        self.take_text(bytes)
+    }
+}
+
+/// The values that records name by number.
+#[derive(Default)]
+pub(super) struct Dictionaries {
+    carriers: Dictionary,
+    folded_carriers: Dictionary,
+    statuses: Dictionary,
+    tails: Dictionary,
+    names: Dictionary,
+}
+
+impl Dictionaries {
+    pub(super) fn new(carriers: Dictionary, statuses: Dictionary, tails: Dictionary, names: Dictionary) -> Self {
+        let mut folded_carriers = Dictionary::default();
+        for id in 0..carriers.len() {
+            folded_carriers.push(Folded::new(&unescape(carriers.get(id as u32))).as_bytes());
+        }
+        Dictionaries { carriers, folded_carriers, statuses, tails, names }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        [&self.carriers, &self.folded_carriers, &self.statuses, &self.tails, &self.names]
+            .into_iter()
+            .map(Dictionary::bytes)
+            .sum()
+    }
+
+    pub(super) fn carrier(&self, id: u32) -> Cow<'_, str> {
+        unescape(self.carriers.get(id))
+    }
+
+    pub(super) fn folded_carrier(&self, id: u32) -> &[u8] {
+        self.folded_carriers.get(id)
+    }
+}
+
+/// An encoded shipment beside the dictionaries that it names.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    /// From the record's start on; what follows the record is somebody else's.
+    bytes: &'a [u8],
+    dictionaries: &'a Dictionaries,
+}
+
+/// A record's head taken apart, and where its articles begin.
+struct Parsed<'a> {
+    number: Text<'a>,
+    carrier: u32,
+    status: u32,
+    sender: (Text<'a>, u32),
+    receiver: (Text<'a>, u32),
+    articles: u32,
+    first_article: Cursor<'a>,
+}
+
+impl<'a> Record<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8], dictionaries: &'a Dictionaries) -> Record<'a> {
+        Record { bytes, dictionaries }
+    }
+
+    #[inline]
+    fn parse(&self) -> Parsed<'a> {
+        let mut cursor = Cursor(self.bytes);
+        let number_bytes = (cursor.varint() >> 1) as usize;
+        let number = cursor.take_text(number_bytes);
+        let (carrier, status) = (cursor.varint() as u32, cursor.varint() as u32);
+        let sender = (cursor.text(), cursor.varint() as u32);
+        let receiver = (cursor.text(), cursor.varint() as u32);
+        let articles = cursor.varint() as u32;
+        Parsed { number, carrier, status, sender, receiver, articles, first_article: cursor }
+    }
+
+    /// Whether this is a shipment with the number `number`.
+    #[inline]
+    pub(super) fn has_number(&self, number: &Folded) -> bool {
+        let mut cursor = Cursor(self.bytes);
+        let width = cursor.varint();
+        let own = cursor.take((width >> 1) as usize);
+        if width & 1 == 1 { number.is_lowercase_of(own) } else { Folded::new(&unescape(own)) == *number }
+    }
+
+    /// Whether `carrier` carries it.
+    #[inline]
+    pub(super) fn has_carrier(&self, carrier: &Folded) -> bool {
+        self.folded_carrier() == carrier.as_bytes()
+    }
+
+    /// The carrier in the form in which carriers compare.
+    #[inline]
+    pub(super) fn folded_carrier(&self) -> &'a [u8] {
+        let mut cursor = Cursor(self.bytes);
+        let number_bytes = (cursor.varint() >> 1) as usize;
+        cursor.take(number_bytes);
+        self.dictionaries.folded_carriers.get(cursor.varint() as u32)
+    }
+
+    /// The tracking number in the form in which tracking numbers compare.
+    pub(super) fn folded_number(&self) -> Folded {
+        Folded::new(&unescape(self.parse().number.bytes()))
+    }
+
+    /// Appends the shipment as JSON, keys in the documented order, no spaces.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let dictionaries = self.dictionaries;
+        let record = self.parse();
+        let mut out = Output::new(out);
+        out.constant(BEFORE_NUMBER);
+        out.text(record.number);
+        out.constant(BEFORE_CARRIER);
+        out.text(dictionaries.carriers.text(record.carrier));
+        out.constant(BEFORE_STATUS);
+        out.text(dictionaries.statuses.text(record.status));
+        out.constant(BEFORE_SENDER);
+        out.text(record.sender.0);
+        out.text(dictionaries.tails.text(record.sender.1));
+        out.constant(BEFORE_RECEIVER);
+        out.text(record.receiver.0);
+        out.text(dictionaries.tails.text(record.receiver.1));
+        out.constant(BEFORE_ARTICLES);
+        let mut cursor = record.first_article;
+        for article in 0..record.articles {
+            if article > 0 {
+                out.constant(b",");
+            }
+            self.render_article(&mut cursor, &mut out);
+        }
+        out.constant(AFTER_ARTICLES);
+    }
+
+    #[inline]
+    fn render_article(&self, cursor: &mut Cursor<'a>, out: &mut Output<'_>) {
+        let article = Article::parse(cursor);
+        if article.name == 0 {
+            out.constant(BEFORE_NAME);
+            out.text(article.own_name);
+            out.constant(BEFORE_QUANTITY);
+        } else {
+            out.text(self.dictionaries.names.text(article.name));
+        }
+        out.text(article.quantity);
+        out.constant(BEFORE_PRICE);
+        out.text(article.price);
+        out.constant(BEFORE_SKU);
+        out.text(article.sku);
+        out.constant(AFTER_ARTICLE);
+    }
+
+    pub(super) fn head(&self) -> &'a [u8] {
+        let mut cursor = Cursor(self.bytes);
+        let number_bytes = (cursor.varint() >> 1) as usize;
+        cursor.take(number_bytes);
+        for _ in ["carrier", "status"] {
+            cursor.varint();
+        }
+        for _ in ["sender", "receiver"] {
+            cursor.text();
+            cursor.varint();
+        }
+        &self.bytes[..self.bytes.len() - cursor.0.len()]
+    }
+
+    pub(super) fn articles(&self) -> &'a [u8] {
+        let record = self.parse();
+        let start = record.first_article.0;
+        let mut cursor = record.first_article;
+        for _ in 0..record.articles {
+            Article::parse(&mut cursor);
+        }
+        &start[..start.len() - cursor.0.len()]
+    }
+
+    /// The articles in it.
+    pub(super) fn article_count(&self) -> u32 {
+        self.parse().articles
+    }
+
+    /// The whole record, without what follows it.
+    pub(super) fn encoded(&self) -> &'a [u8] {
+        let articles = self.articles();
+        let before = self.bytes.len() - self.parse().first_article.0.len();
+        &self.bytes[..before + articles.len()]
+    }
+
+    /// The first of `columns` in which `other`, of the same dataset, says something else of the shipment.
+    pub(super) fn first_difference(&self, other: &Record<'_>, columns: &[Column]) -> Option<Column> {
+        columns.iter().copied().find(|column| self.escaped(*column) != other.escaped(*column))
+    }
+
+    /// The first of `columns` in which `row` says something else of the shipment.
+    pub fn first_contradiction(&self, row: &Row<'_>, columns: &[Column]) -> Option<Column> {
+        columns.iter().copied().find(|column| {
+            let value = match column {
+                Column::Status => row.status,
+                Column::SenderAddress => row.sender_address,
+                Column::ReceiverAddress => row.receiver_address,
+                _ => return false,
+            };
+            let mut escaped = Vec::new();
+            escape(value, &mut escaped);
+            *self.escaped(*column) != escaped
+        })
+    }
+
+    /// What all rows of the shipment share in `column`, JSON-escaped; nothing for the other columns.
+    fn escaped(&self, column: Column) -> Cow<'a, [u8]> {
+        let record = self.parse();
+        let address = |(street, tail): (Text<'a>, u32)| match self.dictionaries.tails.get(tail) {
+            b"" => Cow::Borrowed(street.bytes()),
+            tail => Cow::Owned([street.bytes(), tail].concat()),
+        };
+        match column {
+            Column::Status => Cow::Borrowed(self.dictionaries.statuses.get(record.status)),
+            Column::SenderAddress => address(record.sender),
+            Column::ReceiverAddress => address(record.receiver),
+            _ => Cow::default(),
+        }
+    }
+}
+
+struct Article<'a> {
+    name: u32,
+    own_name: Text<'a>,
+    quantity: Text<'a>,
+    price: Text<'a>,
+    sku: Text<'a>,
+}
+
+impl<'a> Article<'a> {
+    #[inline]
+    fn parse(cursor: &mut Cursor<'a>) -> Article<'a> {
+        let name = cursor.varint() as u32;
+        let own_name = if name == 0 { cursor.text() } else { Text::new(&[], 0) };
+        let widths = usize::from(cursor.take(1)[0]);
+        let digits = match widths >> 5 {
+            0 => usize::from(cursor.take(1)[0]),
+            digits => digits,
+        };
+        let quantity = cursor.take_text(digits);
+        let price = cursor.take_text(widths & 31);
+        let sku = cursor.text();
+        Article { name, own_name, quantity, price, sku }
+    }
+}

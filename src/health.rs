@@ -1,0 +1,60 @@
+//! `waybill health`: asks a server whether it is ready, so that an image needs no other client.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::HOST;
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// How long the server may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+const PORT_DEFAULT: u16 = 80;
+
+/// The address to ask when none is given: the port of `WAYBILL_LISTEN`, on this host.
+pub fn default_url() -> String {
+    let listen = std::env::var("WAYBILL_LISTEN").ok().and_then(|listen| listen.parse::<std::net::SocketAddr>().ok());
+    let host = match listen {
+        Some(address) if !address.ip().is_unspecified() => address.to_string(),
+        Some(address) if address.is_ipv6() => format!("[::1]:{}", address.port()),
+        Some(address) => format!("127.0.0.1:{}", address.port()),
+        None => "127.0.0.1:8080".to_owned(),
+    };
+    format!("http://{host}/readyz")
+}
+
+/// Succeeds when a GET of `url` is answered with 200.
+pub fn health(url: &str) -> Result<()> {
+    let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
+    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        bail!("{url}: expected a URL such as http://127.0.0.1:8080/readyz");
+    };
+    let address = format!("{host}:{}", uri.port_u16().unwrap_or(PORT_DEFAULT));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime
+        .block_on(async { tokio::time::timeout(TIMEOUT, status_of(&uri, &address)).await })
+        .with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?
+        .with_context(|| format!("{url}: no answer"))?;
+    if status != hyper::StatusCode::OK {
+        bail!("{url}: {status}");
+    }
+    Ok(())
+}
+
+async fn status_of(uri: &Uri, address: &str) -> Result<hyper::StatusCode> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let request = Request::get(path).header(HOST, address).body(Empty::<Bytes>::new())?;
+    let exchange = async move {
+        let answer = sender.send_request(request).await?;
+        anyhow::Ok(answer.status())
+    };
+    tokio::select! {
+        status = exchange => status,
+        ended = connection => { ended?; bail!("the connection was closed") }
+    }
+}

@@ -1,0 +1,198 @@
+//! What operators ask: the state of the dataset, a reload.
+
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+use hyper::header::{HOST, ORIGIN};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::answer::{self, Answer, Code};
+use super::{App, Reply};
+use crate::load::LoadError;
+use crate::reload::{LastReload, ReloadError, Report, Request};
+
+#[derive(Serialize)]
+struct DatasetBody<'a> {
+    generation: u64,
+    version: &'a str,
+    source: String,
+    loaded_at: String,
+    rows: u64,
+    shipments: u64,
+    articles: u64,
+    bytes: u64,
+    load_seconds: f64,
+    bad_rows: u64,
+    last_reload: Option<LastReloadBody>,
+}
+
+#[derive(Serialize)]
+struct LastReloadBody {
+    at: String,
+    result: &'static str,
+    error: Option<String>,
+}
+
+impl From<LastReload> for LastReloadBody {
+    fn from(last: LastReload) -> LastReloadBody {
+        let (result, error) = match last.outcome.as_ref() {
+            Ok(report) => (result_name(report), None),
+            Err(error) => ("failed", Some(error.to_string())),
+        };
+        LastReloadBody { at: rfc3339(last.at), result, error }
+    }
+}
+
+fn rfc3339(timestamp: Timestamp) -> String {
+    format!("{timestamp:.3}")
+}
+
+fn result_name(report: &Report) -> &'static str {
+    match report {
+        Report::Published { .. } => "ok",
+        Report::Unchanged { .. } => "unchanged",
+    }
+}
+
+/// `GET /-/dataset`
+pub(super) fn dataset(app: &App) -> Answer {
+    let current = app.store.load();
+    let Some(snapshot) = current.as_deref() else { return answer::unavailable("the dataset is being loaded") };
+    let summary = &snapshot.summary;
+    answer::json(&DatasetBody {
+        generation: snapshot.generation,
+        version: &summary.version,
+        source: snapshot.source.to_string_lossy().into_owned(),
+        loaded_at: rfc3339(snapshot.loaded_at),
+        rows: summary.rows,
+        shipments: snapshot.dataset.shipment_count(),
+        articles: snapshot.dataset.article_count(),
+        bytes: snapshot.dataset.bytes(),
+        load_seconds: summary.seconds,
+        bad_rows: summary.bad_rows,
+        last_reload: app.reloader.last().map(LastReloadBody::from),
+    })
+}
+
+/// `POST /-/reload`
+pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+    if !is_same_origin(headers) {
+        return Reply::now(answer::problem(Code::ForbiddenOrigin, "the request comes from a page of another site"));
+    }
+    let request = match parse_options(query.unwrap_or_default()) {
+        Ok(request) => request,
+        Err(detail) => return Reply::now(answer::problem(Code::InvalidParameter, &detail)),
+    };
+    let app = Arc::clone(app);
+    Reply::later(async move {
+        match app.reloader.reload(request).await.as_ref() {
+            Ok(report) => answer::json(&ReportBody::from(report)),
+            Err(error) => failure(error),
+        }
+    })
+}
+
+/// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    matches!((host, origin_host), (Some(host), Some(origin)) if host.eq_ignore_ascii_case(origin))
+}
+
+fn parse_options(query: &str) -> Result<Request, String> {
+    let mut request = Request::default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let option = match name {
+            "dry_run" => &mut request.dry_run,
+            "force" => &mut request.force,
+            _ => return Err("a reload takes the parameters dry_run and force".to_owned()),
+        };
+        *option = match value {
+            "true" => true,
+            "false" => false,
+            _ => return Err(format!("{name} is true or false")),
+        };
+    }
+    Ok(request)
+}
+
+#[derive(Serialize)]
+struct ReportBody<'a> {
+    result: &'static str,
+    generation: u64,
+    version: &'a str,
+    shipments: u64,
+    added: u64,
+    removed: u64,
+    changed: u64,
+    load_seconds: f64,
+}
+
+impl<'a> From<&'a Report> for ReportBody<'a> {
+    fn from(report: &'a Report) -> ReportBody<'a> {
+        let (Report::Published { generation, version, shipments, load_seconds, .. }
+        | Report::Unchanged { generation, version, shipments, load_seconds }) = report;
+        let changes = match report {
+            Report::Published { changes, .. } => *changes,
+            Report::Unchanged { .. } => crate::dataset::Changes::default(),
+        };
+        ReportBody {
+            result: result_name(report),
+            generation: *generation,
+            version,
+            shipments: *shipments,
+            added: changes.added,
+            removed: changes.removed,
+            changed: changes.changed,
+            load_seconds: *load_seconds,
+        }
+    }
+}
+
+fn failure(error: &ReloadError) -> Answer {
+    let detail = error.to_string();
+    match error {
+        ReloadError::Load(LoadError::Refused { errors, .. }) => answer::refused(&detail, errors),
+        ReloadError::Load(LoadError::TooLarge { .. }) => answer::refused(&detail, &[]),
+        ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. }) => {
+            answer::problem(Code::DatasetUnreadable, &detail)
+        }
+        ReloadError::TooFewShipments { .. } => answer::problem(Code::TooFewShipments, &detail),
+        ReloadError::TooManyRemoved { .. } => answer::problem(Code::TooManyRemoved, &detail),
+        ReloadError::Panicked => answer::problem(Code::Internal, &detail),
+        ReloadError::ShuttingDown => answer::unavailable(&detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    #[test]
+    fn only_pages_of_the_same_host_may_post() {
+        let with = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("127.0.0.1:8081"));
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_same_origin(&headers)
+        };
+        assert!(with(None));
+        assert!(with(Some("http://127.0.0.1:8081")));
+        for other in ["http://evil.example", "http://127.0.0.1", "null", "http://127.0.0.1:8081.evil.example"] {
+            assert!(!with(Some(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn reload_options_are_true_or_false() {
+        assert_eq!(parse_options("dry_run=true&force=false"), Ok(Request { dry_run: true, force: false }));
+        assert!(parse_options("dry_run").is_err());
+        assert!(parse_options("dryrun=true").is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! The only place that builds responses.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+
+use crate::load::FileError;
+
+/// What is sent back: a status, header fields and a body that is there as a whole.
+pub type Answer = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Caches keep the answer but ask each time whether it still holds.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// The `code` of a problem: what a client may branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// No such shipment in the dataset.
+    ShipmentNotFound,
+    /// Nothing at this path.
+    RouteNotFound,
+    /// Something at this path, for other methods.
+    MethodNotAllowed,
+    /// A parameter of the path or query is unusable.
+    InvalidParameter,
+    /// The request comes from a page of another site.
+    ForbiddenOrigin,
+    /// Nothing is served yet, or no longer.
+    DatasetUnavailable,
+    /// The file breaks a rule.
+    DatasetRefused,
+    /// The file cannot be read.
+    DatasetUnreadable,
+    /// The file lacks too many of the served shipments.
+    TooManyRemoved,
+    /// The file has too few shipments.
+    TooFewShipments,
+    /// A bug.
+    Internal,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Code::ShipmentNotFound | Code::RouteNotFound => StatusCode::NOT_FOUND,
+            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::InvalidParameter => StatusCode::BAD_REQUEST,
+            Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::TooManyRemoved | Code::TooFewShipments => StatusCode::CONFLICT,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// A problem detail (RFC 9457, section 3.1), with the extension members `code` and, for refused files, `errors`.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a [FileError]>,
+}
+
+/// The header fields of all answers from one dataset. Copying them costs a third of putting them together.
+#[derive(Default)]
+pub struct DatasetFields {
+    etag: Vec<u8>,
+    fields: HeaderMap,
+}
+
+impl DatasetFields {
+    /// The fields for a dataset whose entity tag is `etag`.
+    pub fn new(etag: HeaderValue) -> DatasetFields {
+        DatasetFields {
+            etag: etag.as_bytes().to_vec(),
+            fields: HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ETAG, etag), (CACHE_CONTROL, REVALIDATE)]),
+        }
+    }
+
+    /// The entity tag (RFC 9110, section 8.8.3).
+    #[inline]
+    pub fn etag(&self) -> &[u8] {
+        &self.etag
+    }
+
+    /// 200 with JSON made from the dataset.
+    #[inline]
+    pub fn answer(&self, body: Bytes) -> Answer {
+        let mut answer = Answer::new(Full::new(body));
+        *answer.headers_mut() = self.fields.clone();
+        answer
+    }
+
+    /// 304: the client has what it would get (RFC 9110, section 15.4.5).
+    pub fn not_modified(&self) -> Answer {
+        let mut answer = self.answer(Bytes::new());
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        answer.headers_mut().remove(CONTENT_TYPE);
+        answer
+    }
+}
+
+/// 200 with JSON about the process itself.
+pub fn json(value: &impl Serialize) -> Answer {
+    let Ok(body) = serde_json::to_vec(value) else { return problem(Code::Internal, "the answer cannot be written") };
+    let mut answer = json_bytes(body.into());
+    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    answer
+}
+
+fn json_bytes(body: Bytes) -> Answer {
+    let mut answer = Answer::new(Full::new(body));
+    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    answer
+}
+
+/// An error, with a sentence that says what is wrong.
+pub fn problem(code: Code, detail: &str) -> Answer {
+    problem_with(code, detail, None)
+}
+
+/// A refused file, with its errors.
+pub fn refused(detail: &str, errors: &[FileError]) -> Answer {
+    problem_with(Code::DatasetRefused, detail, Some(errors))
+}
+
+fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Answer {
+    let status = code.status();
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail,
+        code,
+        errors,
+    };
+    let mut answer = Answer::new(Full::new(serde_json::to_vec(&problem).unwrap_or_default().into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    answer
+}
+
+/// 405, naming the methods that are allowed.
+pub fn method_not_allowed(allow: &'static str) -> Answer {
+    let mut answer = problem(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+/// 503, to be asked again in a second.
+pub fn unavailable(detail: &str) -> Answer {
+    let mut answer = problem(Code::DatasetUnavailable, detail);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// Makes `answer` the last on its connection (RFC 9112, section 9.6).
+pub fn close(answer: &mut Answer) {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}

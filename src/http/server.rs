@@ -1,0 +1,221 @@
+//! Listening, accepting, and ending in good order: a runtime per core, one accept loop for every listener.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalOptions;
+use tokio::sync::{Semaphore, watch};
+
+use super::connection::Connections;
+pub use super::connection::TimeLimits;
+use super::route::Listener;
+use super::{App, Service, Worker};
+
+/// Connections that the kernel completes before they are accepted, per listener.
+const BACKLOG: i32 = 4096;
+/// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
+const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
+
+/// Limits of a server.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open connections, over all threads.
+    pub connections_max: usize,
+    /// How long a connection may be doing what it does.
+    pub time: TimeLimits,
+}
+
+/// How far a server is on its way to the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Connections are accepted.
+    #[default]
+    Open,
+    /// No more. Requests that are on their way get an answer, the last on its connection.
+    Closing,
+    /// Connections end as soon as they are idle.
+    Finishing,
+    /// Whatever is left is cut off.
+    Ended,
+}
+
+/// The beat that all workers follow. Only the control thread has timers: a worker's runtime without them does less
+/// work each time it waits for the network (some 5 % of a lookup's instructions).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pulse {
+    /// What is to be done.
+    pub stage: Stage,
+    /// Changes every [`PULSE_INTERVAL`].
+    pub beat: u64,
+}
+
+/// Time between two beats: how late a time limit may come.
+pub const PULSE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long the stage [`Stage::Closing`] lasts.
+pub const CLOSING_LINGER: Duration = Duration::from_millis(100);
+
+/// Binds `address` once for each of `threads` workers, the kernel spreading connections over them.
+///
+/// Fails also when another process listens there, whether it shares its port (`SO_REUSEPORT`) or not.
+pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    (0..threads)
+        .map(|_| {
+            let socket = socket(address)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart does not wait for old connections to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// What a listener's accept loop needs.
+pub struct Endpoint {
+    /// Which requests it takes.
+    pub listener: Listener,
+    /// The bound socket.
+    pub socket: StdListener,
+    /// What answers them.
+    pub app: Arc<App>,
+    /// One permit per open connection.
+    pub permits: Arc<Semaphore>,
+    /// Its limits.
+    pub limits: Limits,
+    /// The beat to follow.
+    pub pulse: watch::Receiver<Pulse>,
+}
+
+/// Serves `endpoint` on the calling thread until it has ended. Returns how many connections were cut off then.
+pub fn run(endpoint: Endpoint) -> io::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(endpoint))
+}
+
+async fn serve(endpoint: Endpoint) -> io::Result<usize> {
+    let Endpoint { listener, socket, app, permits, limits, mut pulse } = endpoint;
+    let socket = TcpListener::from_std(socket)?;
+    let worker = Rc::new(Worker::new(app));
+    let connections = Connections::new(limits.time);
+    let accept = Accept {
+        socket,
+        permits,
+        connections: Rc::clone(&connections),
+        service: Service::new(listener, Rc::clone(&worker)),
+        pulse: pulse.clone(),
+    };
+    tokio::select! {
+        () = follow(&mut pulse, Stage::Closing, &connections) => {}
+        never = accept.all() => match never {},
+    }
+    worker.closing.set(true);
+    accept.rest().await;
+    drop(accept);
+    follow(&mut pulse, Stage::Finishing, &connections).await;
+    connections.finish();
+    tokio::select! {
+        () = follow(&mut pulse, Stage::Ended, &connections) => {}
+        () = connections.emptied() => {}
+    }
+    Ok(connections.len())
+}
+
+/// Looks after the connections' time limits, beat by beat, until `stage` has come.
+async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &Connections) {
+    while pulse.borrow_and_update().stage < stage {
+        connections.sweep(Instant::now());
+        if pulse.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The accept loop.
+struct Accept {
+    socket: TcpListener,
+    permits: Arc<Semaphore>,
+    connections: Rc<Connections>,
+    service: Service,
+    pulse: watch::Receiver<Pulse>,
+}
+
+impl Accept {
+    async fn all(&self) -> Infallible {
+        let mut backoff_beats = 1;
+        loop {
+            // Without a permit nothing is accepted: the client waits in the backlog.
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { std::future::pending().await };
+            match self.socket.accept().await {
+                Ok((stream, _)) => {
+                    backoff_beats = 1;
+                    self.spawn(stream, permit);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                    self.wait(backoff_beats).await;
+                    backoff_beats = (backoff_beats * 2).min(ACCEPT_BACKOFF_BEATS_MAX);
+                }
+            }
+        }
+    }
+
+    async fn wait(&self, beats: u32) {
+        let mut pulse = self.pulse.clone();
+        for _ in 0..beats {
+            pulse.mark_unchanged();
+            // An error means the end, which is somebody else's to see.
+            let _ = pulse.changed().await;
+        }
+    }
+
+    /// Accepts what the kernel has completed already: closing the listener would reset it.
+    async fn rest(&self) {
+        // However many they are: tokio would have a task yield after a while.
+        tokio::task::unconstrained(self.accept_rest()).await;
+    }
+
+    async fn accept_rest(&self) {
+        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            let next = std::future::poll_fn(|cx| match self.socket.poll_accept(cx) {
+                Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+            });
+            let Some(stream) = next.await else { return };
+            self.spawn(stream, permit);
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, permit: tokio::sync::OwnedSemaphorePermit) {
+        // Answers are written whole: waiting to fill a segment would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it was served");
+            return;
+        }
+        tokio::task::spawn_local(Rc::clone(&self.connections).serve(stream, self.service.clone(), permit));
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,74 @@
+//! Lookups by tracking number, and what the dataset says of itself.
+
+use hyper::HeaderMap;
+use serde::Serialize;
+
+use super::Worker;
+use super::answer::{self, Answer, Code};
+use crate::shipment::Folded;
+
+const LOADING: &str = "the dataset is being loaded";
+
+/// `GET /v1/shipments/{carrier}/{tracking_number}`
+#[inline]
+pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Answer {
+    let folded = (Folded::new(tracking_number), Folded::new(carrier));
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    match snapshot.dataset.shipment(&folded.0, &folded.1) {
+        Some(record) => worker.dataset_answer(snapshot, headers, |out| record.render(out)),
+        None => not_found(&format!("no shipment {tracking_number} with carrier {carrier}")),
+    }
+}
+
+/// `GET /v1/shipments/{tracking_number}`
+pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -> Answer {
+    let number = Folded::new(tracking_number);
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    let mut records = snapshot.dataset.shipments_with_number(&number).peekable();
+    if records.peek().is_none() {
+        return not_found(&format!("no shipment {tracking_number}"));
+    }
+    worker.dataset_answer(snapshot, headers, |out| {
+        let count = snapshot.dataset.shipments_with_number(&number).count();
+        out.extend_from_slice(format!("{{\"count\":{count},\"results\":[").as_bytes());
+        for (at, record) in records.enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            record.render(out);
+        }
+        out.extend_from_slice(b"]}");
+    })
+}
+
+fn not_found(detail: &str) -> Answer {
+    answer::problem(Code::ShipmentNotFound, detail)
+}
+
+#[derive(Serialize)]
+struct DatasetBody<'a> {
+    version: &'a str,
+    loaded_at: String,
+    shipments: u64,
+    articles: u64,
+    carriers: &'a [String],
+}
+
+/// `GET /v1/dataset`
+pub(super) fn dataset(worker: &Worker, headers: &HeaderMap) -> Answer {
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    worker.dataset_answer(snapshot, headers, |out| {
+        let body = DatasetBody {
+            version: &snapshot.summary.version,
+            loaded_at: format!("{:.3}", snapshot.loaded_at),
+            shipments: snapshot.dataset.shipment_count(),
+            articles: snapshot.dataset.article_count(),
+            carriers: snapshot.dataset.carriers(),
+        };
+        // Writing to memory cannot fail, and the body has no map whose keys could.
+        let _ = serde_json::to_writer(out, &body);
+    })
+}

@@ -1,0 +1,196 @@
+//! A connection's socket: answers are gathered while requests keep coming and sent together; both directions are
+//! bounded.
+//!
+//! hyper flushes after every answer, which costs a system call per answer when a client pipelines. So a flush here
+//! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
+//! requests that have arrived. Nothing is ever held back beyond a turn, whatever hyper still has in its buffer.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper::rt::ReadBufCursor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Answers that wait to be sent on one connection before it is read no further.
+const UNSENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes taken from the socket at a time.
+const READ_BYTES: usize = 16 << 10;
+
+/// What a connection is doing; how long it may is a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Between two requests.
+    Idle,
+    /// Sending a request's head.
+    Head,
+    /// Waiting for an answer that is being made.
+    Answer,
+    /// Taking an answer.
+    Write,
+}
+
+/// A socket and what is known of its connection. Lives on one thread.
+pub(super) struct Socket {
+    stream: RefCell<TcpStream>,
+    unsent: RefCell<Vec<u8>>,
+    phase: Cell<Phase>,
+    /// Grows with each change of phase and each byte sent.
+    progress: Cell<u64>,
+    /// Whether hyper has more to write than may wait here.
+    blocked: Cell<bool>,
+    /// Whether a request's answer is not there yet.
+    answering: Cell<bool>,
+    scratch: Rc<RefCell<[u8; READ_BYTES]>>,
+}
+
+/// A buffer for [`Socket::new`], one for all connections of a thread.
+pub(super) fn scratch() -> Rc<RefCell<[u8; READ_BYTES]>> {
+    Rc::new(RefCell::new([0; READ_BYTES]))
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, scratch: Rc<RefCell<[u8; READ_BYTES]>>) -> Socket {
+        Socket {
+            stream: RefCell::new(stream),
+            unsent: RefCell::default(),
+            // A new connection has as long for its first head as any other.
+            phase: Cell::new(Phase::Head),
+            progress: Cell::new(0),
+            blocked: Cell::new(false),
+            answering: Cell::new(false),
+            scratch,
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.get()
+    }
+
+    #[inline]
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.progress.set(self.progress.get() + 1);
+    }
+
+    /// A request's head is complete.
+    #[inline]
+    pub(super) fn answer_begun(&self) {
+        self.answering.set(true);
+        self.enter(Phase::Answer);
+    }
+
+    /// The answer is there, to be written.
+    #[inline]
+    pub(super) fn answer_ready(&self) {
+        self.answering.set(false);
+    }
+
+    /// Ends a turn: sends what waits, and notes what the connection is left doing.
+    #[inline]
+    pub(super) fn send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sent = self.poll_send(cx);
+        if sent.is_pending() || self.blocked.get() {
+            self.phase.set(Phase::Write);
+        } else if !self.answering.get() && matches!(self.phase.get(), Phase::Answer | Phase::Write) {
+            self.enter(Phase::Idle);
+        }
+        sent
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unsent = self.unsent.borrow_mut();
+        let mut sent = 0;
+        while sent < unsent.len() {
+            match self.poll_stream_write(cx, &unsent[sent..]) {
+                Poll::Ready(Ok(bytes)) => sent += bytes,
+                Poll::Ready(Err(error)) => {
+                    unsent.clear();
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    unsent.drain(..sent);
+                    return Poll::Pending;
+                }
+            }
+        }
+        unsent.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stream_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = written {
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.progress.set(self.progress.get() + 1);
+        }
+        written
+    }
+}
+
+/// The socket as hyper sees it.
+pub(super) struct Transport(pub(super) Rc<Socket>);
+
+impl hyper::rt::Read for Transport {
+    #[inline]
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let socket = &self.0;
+        if socket.unsent.borrow().len() >= UNSENT_BYTES_MAX && socket.poll_send(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        let mut scratch = socket.scratch.borrow_mut();
+        let room = scratch.len().min(buffer.remaining());
+        let mut read = ReadBuf::new(&mut scratch[..room]);
+        match Pin::new(&mut *socket.stream.borrow_mut()).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) => {}
+            other => return other,
+        }
+        if socket.phase.get() == Phase::Idle && !read.filled().is_empty() {
+            socket.enter(Phase::Head);
+        }
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Transport {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = &self.0;
+        let waiting = socket.unsent.borrow().len();
+        if waiting + bytes.len() <= UNSENT_BYTES_MAX {
+            socket.unsent.borrow_mut().extend_from_slice(bytes);
+            socket.blocked.set(false);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        // Too much to gather: send what waits, then this directly.
+        let written = match socket.poll_send(cx)? {
+            Poll::Ready(()) => socket.poll_stream_write(cx, bytes),
+            Poll::Pending => Poll::Pending,
+        };
+        socket.blocked.set(written.is_pending());
+        written
+    }
+
+    #[inline]
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // `Socket::send` does, at the end of the turn.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.poll_send(cx)? {
+            Poll::Ready(()) => Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Waybill answers "where is my parcel" from memory: a CSV export in, an immutable dataset out, lookups over HTTP.
+//!
+//! ```text
+//! file ─▶ load (blocks ▸ rows ▸ checks) ─▶ dataset builder ─▶ Dataset (frozen) ─▶ Store (ArcSwap) ─▶ http
+//!                                                                  ▲
+//!                                             reload: SIGHUP · POST /-/reload
+//! ```
+//!
+//! Modules, in reading order; each knows only those above it:
+//!
+//! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
+//! - [`dataset`]: the frozen dataset, how it is built and what it answers
+//! - [`load`]: file → dataset, in blocks, on all cores
+//! - [`store`]: the one pointer to the dataset that is served
+//! - [`reload`]: the one loader thread
+//! - [`http`]: request → route → answer, and the server around it
+//! - [`cli`], [`config`]: the command line as typed, and as checked
+//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them
+//!
+//! # Invariants
+//!
+//! - `shipment`, `load`, `dataset` and `store` never name hyper, `http` or tokio; `dataset` never names `load`.
+//! - A published dataset never changes. A request sees exactly one. A failed or refused load changes nothing served.
+//! - The hot path takes no lock, writes no shared atomic, formats no string, logs nothing.
+//! - Everything that a client can make large has a named limit.
+//! - There is no `unsafe`.
+
+pub mod shipment;
+
+pub mod dataset;
+
+pub mod load;
+
+pub mod store;
+
+pub mod reload;
+
+pub mod http;
+
+pub mod cli;
+pub mod config;
+
+pub mod check;
+pub mod generate;
+pub mod health;
+pub mod serve;
+pub mod terminal;

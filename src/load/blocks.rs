@@ -1,0 +1,265 @@
+//! Cutting a file into blocks that end where a record ends.
+//!
+//! A line break ends a record unless it is quoted, and a quote opens a field only at the field's start: elsewhere it
+//! is data (`Monitor 24",1`). So the cutter follows the quotes from the first byte on; counting them is not enough.
+
+use std::io::{self, Read};
+
+use memchr::{memchr, memrchr};
+
+/// Longest record, in bytes as they stand in the file.
+pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// A piece of the file that starts and ends on a record's border.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// The block's place in the file, from 0.
+    pub(super) number: u32,
+    /// What to parse.
+    pub(super) bytes: Vec<u8>,
+    /// What was parsed of it already.
+    pub(super) parsed: Place,
+    /// Why the block ends where no record does.
+    pub(super) torn: Option<Tear>,
+}
+
+/// How far a parser is in a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Bytes done.
+    pub(super) at: usize,
+    /// Line breaks done.
+    pub(super) lines: u64,
+}
+
+/// Why a block ends within a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tear {
+    /// The file ends within quotes.
+    OpenQuote,
+    /// The record is longer than [`RECORD_BYTES_MAX`].
+    TooLong,
+}
+
+impl Tear {
+    pub(super) fn reason(self) -> String {
+        match self {
+            Tear::OpenQuote => "a quote in the record that starts here is still open at the end of the file".to_owned(),
+            Tear::TooLong => {
+                format!("the record that starts here is over {RECORD_BYTES_MAX} bytes long; is a quote left open?")
+            }
+        }
+    }
+}
+
+/// Reads blocks from a file, one after the other.
+pub(super) struct BlockReader<R> {
+    source: R,
+    block_bytes: usize,
+    /// The start of the next record, read with the block before.
+    carried: Vec<u8>,
+    next_number: u32,
+    at_end: bool,
+    last_byte: Option<u8>,
+    cutter: Cutter,
+}
+
+impl<R: Read> BlockReader<R> {
+    /// Blocks of about `block_bytes` bytes: at least one record each.
+    pub(super) fn new(source: R, block_bytes: usize) -> BlockReader<R> {
+        BlockReader {
+            source,
+            block_bytes: block_bytes.max(1),
+            carried: Vec::new(),
+            next_number: 0,
+            at_end: false,
+            last_byte: None,
+            cutter: Cutter::default(),
+        }
+    }
+
+    /// Fills `block` with the next piece; `false` at the end of the file. Bytes are shown to `seen` as they are read.
+    pub(super) fn next(&mut self, block: &mut Block, seen: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+        block.bytes.clear();
+        block.bytes.append(&mut self.carried);
+        block.parsed = Place::default();
+        block.torn = None;
+        block.number = self.next_number;
+        let mut wanted = self.block_bytes;
+        while !self.at_end {
+            let before = block.bytes.len();
+            self.fill(&mut block.bytes, wanted)?;
+            seen(&block.bytes[before..]);
+            if let Some(&last) = block.bytes.last() {
+                self.last_byte = Some(last);
+            }
+            let cut = self.cutter.last_record_end(&block.bytes);
+            if cut.end > 0 {
+                self.carried.extend_from_slice(&block.bytes[cut.end..]);
+                block.bytes.truncate(cut.end);
+                break;
+            }
+            if block.bytes.len() > RECORD_BYTES_MAX {
+                block.torn = Some(Tear::TooLong);
+                self.at_end = true;
+            } else if self.at_end && cut.open_quote {
+                block.torn = Some(Tear::OpenQuote);
+            }
+            // No record ends here: read on, in larger steps.
+            wanted = wanted.max(block.bytes.len());
+        }
+        if self.at_end && block.torn.is_none() && self.carried.is_empty() {
+            // The last block may end without a line break, and then also within quotes.
+            if self.cutter.last_record_end(&block.bytes).open_quote {
+                block.torn = Some(Tear::OpenQuote);
+            }
+        }
+        self.next_number += 1;
+        Ok(!block.bytes.is_empty())
+    }
+
+    /// The last byte of the file, once it was read.
+    pub(super) fn last_byte(&self) -> Option<u8> {
+        self.last_byte
+    }
+
+    /// Reads `wanted` bytes more, fewer at the end of the file.
+    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
+        let mut filled = bytes.len();
+        bytes.resize(filled + wanted, 0);
+        while filled < bytes.len() {
+            match self.source.read(&mut bytes[filled..]) {
+                Ok(0) => {
+                    self.at_end = true;
+                    break;
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(())
+    }
+}
+
+/// Finds the end of the last whole record.
+#[derive(Default)]
+struct Cutter {
+    /// Stretches outside quotes, kept between calls for their memory only.
+    unquoted: Vec<(usize, usize)>,
+}
+
+struct Cut {
+    /// Just after the last line break that ends a record; 0 when there is none.
+    end: usize,
+    /// Whether the bytes end within quotes.
+    open_quote: bool,
+}
+
+impl Cutter {
+    /// `bytes` start where a record starts.
+    fn last_record_end(&mut self, bytes: &[u8]) -> Cut {
+        self.unquoted.clear();
+        let mut open_quote = false;
+        let (mut start, mut from) = (0, 0);
+        while let Some(found) = memchr(b'"', &bytes[from..]) {
+            let quote = from + found;
+            from = quote + 1;
+            if !(quote == 0 || quote > start && matches!(bytes[quote - 1], b',' | b'\n')) {
+                continue;
+            }
+            self.unquoted.push((start, quote));
+            match closing_quote(bytes, from) {
+                Some(closing) => (start, from) = (closing + 1, closing + 1),
+                None => {
+                    open_quote = true;
+                    break;
+                }
+            }
+        }
+        if !open_quote {
+            self.unquoted.push((start, bytes.len()));
+        }
+        let last = |&(start, end): &(usize, usize)| memrchr(b'\n', &bytes[start..end]).map(|at| start + at + 1);
+        Cut { end: self.unquoted.iter().rev().find_map(last).unwrap_or(0), open_quote }
+    }
+}
+
+/// The quote that ends a field whose text starts at `from`; doubled quotes are part of the text.
+fn closing_quote(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let quote = from + memchr(b'"', &bytes[from..])?;
+        if bytes.get(quote + 1) != Some(&b'"') {
+            return Some(quote);
+        }
+        from = quote + 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(text: &str) -> (usize, bool) {
+        let cut = Cutter::default().last_record_end(text.as_bytes());
+        (cut.end, cut.open_quote)
+    }
+
+    fn blocks(text: &[u8], block_bytes: usize) -> Vec<(Vec<u8>, Option<Tear>)> {
+        let mut reader = BlockReader::new(text, block_bytes);
+        let mut blocks = Vec::new();
+        let mut block = Block::default();
+        while reader.next(&mut block, &mut |_| ()).unwrap() {
+            blocks.push((block.bytes.clone(), block.torn));
+        }
+        blocks
+    }
+
+    #[test]
+    fn a_line_break_ends_a_record_only_outside_quotes() {
+        assert_eq!(cut("a,b\nc"), (4, false));
+        assert_eq!(cut("a,\"b\nc\"\nd"), (8, false));
+        assert_eq!(cut("a,\"b\nc"), (0, true));
+        assert_eq!(cut("a\n\"b\nc"), (2, true));
+        assert_eq!(cut("\"a\"\"\n\"\nb"), (7, false));
+    }
+
+    #[test]
+    fn a_quote_within_an_unquoted_field_is_data() {
+        assert_eq!(cut("Monitor 24\",1\nx"), (14, false));
+        assert_eq!(cut("a,\"b\"c\",d\ne"), (10, false));
+        assert_eq!(cut("\r\"a\nb"), (4, false));
+    }
+
+    #[test]
+    fn a_file_that_ends_within_quotes_is_torn() {
+        let whole = blocks(b"a,b\nc,\"d\ne", 1 << 20);
+        assert_eq!(whole, [(b"a,b\n".to_vec(), None), (b"c,\"d\ne".to_vec(), Some(Tear::OpenQuote))]);
+    }
+
+    #[test]
+    fn a_record_over_the_limit_is_torn() {
+        let long = [b"a\n".to_vec(), vec![b'x'; RECORD_BYTES_MAX + 1]].concat();
+        assert_eq!(blocks(&long, 1 << 10).last().and_then(|(_, torn)| *torn), Some(Tear::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_of_any_size_are_the_file_cut_where_records_end(
+            text in "[a,\"\n\r ]{0,60}", block_bytes in 1_usize..70,
+        ) {
+            let pieces = blocks(text.as_bytes(), block_bytes);
+            let joined: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+            prop_assert_eq!(&joined, text.as_bytes());
+            let mut reader = csv::ReaderBuilder::new();
+            reader.has_headers(false).flexible(true).terminator(csv::Terminator::Any(b'\n'));
+            let records = |bytes: &[u8]| -> Vec<csv::ByteRecord> {
+                reader.from_reader(bytes).byte_records().map(Result::unwrap).collect()
+            };
+            let by_piece: Vec<csv::ByteRecord> = pieces.iter().flat_map(|(bytes, _)| records(bytes)).collect();
+            prop_assert_eq!(by_piece, records(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One load: threads that take blocks in turn, and what they found put together at the end.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
+use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
+use super::rows::{BYTE_ORDER_MARK, BadRow, Claim, Columns, RecordParser};
+use super::{Loaded, Options, be_nice};
+use crate::dataset::{ArenaError, Builder, Dataset, RENDERING_VERSION};
+use crate::shipment::{Column, Folded};
+
+/// Time between two looks at the progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Loads `file`, which is the one at `path`.
+pub(super) fn run(
+    path: &Path,
+    file: &File,
+    progress: &Progress,
+    options: &Options,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Loaded, LoadError> {
+    let loader = Loader {
+        path,
+        options,
+        progress,
+        builder: Builder::new(progress.bytes_total),
+        input: Mutex::new(Input {
+            reader: BlockReader::new(file, options.block_bytes),
+            hash: Xxh3::new(),
+            bytes: 0,
+            pending: None,
+            failure: None,
+        }),
+        block_lines: Mutex::default(),
+        bad_rows: Mutex::default(),
+    };
+    let header = loader.read_header()?;
+    loader.parse_all(&header.columns, watch);
+    loader.finish(header)
+}
+
+/// The file, which the threads read one at a time.
+struct Input<'f> {
+    reader: BlockReader<&'f File>,
+    hash: Xxh3,
+    bytes: u64,
+    /// The block that had the header, for what follows it.
+    pending: Option<Block>,
+    /// The first thing in the file that ends the load.
+    failure: Option<(RowPlace, Failure)>,
+}
+
+impl Input<'_> {
+    fn next_block(&mut self, block: &mut Block) -> std::io::Result<bool> {
+        if let Some(pending) = self.pending.take() {
+            *block = pending;
+            return Ok(true);
+        }
+        self.reader.next(block, &mut |bytes| {
+            self.hash.update(bytes);
+            self.bytes += bytes.len() as u64;
+        })
+    }
+
+    fn fail(&mut self, place: RowPlace, failure: Failure) {
+        if self.failure.as_ref().is_none_or(|(first, _)| place < *first) {
+            self.failure = Some((place, failure));
+        }
+    }
+}
+
+/// Why a load ends early.
+enum Failure {
+    Read(std::io::Error),
+    TooLarge(ArenaError),
+    Torn(Tear),
+}
+
+/// A row's place, ordered as in the file: its block, and its line from the block's first.
+type RowPlace = (u32, u64);
+
+/// What is wrong with a row.
+enum RowError {
+    /// In itself. What it says of its shipment may be wrong in an earlier column.
+    Own(BadRow, Option<Claim>),
+    /// It contradicts its shipment's first good row.
+    Contradiction(Column),
+}
+
+struct Header {
+    columns: Columns,
+    ignored_columns: Vec<String>,
+    /// Its line, from 1.
+    line: u64,
+    /// The line on which its block starts.
+    block_line: u64,
+}
+
+struct Loader<'l> {
+    path: &'l Path,
+    options: &'l Options,
+    progress: &'l Progress,
+    builder: Builder,
+    input: Mutex<Input<'l>>,
+    /// Line breaks of each block.
+    block_lines: Mutex<BTreeMap<u32, u64>>,
+    bad_rows: Mutex<FirstErrors<RowPlace, RowError>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Loader<'_> {
+    fn refused(&self, line: u64, column: Option<&'static str>, reason: impl Into<String>) -> LoadError {
+        let error = FileError { line, column, reason: reason.into() };
+        LoadError::Refused { path: self.path.to_owned(), summary: error.to_string(), errors: vec![error] }
+    }
+
+    fn unreadable(&self, source: std::io::Error) -> LoadError {
+        LoadError::Unreadable { path: self.path.to_owned(), operation: "read", source }
+    }
+
+    /// Reads up to the header; what follows it in its block is left for the threads.
+    fn read_header(&self) -> Result<Header, LoadError> {
+        let mut parser = RecordParser::new();
+        let mut input = lock(&self.input);
+        let mut block = Block::default();
+        let mut block_line = 1;
+        while input.next_block(&mut block).map_err(|source| self.unreadable(source))? {
+            let mut place = Place::default();
+            if block.number == 0 && block.bytes.starts_with(BYTE_ORDER_MARK) {
+                place.at = BYTE_ORDER_MARK.len();
+            }
+            let Some(record) = parser.next(&block.bytes, &mut place) else {
+                block_line += place.lines;
+                continue;
+            };
+            let line = block_line + record.line;
+            if let Some(tear) = block.torn.filter(|_| place.at == block.bytes.len()) {
+                return Err(self.refused(line, None, tear.reason()));
+            }
+            let (columns, ignored_columns) = Columns::from_header(&record, line)
+                .map_err(|error| self.refused(error.line, error.column, error.reason))?;
+            block.parsed = place;
+            input.pending = Some(block);
+            return Ok(Header { columns, ignored_columns, line, block_line });
+        }
+        let names = Column::ALL.map(Column::name).join(",");
+        Err(self.refused(1, None, format!("the file is empty; a header row is expected: {names}")))
+    }
+
+    fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
+        let blocks = self.progress.bytes_total / self.options.block_bytes.max(1) as u64 + 1;
+        let threads = (self.options.threads.max(1) as u64).min(blocks);
+        std::thread::scope(|scope| {
+            let (running, all_done) = mpsc::channel::<()>();
+            for _ in 0..threads {
+                let running = running.clone();
+                scope.spawn(move || {
+                    be_nice(self.options.niceness);
+                    if let Err((place, failure)) = self.parse_blocks(columns) {
+                        lock(&self.input).fail(place, failure);
+                    }
+                    drop(running);
+                });
+            }
+            drop(running);
+            while all_done.recv_timeout(PROGRESS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                watch(self.progress);
+            }
+            watch(self.progress);
+        });
+    }
+
+    /// One thread's work: block after block, until there are no more.
+    fn parse_blocks(&self, columns: &Columns) -> Result<(), (RowPlace, Failure)> {
+        let mut parser = RecordParser::new();
+        let mut writer = self.builder.writer();
+        let mut block = Block::default();
+        while self.next_block(&mut block)? {
+            let mut place = block.parsed;
+            let mut rows = 0;
+            while let Some(record) = parser.next(&block.bytes, &mut place) {
+                rows += 1;
+                let row_place = (block.number, record.line);
+                let tear = block.torn.filter(|_| place.at == block.bytes.len());
+                let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(Tear::TooLong);
+                if let Some(tear) = tear.or(too_long) {
+                    return Err((row_place, Failure::Torn(tear)));
+                }
+                match columns.check(&record) {
+                    Ok(row) => {
+                        writer.row(record.line as u32, &row).map_err(|error| (row_place, Failure::TooLarge(error)))?;
+                    }
+                    Err(bad) => lock(&self.bad_rows).add(row_place, || {
+                        let claim = bad.column.and_then(|_| columns.claim(&record));
+                        RowError::Own(bad, claim)
+                    }),
+                }
+            }
+            writer
+                .end_block(block.number, block.bytes.len())
+                .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
+            lock(&self.block_lines).insert(block.number, place.lines);
+            self.progress.add(block.bytes.len() as u64, rows);
+        }
+        Ok(())
+    }
+
+    fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
+        let mut input = lock(&self.input);
+        if input.failure.is_some() {
+            return Ok(false);
+        }
+        input.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))
+    }
+
+    /// Puts together what the threads found.
+    fn finish(self, header: Header) -> Result<Loaded, LoadError> {
+        let first_lines = first_lines(&lock(&self.block_lines), header.block_line);
+        let line =
+            |(block, line): RowPlace| line + first_lines.range(..=block).next_back().map_or(1, |(_, first)| *first);
+        let mut input = lock(&self.input);
+        match input.failure.take() {
+            Some((_, Failure::Read(source))) => return Err(self.unreadable(source)),
+            Some((_, Failure::TooLarge(source))) => {
+                return Err(LoadError::TooLarge { path: self.path.to_owned(), source });
+            }
+            Some((place, Failure::Torn(tear))) => return Err(self.refused(line(place), None, tear.reason())),
+            None => {}
+        }
+        let rows = self.progress.rows();
+        if rows == 0 {
+            return Err(self.refused(header.line, None, "no rows after the header"));
+        }
+        let final_newline_missing = input.reader.last_byte() != Some(b'\n');
+        if final_newline_missing && self.options.require_final_newline {
+            let last_line = first_lines.last_key_value().map_or(1, |(_, first)| *first);
+            return Err(self.refused(last_line, None, "the last line has no line break: was the file cut?"));
+        }
+        let version = version(&input.hash, self.options);
+        let file_bytes = input.bytes;
+        drop(input);
+
+        let path = self.path;
+        let mut bad_rows = self.bad_rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let dataset = self
+            .builder
+            .finish(header.columns.shared(), &mut |conflict| {
+                let place = (conflict.block, u64::from(conflict.line));
+                bad_rows.add(place, || RowError::Contradiction(conflict.column));
+            })
+            .map_err(|source| LoadError::TooLarge { path: path.to_owned(), source })?;
+        let bad = bad_rows.count();
+        let errors: Vec<FileError> = bad_rows
+            .into_first()
+            .map(|(place, error)| describe(line(place), error, &header.columns, &dataset))
+            .collect();
+        if bad > self.options.bad_rows_max {
+            let summary = refusal(bad, self.options.bad_rows_max, &errors);
+            return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
+        }
+        if dataset.shipment_count() == 0 {
+            let summary = format!("all {rows} rows are bad");
+            return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
+        }
+        let summary = Summary {
+            rows,
+            bad_rows: bad,
+            errors,
+            ignored_columns: header.ignored_columns,
+            final_newline_missing,
+            file_bytes,
+            version,
+            seconds: 0.0,
+        };
+        Ok(Loaded { dataset, summary })
+    }
+}
+
+/// The line on which each block starts, and, after the last, the line after its last line break.
+fn first_lines(block_lines: &BTreeMap<u32, u64>, mut next: u64) -> BTreeMap<u32, u64> {
+    let mut first_lines = BTreeMap::new();
+    for (block, lines) in block_lines {
+        first_lines.insert(*block, next);
+        next += lines;
+        first_lines.insert(block + 1, next);
+    }
+    first_lines
+}
+
+fn refusal(bad: u64, bad_rows_max: u64, errors: &[FileError]) -> String {
+    let rows = if bad == 1 { "row" } else { "rows" };
+    let first = errors.first().map(ToString::to_string).unwrap_or_default();
+    format!("{bad} bad {rows}, {bad_rows_max} allowed; the first: {first}")
+}
+
+/// A row's error as it is reported: that of its first failing column.
+fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) -> FileError {
+    let contradiction = |column: Column| FileError {
+        line,
+        column: Some(column.name()),
+        reason: "differs from the shipment's first row".to_owned(),
+    };
+    match error {
+        RowError::Contradiction(column) => contradiction(column),
+        RowError::Own(bad, claim) => {
+            let earlier: Vec<Column> = columns
+                .shared()
+                .into_iter()
+                .filter(|column| bad.column.is_some_and(|own| columns.rank(*column) < columns.rank(own)))
+                .collect();
+            let contradicted = claim.and_then(|claim| {
+                let (number, carrier) = (Folded::new(&claim.tracking_number), Folded::new(&claim.carrier));
+                dataset.shipment(&number, &carrier)?.first_contradiction(&claim.row(), &earlier)
+            });
+            match contradicted {
+                Some(column) => contradiction(column),
+                None => FileError { line, column: bad.column.map(Column::name), reason: bad.reason },
+            }
+        }
+    }
+}
+
+/// Hash over the content and all that changes answers about it.
+fn version(content: &Xxh3, options: &Options) -> String {
+    let settings = format!("rendering={RENDERING_VERSION} bad_rows_max={}", options.bad_rows_max);
+    let parts = [&content.digest128().to_be_bytes()[..], settings.as_bytes()].concat();
+    format!("{:032x}", xxh3_128(&parts))
+}

@@ -1,0 +1,104 @@
+//! File → [`Dataset`]: reading, parsing and checking on several threads at once.
+//!
+//! The threads share one `blocks` reader: each takes the next block of whole records from it, parses and checks its
+//! rows, and writes them into the dataset's builder. The content's hash is computed as the bytes are read.
+
+mod blocks;
+mod loader;
+mod report;
+mod rows;
+
+pub use report::{FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::fs::OFlags;
+
+use crate::dataset::Dataset;
+
+/// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// What a load tolerates and how it goes about it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bad rows that are left out before the file is refused.
+    pub bad_rows_max: u64,
+    /// Whether a file whose last line has no line break is refused.
+    pub require_final_newline: bool,
+    /// Threads that parse, at least 1.
+    pub threads: usize,
+    /// Bytes of a block, at least 1; a block is at least one record.
+    pub block_bytes: usize,
+    /// Added to the scheduling niceness of the loader's threads, so that serving goes first.
+    pub niceness: i32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options { bad_rows_max: 0, require_final_newline: false, threads, block_bytes: BLOCK_BYTES, niceness: 0 }
+    }
+}
+
+/// A file that became a dataset.
+pub struct Loaded {
+    /// The shipments.
+    pub dataset: Dataset,
+    /// What was read.
+    pub summary: Summary,
+}
+
+/// Loads the CSV file at `path`. `watch` is called about ten times a second, and at the end, from this thread.
+pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+    let started = Instant::now();
+    let unreadable = |operation, source| LoadError::Unreadable { path: path.to_owned(), operation, source };
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(|source| unreadable("open", source))?;
+    let before = file.metadata().map_err(|source| unreadable("stat", source))?;
+    if !before.is_file() {
+        let kind = if before.is_dir() { "a directory" } else { "not a regular file" };
+        return Err(unreadable("read", std::io::Error::new(std::io::ErrorKind::InvalidInput, kind)));
+    }
+    let progress = Progress::new(before.len());
+    let found = loader::run(path, &file, &progress, options, watch);
+    // A file that changed explains everything else that may be wrong with it.
+    let after = file.metadata().map_err(|source| unreadable("stat", source))?;
+    let named = std::fs::metadata(path).map_err(|source| unreadable("stat", source))?;
+    if let Some(what) = difference(&before, &after).or_else(|| difference(&before, &named)) {
+        return Err(LoadError::Changed { path: path.to_owned(), what });
+    }
+    let mut loaded = found?;
+    if loaded.summary.file_bytes != before.len() {
+        return Err(LoadError::Changed { path: path.to_owned(), what: "size" });
+    }
+    loaded.summary.seconds = started.elapsed().as_secs_f64();
+    Ok(loaded)
+}
+
+fn difference(a: &Metadata, b: &Metadata) -> Option<&'static str> {
+    if (a.dev(), a.ino()) != (b.dev(), b.ino()) {
+        Some("another file has its name")
+    } else if a.len() != b.len() {
+        Some("size")
+    } else if (a.mtime(), a.mtime_nsec()) != (b.mtime(), b.mtime_nsec()) {
+        Some("modification time")
+    } else {
+        None
+    }
+}
+
+/// Lowers the priority of the calling thread by `niceness`.
+pub(crate) fn be_nice(niceness: i32) {
+    if niceness != 0 {
+        // On Linux this is the thread's own. Without it the load is as good, only less polite.
+        let _ = rustix::process::nice(niceness);
+    }
+}

@@ -1,0 +1,176 @@
+//! What a load says of itself: progress while it runs, errors with their places, a summary.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::dataset::ArenaError;
+
+/// Errors of rows that are reported one by one; the rest is counted.
+pub const REPORTED_ERRORS_MAX: usize = 20;
+
+/// What is wrong in one place of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileError {
+    /// Line on which the record starts, from 1, the first of the file.
+    pub line: u64,
+    /// The column; none where the whole record or file is meant.
+    pub column: Option<&'static str>,
+    /// What is wrong with it and what is expected.
+    pub reason: String,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.column {
+            Some(column) => write!(f, "line {}, {column}: {}", self.line, self.reason),
+            None => write!(f, "line {}: {}", self.line, self.reason),
+        }
+    }
+}
+
+/// Why a file did not become a dataset.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The content breaks a rule.
+    #[error("{}: {summary}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in one line.
+        summary: String,
+        /// Where: the first few places, in file order.
+        errors: Vec<FileError>,
+    },
+    /// The file could not be read.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What failed: open, stat, read.
+        operation: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file became another one during the load.
+    #[error("{} changed while it was read ({what}); write exports beside it and rename them over it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What changed: size, modification time, inode.
+        what: &'static str,
+    },
+    /// The shipments do not fit in memory.
+    #[error("{}: {source}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit that was met.
+        source: ArenaError,
+    },
+}
+
+/// What a load did.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Rows of the file: articles and bad rows.
+    pub rows: u64,
+    /// Rows that were left out.
+    pub bad_rows: u64,
+    /// The first of them, in file order.
+    pub errors: Vec<FileError>,
+    /// Columns of the file that nothing needs.
+    pub ignored_columns: Vec<String>,
+    /// Whether the last line has no line break: the mark of a file that was cut.
+    pub final_newline_missing: bool,
+    /// Size of the file.
+    pub file_bytes: u64,
+    /// 128 bits over content, settings and rendering, in lowercase hex.
+    pub version: String,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// How far a load is. Written by the loader threads, read by whoever shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Size of the file.
+    pub bytes_total: u64,
+    bytes: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn new(bytes_total: u64) -> Progress {
+        Progress { bytes_total, ..Progress::default() }
+    }
+
+    pub(super) fn add(&self, bytes: u64, rows: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Bytes parsed so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rows parsed so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}
+
+/// The first errors of a file, found in any order, and how many there are.
+#[derive(Debug)]
+pub(super) struct FirstErrors<K, E> {
+    first: BTreeMap<K, E>,
+    count: u64,
+}
+
+impl<K, E> Default for FirstErrors<K, E> {
+    fn default() -> Self {
+        FirstErrors { first: BTreeMap::new(), count: 0 }
+    }
+}
+
+impl<K: Ord, E> FirstErrors<K, E> {
+    pub(super) fn add(&mut self, place: K, error: impl FnOnce() -> E) {
+        self.count += 1;
+        let is_late = self.first.last_key_value().is_some_and(|(last, _)| *last < place);
+        if self.first.len() == REPORTED_ERRORS_MAX && is_late {
+            return;
+        }
+        self.first.insert(place, error());
+        if self.first.len() > REPORTED_ERRORS_MAX {
+            self.first.pop_last();
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(super) fn into_first(self) -> impl Iterator<Item = (K, E)> {
+        self.first.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_errors_are_kept_whatever_the_order_in_which_they_are_found() {
+        let mut errors = FirstErrors::default();
+        for line in (0..100).rev().chain(100..150) {
+            errors.add(line, || line * 2);
+        }
+        assert_eq!(errors.count(), 150);
+        let first: Vec<(u64, u64)> = errors.into_first().collect();
+        assert_eq!(first, (0..REPORTED_ERRORS_MAX as u64).map(|line| (line, line * 2)).collect::<Vec<_>>());
+    }
+}

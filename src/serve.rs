@@ -1,0 +1,218 @@
+//! `waybill serve`: listeners, then data, then workers, until a signal ends it.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::config::Settings;
+use crate::http::App;
+use crate::http::route::Listener;
+use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
+use crate::load::{LoadError, Progress};
+use crate::reload::{Outcome, ReloadError, Reloader, Report, Request};
+use crate::store::Store;
+
+/// Why serving ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first load failed.
+    #[error("{0}")]
+    Data(String),
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. `watch` sees the progress of loads.
+pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
+    let bind = |address, threads| server::bind(address, threads).map_err(|source| ServeError::Bind { address, source });
+    let public = bind(settings.listen, settings.threads)?;
+    let admin = settings.admin_listen.map(|address| bind(address, 1)).transpose()?.unwrap_or_default();
+    let address = |sockets: &[TcpListener]| {
+        sockets.first().and_then(|socket| socket.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string())
+    };
+    tracing::info!(public = address(&public), admin = address(&admin), "listening");
+
+    let store = Arc::new(Store::default());
+    let (reloader, first_load) = Reloader::start(settings.reload.clone(), Arc::clone(&store), watch)?;
+    let app = Arc::new(App { store, reloader, draining: AtomicBool::new(false) });
+    let (pulse, followers) = watch::channel(Pulse::default());
+    let endpoints = Endpoints { settings, app: &app, pulse: followers };
+    let workers = endpoints.spawn(Listener::Public, public)?;
+    let admin = endpoints.spawn(Listener::Admin, admin)?;
+    drop(endpoints);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            never = beat(&pulse) => match never {},
+            ended = until_ended(settings, &app, first_load) => ended?,
+        }
+        tokio::select! {
+            never = beat(&pulse) => match never {},
+            () = close(&pulse, settings.grace_period) => Ok::<(), ServeError>(()),
+        }
+    })?;
+    let cut_off: usize = workers.into_iter().chain(admin).map(|worker| worker.join().unwrap_or_default()).sum();
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "the grace period is over; connections were cut off");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// What all accept loops get.
+struct Endpoints<'s> {
+    settings: &'s Settings,
+    app: &'s Arc<App>,
+    pulse: watch::Receiver<Pulse>,
+}
+
+impl Endpoints<'_> {
+    /// Starts a thread for each of a listener's sockets. A thread's result is the number of connections it cut off.
+    fn spawn(
+        &self,
+        listener: Listener,
+        sockets: Vec<TcpListener>,
+    ) -> std::io::Result<Vec<std::thread::JoinHandle<usize>>> {
+        let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
+        let name = match listener {
+            Listener::Public => "worker",
+            Listener::Admin => "admin",
+        };
+        let start = |(number, socket)| {
+            let endpoint = Endpoint {
+                listener,
+                socket,
+                app: Arc::clone(self.app),
+                permits: Arc::clone(&permits),
+                limits: self.settings.limits.clone(),
+                pulse: self.pulse.clone(),
+            };
+            std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                server::run(endpoint).unwrap_or_else(|error| {
+                    tracing::error!(%error, "a worker could not run");
+                    0
+                })
+            })
+        };
+        sockets.into_iter().enumerate().map(start).collect()
+    }
+}
+
+async fn beat(pulse: &watch::Sender<Pulse>) -> Infallible {
+    loop {
+        tokio::time::sleep(PULSE_INTERVAL).await;
+        pulse.send_modify(|pulse| pulse.beat += 1);
+    }
+}
+
+/// Takes the workers through the stages of the end; returns when all are done, or must be.
+async fn close(pulse: &watch::Sender<Pulse>, grace_period: Duration) {
+    let enter = |stage| pulse.send_modify(|pulse| pulse.stage = stage);
+    let finishing = async {
+        tracing::info!("closing");
+        enter(Stage::Closing);
+        tokio::time::sleep(CLOSING_LINGER).await;
+        enter(Stage::Finishing);
+        pulse.closed().await;
+    };
+    // An error is the grace period's end.
+    let _ = tokio::time::timeout(grace_period, finishing).await;
+    enter(Stage::Ended);
+}
+
+/// Follows the first load and the signals until one of them ends the serving, then waits for the drain delay.
+async fn until_ended(
+    settings: &Settings,
+    app: &Arc<App>,
+    first_load: oneshot::Receiver<Outcome>,
+) -> Result<(), ServeError> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut end = End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let mut first_load = Some(first_load);
+    loop {
+        tokio::select! {
+            Some(()) = hangup.recv() => {
+                let reloader = app.reloader.clone();
+                // The outcome is in the log and in /-/dataset.
+                tokio::spawn(async move { reloader.reload(Request::default()).await });
+            }
+            outcome = async { first_load.as_mut().unwrap_or(&mut oneshot::channel().1).await },
+                if first_load.is_some() =>
+            {
+                first_load = None;
+                announce(app, outcome.ok().as_deref())?;
+            }
+            () = end.asked() => break,
+        }
+    }
+    app.draining.store(true, Ordering::Relaxed);
+    tracing::info!(delay_seconds = settings.drain_delay.as_secs_f64(), "draining");
+    tokio::select! {
+        () = tokio::time::sleep(settings.drain_delay) => {}
+        () = end.asked() => tracing::info!("asked again: not waiting"),
+    }
+    Ok(())
+}
+
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn announce(app: &App, outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
+    match outcome {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return Err(ServeError::Data(explain(error))),
+        None => return Err(ServeError::Data(ReloadError::Panicked.to_string())),
+    }
+    let current = app.store.load();
+    let Some(snapshot) = current.as_deref() else { return Ok(()) };
+    let summary = &snapshot.summary;
+    tracing::info!(
+        source = %snapshot.source.display(),
+        version = summary.version,
+        rows = summary.rows,
+        shipments = snapshot.dataset.shipment_count(),
+        articles = snapshot.dataset.article_count(),
+        bad_rows = summary.bad_rows,
+        bytes = snapshot.dataset.bytes(),
+        load_seconds = summary.seconds,
+        "serving"
+    );
+    Ok(())
+}
+
+/// An error with all its places, one a line.
+fn explain(error: &ReloadError) -> String {
+    match error {
+        ReloadError::Load(LoadError::Refused { errors, .. }) if errors.len() > 1 => {
+            let places: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            format!("{error}\n  {}", places.join("\n  "))
+        }
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The domain: the columns of an export, a row of it, and how tracking numbers and carriers compare.
+
+use smallvec::SmallVec;
+
+/// A column that every export must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Column {
+    /// The number printed on the parcel. Not unique: carriers reuse numbers.
+    TrackingNumber,
+    /// Who carries the parcel.
+    Carrier,
+    /// Where the parcel comes from.
+    SenderAddress,
+    /// Where the parcel goes to.
+    ReceiverAddress,
+    /// What is in it.
+    ArticleName,
+    /// How many of the article: an integer up to 4294967295.
+    ArticleQuantity,
+    /// Price of one, as a decimal number.
+    ArticlePrice,
+    /// Stock keeping unit of the article.
+    Sku,
+    /// State of the shipment as the carrier calls it.
+    Status,
+}
+
+impl Column {
+    /// Every column, in the order in which the documentation lists them.
+    pub const ALL: [Column; 9] = [
+        Column::TrackingNumber,
+        Column::Carrier,
+        Column::SenderAddress,
+        Column::ReceiverAddress,
+        Column::ArticleName,
+        Column::ArticleQuantity,
+        Column::ArticlePrice,
+        Column::Sku,
+        Column::Status,
+    ];
+
+    /// The columns that must be the same in all rows of one shipment.
+    pub const SHARED: [Column; 3] = [Column::SenderAddress, Column::ReceiverAddress, Column::Status];
+
+    /// The name in the header row, spelled exactly so.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Column::TrackingNumber => "tracking_number",
+            Column::Carrier => "carrier",
+            Column::SenderAddress => "sender_address",
+            Column::ReceiverAddress => "receiver_address",
+            Column::ArticleName => "article_name",
+            Column::ArticleQuantity => "article_quantity",
+            Column::ArticlePrice => "article_price",
+            Column::Sku => "SKU",
+            Column::Status => "status",
+        }
+    }
+}
+
+/// A checked row: one article of one shipment, each field as the file spells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Not blank.
+    pub tracking_number: &'a str,
+    /// Not blank.
+    pub carrier: &'a str,
+    /// May be empty.
+    pub sender_address: &'a str,
+    /// May be empty.
+    pub receiver_address: &'a str,
+    /// May be empty.
+    pub article_name: &'a str,
+    /// `0|[1-9][0-9]*`, at most 4294967295.
+    pub article_quantity: &'a str,
+    /// `(0|[1-9][0-9]*)(\.[0-9]+)?`, at most 18 digits.
+    pub article_price: &'a str,
+    /// May be empty.
+    pub sku: &'a str,
+    /// May be empty.
+    pub status: &'a str,
+}
+
+impl Row<'_> {
+    /// Whether `other` says the same of the same shipment, letter by letter, so that only the article differs.
+    pub fn continues(&self, other: &Row<'_>) -> bool {
+        self.tracking_number == other.tracking_number
+            && self.carrier == other.carrier
+            && self.status == other.status
+            && self.sender_address == other.sender_address
+            && self.receiver_address == other.receiver_address
+    }
+}
+
+/// Bytes of a folded value that need no allocation.
+const FOLDED_INLINE_BYTES: usize = 40;
+
+/// A tracking number or carrier in the form in which values compare: trimmed, then Unicode lowercase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Folded(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
+
+impl Folded {
+    /// Folds `text`.
+    pub fn new(text: &str) -> Folded {
+        let mut bytes = SmallVec::<[u8; FOLDED_INLINE_BYTES]>::from_slice(text.as_bytes());
+        // Nearly all values are printed ASCII without blanks: those are done in one pass.
+        let mut is_plain = true;
+        for byte in &mut *bytes {
+            is_plain &= byte.is_ascii_graphic();
+            byte.make_ascii_lowercase();
+        }
+        if is_plain {
+            return Folded(bytes);
+        }
+        Folded(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
+    }
+
+    /// Whether ASCII lowercase makes this of `text`.
+    #[inline]
+    pub fn is_lowercase_of(&self, text: &[u8]) -> bool {
+        let difference = |all, (own, other): (&u8, &u8)| all | (own ^ other.to_ascii_lowercase());
+        self.0.len() == text.len() && self.0.iter().zip(text).fold(0, difference) == 0
+    }
+
+    /// The folded text, UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether nothing but white space was folded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn folding_is_trimming_and_unicode_lowercase(text in "\\PC{0,60}") {
+            let folded = Folded::new(&text);
+            let expected = text.trim().to_lowercase();
+            prop_assert_eq!(folded.as_bytes(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_final_sigma_folds_as_the_standard_library_does() {
+        assert_eq!(Folded::new(" ΟΔΟΣ\u{a0}").as_bytes(), "οδος".as_bytes());
+        assert_eq!(Folded::new("İ").as_bytes(), "i̇".as_bytes());
+    }
+
+    #[test]
+    fn white_space_alone_folds_to_nothing() {
+        assert!(Folded::new(" \t\u{a0}\u{3000}").is_empty());
+    }
+}

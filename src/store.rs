@@ -1,0 +1,48 @@
+//! The dataset that is served: one pointer, swapped whole.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use jiff::Timestamp;
+
+use crate::dataset::Dataset;
+use crate::load::{Loaded, Summary};
+
+/// A published dataset and where it came from. Never changes.
+pub struct Snapshot {
+    /// 1 for the first dataset served, one more for each that replaced it.
+    pub generation: u64,
+    /// The file.
+    pub source: PathBuf,
+    /// When it was published.
+    pub loaded_at: Timestamp,
+    /// What the load did.
+    pub summary: Summary,
+    /// The shipments.
+    pub dataset: Dataset,
+}
+
+/// Holds the snapshot that requests see. A request loads it once and answers from that alone.
+#[derive(Default)]
+pub struct Store {
+    current: ArcSwapOption<Snapshot>,
+}
+
+impl Store {
+    /// The snapshot to answer from; none before the first was published. The guard is for one request: short, and on
+    /// one thread.
+    #[inline]
+    pub fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
+        self.current.load()
+    }
+
+    /// Serves what was loaded from now on. Returns the new snapshot's generation and the one before, which requests
+    /// may still hold for a moment.
+    pub fn publish(&self, loaded: Loaded, source: PathBuf) -> (u64, Option<Arc<Snapshot>>) {
+        let generation = self.load().as_ref().map_or(1, |current| current.generation + 1);
+        let Loaded { dataset, summary } = loaded;
+        let snapshot = Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset };
+        (generation, self.current.swap(Some(Arc::new(snapshot))))
+    }
+}

@@ -1,0 +1,77 @@
+//! What people see: the log, a progress bar while a load lasts.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+use crate::load::Progress;
+
+/// Loads that are over sooner show no progress.
+const QUIET: Duration = Duration::from_millis(500);
+/// Time between two log lines about a load, where there is no terminal.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Sends the log to standard error. `RUST_LOG` selects what is logged, `info` if unset.
+pub fn init_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Shows the progress of loads: a bar on a terminal, else a log line now and then.
+pub fn progress_display() -> Box<dyn FnMut(&Progress) + Send> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let mut load: Option<Shown> = None;
+    Box::new(move |progress| {
+        let done = progress.bytes() >= progress.bytes_total;
+        let shown = load.get_or_insert_with(Shown::begin);
+        if is_terminal {
+            shown.draw(progress);
+        } else {
+            shown.log(progress);
+        }
+        if done && let Some(Shown { bar: Some(bar), .. }) = load.take() {
+            bar.finish_and_clear();
+        }
+    })
+}
+
+/// A load as it was shown so far.
+struct Shown {
+    begun: Instant,
+    logged: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn begin() -> Shown {
+        Shown { begun: Instant::now(), logged: Instant::now(), bar: None }
+    }
+
+    fn draw(&mut self, progress: &Progress) {
+        if self.bar.is_none() && self.begun.elapsed() < QUIET {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(progress.bytes_total), ProgressDrawTarget::stderr());
+            let template = "loading {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}";
+            bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+                .with_elapsed(self.begun.elapsed())
+        });
+        bar.set_message(format!("{} rows", HumanCount(progress.rows())));
+        bar.set_position(progress.bytes());
+    }
+
+    fn log(&mut self, progress: &Progress) {
+        if self.logged.elapsed() >= LOG_INTERVAL {
+            self.logged = Instant::now();
+            tracing::info!(bytes = progress.bytes(), of = progress.bytes_total, rows = progress.rows(), "loading");
+        }
+    }
+}
