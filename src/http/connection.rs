@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::answer::Answer;
-use super::socket::{self, Phase, Socket, Transport};
+use super::socket::{Buffers, Phase, Socket, Transport};
 use super::{Reply, Service};
 
 /// Bytes of a request's head: the request line and all header fields.
@@ -83,7 +83,7 @@ pub(super) struct Connections {
     limits: TimeLimits,
     emptied: Notify,
     builder: http1::Builder,
-    scratch: Rc<RefCell<[u8; 16 << 10]>>,
+    buffers: Rc<Buffers>,
 }
 
 impl Connections {
@@ -97,13 +97,13 @@ impl Connections {
             limits,
             emptied: Notify::new(),
             builder,
-            scratch: socket::scratch(),
+            buffers: Rc::default(),
         })
     }
 
     /// Serves `stream` until it ends. `permit` is given back then.
     pub(super) async fn serve(self: Rc<Self>, stream: TcpStream, service: Service, permit: OwnedSemaphorePermit) {
-        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.scratch)));
+        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.buffers)));
         let order = Rc::new(Cell::new(Order::Serve));
         let waker = Rc::default();
         let key = self.entries.borrow_mut().insert(Entry {

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 
 /// Answers that wait to be sent on one connection before it is read no further.
 const UNSENT_BYTES_MAX: usize = 64 << 10;
+/// Buffers for answers that a thread keeps while nobody needs them.
+const SPARE_BUFFERS_MAX: usize = 4;
 /// Bytes taken from the socket at a time.
 const READ_BYTES: usize = 16 << 10;
 
@@ -44,16 +46,40 @@ pub(super) struct Socket {
     blocked: Cell<bool>,
     /// Whether a request's answer is not there yet.
     answering: Cell<bool>,
-    scratch: Rc<RefCell<[u8; READ_BYTES]>>,
+    buffers: Rc<Buffers>,
 }
 
-/// A buffer for [`Socket::new`], one for all connections of a thread.
-pub(super) fn scratch() -> Rc<RefCell<[u8; READ_BYTES]>> {
-    Rc::new(RefCell::new([0; READ_BYTES]))
+/// Memory that the connections of a thread share, so that what one turn touched is at hand for the next.
+pub(super) struct Buffers {
+    read: RefCell<[u8; READ_BYTES]>,
+    /// Unused buffers for answers. A connection has one only while answers wait.
+    answers: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Buffers {
+        Buffers { read: RefCell::new([0; READ_BYTES]), answers: RefCell::default() }
+    }
+}
+
+impl Buffers {
+    #[inline]
+    fn lend(&self) -> Vec<u8> {
+        self.answers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(UNSENT_BYTES_MAX))
+    }
+
+    #[inline]
+    fn take_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut answers = self.answers.borrow_mut();
+        if answers.len() < SPARE_BUFFERS_MAX {
+            answers.push(buffer);
+        }
+    }
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, scratch: Rc<RefCell<[u8; READ_BYTES]>>) -> Socket {
+    pub(super) fn new(stream: TcpStream, buffers: Rc<Buffers>) -> Socket {
         Socket {
             stream: RefCell::new(stream),
             unsent: RefCell::default(),
@@ -62,7 +88,7 @@ impl Socket {
             progress: Cell::new(0),
             blocked: Cell::new(false),
             answering: Cell::new(false),
-            scratch,
+            buffers,
         }
     }
 
@@ -107,6 +133,9 @@ impl Socket {
 
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unsent = self.unsent.borrow_mut();
+        if unsent.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         let mut sent = 0;
         while sent < unsent.len() {
             match self.poll_stream_write(cx, &unsent[sent..]) {
@@ -121,7 +150,7 @@ impl Socket {
                 }
             }
         }
-        unsent.clear();
+        self.buffers.take_back(std::mem::take(&mut unsent));
         Poll::Ready(Ok(()))
     }
 
@@ -147,7 +176,7 @@ impl hyper::rt::Read for Transport {
         if socket.unsent.borrow().len() >= UNSENT_BYTES_MAX && socket.poll_send(cx)?.is_pending() {
             return Poll::Pending;
         }
-        let mut scratch = socket.scratch.borrow_mut();
+        let mut scratch = socket.buffers.read.borrow_mut();
         let room = scratch.len().min(buffer.remaining());
         let mut read = ReadBuf::new(&mut scratch[..room]);
         match Pin::new(&mut *socket.stream.borrow_mut()).poll_read(cx, &mut read) {
@@ -166,12 +195,16 @@ impl hyper::rt::Write for Transport {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.0;
-        let waiting = socket.unsent.borrow().len();
-        if waiting + bytes.len() <= UNSENT_BYTES_MAX {
-            socket.unsent.borrow_mut().extend_from_slice(bytes);
+        let mut unsent = socket.unsent.borrow_mut();
+        if unsent.len() + bytes.len() <= UNSENT_BYTES_MAX {
+            if unsent.capacity() == 0 {
+                *unsent = socket.buffers.lend();
+            }
+            unsent.extend_from_slice(bytes);
             socket.blocked.set(false);
             return Poll::Ready(Ok(bytes.len()));
         }
+        drop(unsent);
         // Too much to gather: send what waits, then this directly.
         let written = match socket.poll_send(cx)? {
             Poll::Ready(()) => socket.poll_stream_write(cx, bytes),
