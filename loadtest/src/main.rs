@@ -87,8 +87,8 @@ async fn run(cli: &Cli) -> Result<()> {
     let attack = workload.register(attack(cli, &server)?, usize::try_from(cli.users)?, reload_interval)?;
     // On the heap, since goose's future is large.
     let metrics = Box::pin(attack.execute()).await.context("goose")?;
-    server.stop().await?;
     workload.print_figures()?;
+    server.stop().await?;
     judge(cli, &workload, &metrics)
 }
 

@@ -95,6 +95,9 @@ impl Server {
 
     /// Asks it to end, and fails unless it does so with status 0.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the server ended before it was asked to: {status}");
+        }
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).context("the server has ended")?;
         kill_process(pid, Signal::TERM).context("cannot send SIGTERM")?;
         let status = timeout(STOP_TIMEOUT, self.child.wait())

@@ -17,6 +17,8 @@ use crate::figures::{self, Figures};
 use crate::server::Server;
 
 const RELOAD: &str = "reload";
+/// Goose logs every failure: a server that is gone would fill the console.
+const FAILURE_PAUSE: Duration = Duration::from_millis(250);
 
 /// What a user asks, over and over.
 #[derive(Clone, Copy, Debug)]
@@ -157,8 +159,22 @@ impl Workload {
     }
 }
 
-/// One request, timed until its body is complete; a failure unless status and body are as expected.
+/// [`exchange`], with a pause when it fails.
 async fn ask(
+    user: &mut GooseUser,
+    request: GooseRequestBuilder<'_>,
+    is_good: impl Fn(&[u8]) -> bool,
+    figures: &Figures,
+) -> TransactionResult {
+    let result = exchange(user, request, is_good, figures).await;
+    if result.is_err() {
+        tokio::time::sleep(FAILURE_PAUSE).await;
+    }
+    result
+}
+
+/// One request, timed until its body is complete; a failure unless status and body are as expected.
+async fn exchange(
     user: &mut GooseUser,
     request: GooseRequestBuilder<'_>,
     is_good: impl Fn(&[u8]) -> bool,
@@ -177,4 +193,18 @@ async fn ask(
     }
     figures.record(asked, answered);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_users_and_one_user_is_left_to_reload() {
+        for users in crate::USERS_MIN as usize..1000 {
+            let shares = Lookup::ALL.map(|lookup| lookup.users(users));
+            assert!(shares.iter().all(|share| *share > 0), "{users}: {shares:?}");
+            assert_eq!(shares.iter().sum::<usize>(), users - 1);
+        }
+    }
 }
