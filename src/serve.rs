@@ -44,6 +44,9 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     let address = |sockets: &[TcpListener]| {
         sockets.first().and_then(|socket| socket.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string())
     };
+    // From here on signals are heeded: whoever reads the next line may send one.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = runtime.block_on(async { Signals::new() })?;
     tracing::info!(public = address(&public), admin = address(&admin), "listening");
 
     let store = Arc::new(Store::default());
@@ -55,11 +58,10 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     let admin = endpoints.spawn(Listener::Admin, admin)?;
     drop(endpoints);
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
             never = beat(&pulse) => match never {},
-            ended = until_ended(settings, &app, first_load) => ended?,
+            ended = until_ended(settings, &app, signals, first_load) => ended?,
         }
         tokio::select! {
             never = beat(&pulse) => match never {},
@@ -139,10 +141,10 @@ async fn close(pulse: &watch::Sender<Pulse>, grace_period: Duration) {
 async fn until_ended(
     settings: &Settings,
     app: &Arc<App>,
+    signals: Signals,
     first_load: oneshot::Receiver<Outcome>,
 ) -> Result<(), ServeError> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut end = End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let Signals { mut hangup, mut end } = signals;
     let mut first_load = Some(first_load);
     loop {
         tokio::select! {
@@ -167,6 +169,19 @@ async fn until_ended(
         () = end.asked() => tracing::info!("asked again: not waiting"),
     }
     Ok(())
+}
+
+struct Signals {
+    hangup: Signal,
+    end: End,
+}
+
+impl Signals {
+    /// Must be called within a runtime.
+    fn new() -> std::io::Result<Signals> {
+        let end = End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Signals { hangup: signal(SignalKind::hangup())?, end })
+    }
 }
 
 struct End {

@@ -27,6 +27,12 @@ impl Position {
     fn new(segment: u32, offset_bytes: usize) -> Position {
         Position((segment << OFFSET_BITS) | (offset_bytes / ALIGNMENT_BYTES) as u32)
     }
+
+    /// The segment's number.
+    #[inline]
+    pub(super) fn segment(self) -> usize {
+        (self.0 >> OFFSET_BITS) as usize
+    }
 }
 
 /// The arena is at its limit of 16 GiB, or the system gave no more address space.
@@ -159,7 +165,7 @@ impl Arena {
     /// The bytes from a record's start to the end of its segment; the record knows its own length.
     #[inline]
     pub(super) fn at(&self, position: Position) -> &[u8] {
-        let segment = &self.maps[(position.0 >> OFFSET_BITS) as usize];
+        let segment = &self.maps[position.segment()];
         let offset = (position.0 as usize & ((1 << OFFSET_BITS) - 1)) * ALIGNMENT_BYTES;
         &segment[offset..]
     }

@@ -133,9 +133,14 @@ impl Merge {
 
     /// Adds to the clashes the fragments that they clashed with: those that came first in time, not in the file.
     fn add_first_comers(&self, clashes: &mut Vec<Fragment>) {
-        // Positions ascend within a block, and blocks do not interleave.
-        let mut starts: Vec<(Position, u32)> =
-            (0..).zip(&self.blocks).filter_map(|(number, block)| Some((*block.positions.first()?, number))).collect();
+        // Within a segment, which is one writer's, blocks do not interleave; but a block may go on in the next one.
+        let mut starts: Vec<(Position, u32)> = (0..)
+            .zip(&self.blocks)
+            .flat_map(|(rank, block)| {
+                let parts = block.positions.chunk_by(|a, b| a.segment() == b.segment());
+                parts.map(move |part| (part[0], rank))
+            })
+            .collect();
         starts.sort_unstable();
         clashes.sort_unstable();
         let first_comers: Vec<Fragment> = clashes

@@ -103,14 +103,13 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
 
 fn parse_options(query: &str) -> Result<Request, String> {
     let mut request = Request::default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let option = match name {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let option = match name.as_ref() {
             "dry_run" => &mut request.dry_run,
             "force" => &mut request.force,
             _ => return Err("a reload takes the parameters dry_run and force".to_owned()),
         };
-        *option = match value {
+        *option = match value.as_ref() {
             "true" => true,
             "false" => false,
             _ => return Err(format!("{name} is true or false")),

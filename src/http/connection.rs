@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use slab::Slab;
 use tokio::net::TcpStream;
@@ -91,6 +91,8 @@ impl Connections {
         let mut builder = http1::Builder::new();
         // The sweep does this, without a timer per request.
         builder.header_read_timeout(None);
+        // A client that has no more to ask may close its side and still gets its answers.
+        builder.half_close(true);
         builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
         Rc::new(Connections {
             entries: RefCell::default(),
@@ -221,7 +223,7 @@ impl hyper::service::Service<Request<Incoming>> for Tracked {
 
     #[inline]
     fn call(&self, request: Request<Incoming>) -> TrackedReply {
-        self.socket.answer_begun();
+        self.socket.answer_begun(!request.body().is_end_stream());
         let reply = hyper::service::Service::call(&self.service, request);
         let waiting = match &reply {
             Reply::Now(_) => {

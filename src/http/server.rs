@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::Connections;
 pub use super::connection::TimeLimits;
@@ -162,10 +162,8 @@ impl Accept {
     async fn all(&self) -> Infallible {
         let mut backoff_beats = 1;
         loop {
-            // Without a permit nothing is accepted: the client waits in the backlog.
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { std::future::pending().await };
-            match self.socket.accept().await {
-                Ok((stream, _)) => {
+            match self.next().await {
+                Ok((stream, permit)) => {
                     backoff_beats = 1;
                     self.spawn(stream, permit);
                 }
@@ -176,6 +174,17 @@ impl Accept {
                     backoff_beats = (backoff_beats * 2).min(ACCEPT_BACKOFF_BEATS_MAX);
                 }
             }
+        }
+    }
+
+    /// The next connection and a permit for it. While there is no permit nothing more is accepted: clients wait in the
+    /// backlog. The permit comes second, or threads without clients would keep permits from those with some.
+    async fn next(&self) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let (stream, _) = self.socket.accept().await?;
+        match Arc::clone(&self.permits).acquire_owned().await {
+            Ok(permit) => Ok((stream, permit)),
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -190,22 +199,19 @@ impl Accept {
 
     /// Accepts what the kernel has completed already: closing the listener would reset it.
     async fn rest(&self) {
+        let accept_now = std::future::poll_fn(|cx| match self.socket.poll_accept(cx) {
+            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+        });
         // However many they are: tokio would have a task yield after a while.
-        tokio::task::unconstrained(self.accept_rest()).await;
-    }
-
-    async fn accept_rest(&self) {
+        let mut accept_now = tokio::task::unconstrained(accept_now);
         while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let next = std::future::poll_fn(|cx| match self.socket.poll_accept(cx) {
-                Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
-                Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-            });
-            let Some(stream) = next.await else { return };
+            let Some(stream) = (&mut accept_now).await else { return };
             self.spawn(stream, permit);
         }
     }
 
-    fn spawn(&self, stream: TcpStream, permit: tokio::sync::OwnedSemaphorePermit) {
+    fn spawn(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
         // Answers are written whole: waiting to fill a segment would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it was served");

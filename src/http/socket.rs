@@ -46,6 +46,8 @@ pub(super) struct Socket {
     blocked: Cell<bool>,
     /// Whether a request's answer is not there yet.
     answering: Cell<bool>,
+    /// Whether the bytes read last end like a request, so that no other one has begun.
+    at_end: Cell<bool>,
     buffers: Rc<Buffers>,
 }
 
@@ -88,6 +90,7 @@ impl Socket {
             progress: Cell::new(0),
             blocked: Cell::new(false),
             answering: Cell::new(false),
+            at_end: Cell::new(true),
             buffers,
         }
     }
@@ -106,10 +109,13 @@ impl Socket {
         self.progress.set(self.progress.get() + 1);
     }
 
-    /// A request's head is complete.
+    /// A request's head is complete. Where a request ends that `has_body` does not show in its last bytes.
     #[inline]
-    pub(super) fn answer_begun(&self) {
+    pub(super) fn answer_begun(&self, has_body: bool) {
         self.answering.set(true);
+        if has_body {
+            self.at_end.set(true);
+        }
         self.enter(Phase::Answer);
     }
 
@@ -126,7 +132,7 @@ impl Socket {
         if sent.is_pending() || self.blocked.get() {
             self.phase.set(Phase::Write);
         } else if !self.answering.get() && matches!(self.phase.get(), Phase::Answer | Phase::Write) {
-            self.enter(Phase::Idle);
+            self.enter(if self.at_end.get() { Phase::Idle } else { Phase::Head });
         }
         sent
     }
@@ -186,6 +192,7 @@ impl hyper::rt::Read for Transport {
         if socket.phase.get() == Phase::Idle && !read.filled().is_empty() {
             socket.enter(Phase::Head);
         }
+        socket.at_end.set(read.filled().ends_with(b"\n\r\n") || read.filled().ends_with(b"\n\n"));
         buffer.put_slice(read.filled());
         Poll::Ready(Ok(()))
     }

@@ -9,6 +9,8 @@ use memchr::{memchr, memrchr};
 
 /// Longest record, in bytes as they stand in the file.
 pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
+/// A byte order mark, which some exports start with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A piece of the file that starts and ends on a record's border.
 #[derive(Debug, Default)]
@@ -85,11 +87,17 @@ impl<R: Read> BlockReader<R> {
         block.parsed = Place::default();
         block.torn = None;
         block.number = self.next_number;
-        let mut wanted = self.block_bytes;
+        let mut wanted = match self.next_number {
+            0 => self.block_bytes.max(BYTE_ORDER_MARK.len()),
+            _ => self.block_bytes,
+        };
         while !self.at_end {
             let before = block.bytes.len();
             self.fill(&mut block.bytes, wanted)?;
             seen(&block.bytes[before..]);
+            if self.next_number == 0 && before == 0 && block.bytes.starts_with(BYTE_ORDER_MARK) {
+                block.bytes.drain(..BYTE_ORDER_MARK.len());
+            }
             if let Some(&last) = block.bytes.last() {
                 self.last_byte = Some(last);
             }

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
 use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
-use super::rows::{BYTE_ORDER_MARK, BadRow, Claim, Columns, RecordParser};
+use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::{Loaded, Options, be_nice};
 use crate::dataset::{ArenaError, Builder, Dataset, RENDERING_VERSION};
 use crate::shipment::{Column, Folded};
@@ -100,8 +100,8 @@ struct Header {
     ignored_columns: Vec<String>,
     /// Its line, from 1.
     line: u64,
-    /// The line on which its block starts.
-    block_line: u64,
+    /// Its block, and the line on which that starts.
+    block: (u32, u64),
 }
 
 struct Loader<'l> {
@@ -137,22 +137,20 @@ impl Loader<'_> {
         let mut block_line = 1;
         while input.next_block(&mut block).map_err(|source| self.unreadable(source))? {
             let mut place = Place::default();
-            if block.number == 0 && block.bytes.starts_with(BYTE_ORDER_MARK) {
-                place.at = BYTE_ORDER_MARK.len();
-            }
             let Some(record) = parser.next(&block.bytes, &mut place) else {
                 block_line += place.lines;
                 continue;
             };
             let line = block_line + record.line;
-            if let Some(tear) = block.torn.filter(|_| place.at == block.bytes.len()) {
+            if let Some(tear) = tear(&block, &record, place) {
                 return Err(self.refused(line, None, tear.reason()));
             }
             let (columns, ignored_columns) = Columns::from_header(&record, line)
                 .map_err(|error| self.refused(error.line, error.column, error.reason))?;
             block.parsed = place;
+            let block_number = block.number;
             input.pending = Some(block);
-            return Ok(Header { columns, ignored_columns, line, block_line });
+            return Ok(Header { columns, ignored_columns, line, block: (block_number, block_line) });
         }
         let names = Column::ALL.map(Column::name).join(",");
         Err(self.refused(1, None, format!("the file is empty; a header row is expected: {names}")))
@@ -192,9 +190,7 @@ impl Loader<'_> {
             while let Some(record) = parser.next(&block.bytes, &mut place) {
                 rows += 1;
                 let row_place = (block.number, record.line);
-                let tear = block.torn.filter(|_| place.at == block.bytes.len());
-                let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(Tear::TooLong);
-                if let Some(tear) = tear.or(too_long) {
+                if let Some(tear) = tear(&block, &record, place) {
                     return Err((row_place, Failure::Torn(tear)));
                 }
                 match columns.check(&record) {
@@ -226,7 +222,7 @@ impl Loader<'_> {
 
     /// Puts together what the threads found.
     fn finish(self, header: Header) -> Result<Loaded, LoadError> {
-        let first_lines = first_lines(&lock(&self.block_lines), header.block_line);
+        let first_lines = first_lines(&lock(&self.block_lines), header.block);
         let line =
             |(block, line): RowPlace| line + first_lines.range(..=block).next_back().map_or(1, |(_, first)| *first);
         let mut input = lock(&self.input);
@@ -287,15 +283,22 @@ impl Loader<'_> {
     }
 }
 
-/// The line on which each block starts, and, after the last, the line after its last line break.
-fn first_lines(block_lines: &BTreeMap<u32, u64>, mut next: u64) -> BTreeMap<u32, u64> {
-    let mut first_lines = BTreeMap::new();
+/// The line on which each block starts, from `first` on, and one more: that after the last line break.
+fn first_lines(block_lines: &BTreeMap<u32, u64>, first: (u32, u64)) -> BTreeMap<u32, u64> {
+    let mut next = first.1;
+    let mut first_lines = BTreeMap::from([first]);
     for (block, lines) in block_lines {
-        first_lines.insert(*block, next);
         next += lines;
         first_lines.insert(block + 1, next);
     }
     first_lines
+}
+
+/// Why `record`, which ends at `place`, cannot be taken for what it seems.
+fn tear(block: &Block, record: &Record<'_>, place: Place) -> Option<Tear> {
+    let is_last = place.at == block.bytes.len();
+    let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(Tear::TooLong);
+    block.torn.filter(|_| is_last).or(too_long)
 }
 
 fn refusal(bad: u64, bad_rows_max: u64, errors: &[FileError]) -> String {

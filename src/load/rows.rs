@@ -12,8 +12,6 @@ const QUANTITY_MAX: u64 = u32::MAX as u64;
 const QUANTITY_DIGITS_MAX: usize = 10;
 /// Digits of a price, before and after the point together.
 const PRICE_DIGITS_MAX: usize = 18;
-/// A byte order mark, which some exports start with.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where each needed column is.
 #[derive(Clone, Debug, PartialEq, Eq)]
