@@ -1,5 +1,7 @@
 //! A whole request through hyper, without a socket: bytes in, bytes out.
 
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::BufWriter;

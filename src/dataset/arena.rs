@@ -197,7 +197,7 @@ mod tests {
             a = first.push(&[b"one", b" and two"]).unwrap();
             b = second.push(&[b"three"]).unwrap();
             c = first.push(&[&large]).unwrap();
-            d = first.push(&[&vec![9_u8; 200]]).unwrap();
+            d = first.push(&[&[9_u8; 200]]).unwrap();
         }
         let arena = builder.finish();
         assert!(arena.at(a).starts_with(b"one and two"));

@@ -1,0 +1,23 @@
+//! Generated exports for the benches.
+
+use std::io::{BufWriter, Write};
+
+use tempfile::NamedTempFile;
+use waybill::generate::{self, Plan};
+
+/// Whether each bench runs once, as a test, and small data will do.
+pub(crate) fn is_test_run() -> bool {
+    let is_given = |flag: &str| std::env::args().any(|argument| argument == flag);
+    is_given("--test") || !is_given("--bench")
+}
+
+/// A file of so many shipments, and the plan that it follows.
+pub(crate) fn export(shipments: u64) -> (Plan, NamedTempFile) {
+    let plan = Plan { shipments, seed: 1 };
+    let mut file = NamedTempFile::new().unwrap();
+    let mut buffered = BufWriter::new(&mut file);
+    generate::write(&plan, &mut buffered).unwrap();
+    buffered.flush().unwrap();
+    drop(buffered);
+    (plan, file)
+}

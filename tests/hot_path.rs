@@ -1,0 +1,60 @@
+//! What a lookup costs besides time: allocations, counted over a whole exchange with hyper.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::alloc::System;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{Builder, LocalOptions};
+use waybill::http::route::Listener;
+use waybill::http::{App, Service, Worker};
+use waybill::load::Options;
+use waybill::reload::{ReloadSettings, Reloader};
+use waybill::store::Store;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const REQUEST: &[u8] = b"GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+const REQUESTS: usize = 1000;
+/// The answer's body, and the two parts of its header fields, which hyper then uses for the next request's.
+const ALLOCATIONS_PER_REQUEST: usize = 3;
+
+#[test]
+fn a_lookup_allocates_its_answer_and_no_more() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into();
+    let settings = ReloadSettings { data, load: Options::default(), shipments_min: 1, removed_percent_max: 50.0 };
+    let store = Arc::new(Store::default());
+    let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
+    let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+    let per_request = runtime.block_on(async {
+        assert!(first_load.await.unwrap().is_ok());
+        let app = Arc::new(App { store, reloader, draining: AtomicBool::new(false) });
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
+        tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+        let mut answer = vec![0; 4096];
+        let mut length = 0;
+        // The first requests fill caches and buffers.
+        for _ in 0..2 {
+            client.write_all(REQUEST).await.unwrap();
+            length = client.read(&mut answer).await.unwrap();
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..REQUESTS {
+            client.write_all(REQUEST).await.unwrap();
+            client.read_exact(&mut answer[..length]).await.unwrap();
+        }
+        let change = region.change();
+        assert!(answer[..length].ends_with(b"]}"));
+        (change.allocations + change.reallocations) as f64 / REQUESTS as f64
+    });
+    // Now and then a buffer is replaced; that is far less than one allocation a request.
+    assert!((per_request - ALLOCATIONS_PER_REQUEST as f64).abs() < 0.1, "{per_request}");
+}

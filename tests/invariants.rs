@@ -1,0 +1,204 @@
+//! The invariants that `src/lib.rs` states, checked on the sources.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+
+const LINES_MAX: usize = 400;
+
+/// A source file: its path below `src`, its text, its tokens without comments and literals.
+struct Source {
+    path: PathBuf,
+    text: String,
+    tokens: Vec<String>,
+}
+
+impl Source {
+    fn is_of(&self, module: &str) -> bool {
+        self.path.starts_with(module) || self.path == Path::new(module).with_extension("rs")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut dirs = vec![root.clone()];
+    let mut sources = Vec::new();
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(&root).unwrap().to_owned();
+                sources.push(Source { path, tokens: tokens(&text), text });
+            }
+        }
+    }
+    assert!(sources.len() > 20, "the sources were not found");
+    sources
+}
+
+/// Names and signs of a Rust text: no comments, and of texts in quotes nothing.
+fn tokens(text: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let name = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let raw = rest.trim_start_matches('b').strip_prefix('r').unwrap_or_default();
+        let hashes = raw.len() - raw.trim_start_matches('#').len();
+        let after = |text: &str, from: usize| rest[from..].find(text).map_or(rest.len(), |at| from + at + text.len());
+        let length = if rest.starts_with("//") {
+            after("\n", 2)
+        } else if rest.starts_with("/*") {
+            after("*/", 2)
+        } else if raw[hashes.min(raw.len())..].starts_with('"') {
+            after(&format!("\"{}", "#".repeat(hashes)), rest.len() - raw.len() + hashes + 1)
+        } else if first == '"' {
+            quoted_length(rest)
+        } else if first == '\'' {
+            character_length(rest)
+        } else if name > 0 {
+            tokens.push(rest[..name].to_owned());
+            name
+        } else if rest.starts_with("::") {
+            tokens.push("::".to_owned());
+            2
+        } else {
+            if !first.is_whitespace() {
+                tokens.push(first.to_string());
+            }
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// Of a literal that starts with a quote, both quotes included.
+fn quoted_length(rest: &str) -> usize {
+    let mut escaped = false;
+    let end = rest.char_indices().skip(1).find(|(_, c)| {
+        let is_end = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        is_end
+    });
+    end.map_or(rest.len(), |(at, _)| at + 1)
+}
+
+/// Of a character literal; of a lifetime only the sign.
+fn character_length(rest: &str) -> usize {
+    let mut characters = rest.char_indices().skip(1);
+    match (characters.next(), characters.next()) {
+        (Some((_, '\\')), Some((at, _))) => rest[at + 1..].find('\'').map_or(rest.len(), |end| at + 1 + end + 1),
+        (_, Some((at, '\''))) => at + 1,
+        _ => 1,
+    }
+}
+
+/// Whether `path` (names with `::` between) stands in `tokens`.
+fn has_path(tokens: &[String], path: &str) -> bool {
+    let path = self::tokens(path);
+    tokens.windows(path.len()).any(|window| window == path)
+}
+
+fn names(tokens: &[String], name: &str) -> bool {
+    tokens.iter().any(|token| token == name)
+}
+
+/// Whether a module of this crate is used: by its path, or in a `use crate::{…}`.
+fn uses_module(tokens: &[String], module: &str) -> bool {
+    let in_use = |start: usize| {
+        let statement = &tokens[start..];
+        let end = statement.iter().position(|token| token == ";").unwrap_or(statement.len());
+        statement.get(1).is_some_and(|root| root == "crate" || root == "super") && names(&statement[..end], module)
+    };
+    let uses = tokens.iter().enumerate().filter(|(_, token)| *token == "use");
+    has_path(tokens, &format!("crate::{module}"))
+        || has_path(tokens, &format!("super::{module}"))
+        || uses.map(|(start, _)| start).any(in_use)
+}
+
+fn assert_none(broken: &[String]) {
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_data_modules_know_nothing_of_the_network() {
+    let sources = sources();
+    let mut broken = Vec::new();
+    for module in ["shipment", "load", "dataset", "store"] {
+        let of_module: Vec<&Source> = sources.iter().filter(|source| source.is_of(module)).collect();
+        assert!(!of_module.is_empty(), "no module {module}");
+        for source in of_module {
+            let foreign = ["hyper", "hyper_util", "http", "http_body_util", "tokio"];
+            let named = foreign.into_iter().filter(|name| names(&source.tokens, name));
+            broken.extend(named.map(|name| format!("{}: {name}", source.path.display())));
+        }
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn the_dataset_does_not_know_the_loader() {
+    let sources = sources();
+    let knows = |source: &&Source| source.is_of("dataset") && uses_module(&source.tokens, "load");
+    let broken: Vec<String> = sources.iter().filter(knows).map(|source| source.path.display().to_string()).collect();
+    assert_none(&broken);
+    // The other way round it must be found, or this test sees nothing.
+    assert!(sources.iter().any(|source| source.is_of("load") && uses_module(&source.tokens, "dataset")));
+}
+
+#[test]
+fn no_source_file_is_long() {
+    let long = |source: &Source| {
+        let lines = source.text.lines().count();
+        (lines > LINES_MAX).then(|| format!("{}: {lines} lines", source.path.display()))
+    };
+    assert_none(&sources().iter().filter_map(long).collect::<Vec<_>>());
+}
+
+#[test]
+fn there_is_no_unsafe() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\"") && manifest.contains("[lints]\nworkspace = true"));
+    let sources = sources();
+    let broken = sources.iter().filter(|source| names(&source.tokens, "unsafe"));
+    assert_none(&broken.map(|source| source.path.display().to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn responses_are_built_in_one_place() {
+    let sources = sources();
+    let builds = |source: &&Source| {
+        let constructors = ["new", "builder", "default", "from_parts"];
+        let of = |name: &str| constructors.iter().any(|new| has_path(&source.tokens, &format!("{name}::{new}")));
+        of("Response") || of("Answer")
+    };
+    let builders: Vec<&Path> = sources.iter().filter(builds).map(|source| source.path.as_path()).collect();
+    assert_eq!(builders, [Path::new("http/answer.rs")]);
+}
+
+#[test]
+fn what_is_looked_for_would_be_found() {
+    let text = r##"
+        //! unsafe
+        /* tokio */
+        use crate::{shipment::Row, load};
+        fn f<'a>(x: &'a str) -> char { "hyper \" http"; r#"unsafe "x" "#; '"'; '\''; x.load(); Response::builder() }
+    "##;
+    let tokens = tokens(text);
+    assert!(uses_module(&tokens, "load") && has_path(&tokens, "Response::builder"));
+    assert!(!has_path(&tokens, "Response::new") && !uses_module(&tokens, "store"));
+    for absent in ["unsafe", "tokio", "hyper", "http"] {
+        assert!(!names(&tokens, absent), "{absent}: {tokens:?}");
+    }
+    for (text, module) in [
+        ("use super::load;", "load"),
+        ("let x = crate::load::load(path);", "load"),
+        ("use crate::dataset::Dataset;", "dataset"),
+    ] {
+        assert!(uses_module(&self::tokens(text), module), "{text}");
+    }
+    assert!(!uses_module(&self::tokens("use std::sync::atomic::Ordering; a.load(b); crate::store::load()"), "load"));
+    assert!(names(&self::tokens("unsafe { }"), "unsafe"));
+}

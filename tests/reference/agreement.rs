@@ -1,0 +1,111 @@
+//! Holding the loader and the dataset to the reference.
+
+use std::io::Write;
+
+use tempfile::NamedTempFile;
+use waybill::dataset::{Dataset, Record};
+use waybill::load::{FileError, LoadError, Loaded, Options, REPORTED_ERRORS_MAX, load};
+use waybill::shipment::Folded;
+
+use super::{Export, Place, Shipment, spellings};
+
+fn written(file: &[u8]) -> NamedTempFile {
+    let mut on_disk = NamedTempFile::new().unwrap();
+    on_disk.write_all(file).unwrap();
+    on_disk
+}
+
+/// What becomes of a file.
+pub(crate) fn loaded(file: &[u8], options: &Options) -> Result<Loaded, LoadError> {
+    load(written(file).path(), options, &mut |_| ())
+}
+
+pub(crate) fn places(errors: &[FileError]) -> Vec<Place> {
+    errors.iter().map(|error| (error.line, error.column)).collect()
+}
+
+/// What becomes of a file by the reference; for a refused one, which places are reported.
+fn expected(file: &[u8], options: &Options) -> Result<Export, Vec<Place>> {
+    let export = Export::read(file).map_err(|place| vec![place])?;
+    if options.require_final_newline && !file.ends_with(b"\n") {
+        let last_line = file.split(|byte| *byte == b'\n').count() as u64;
+        return Err(vec![(last_line, None)]);
+    }
+    if export.bad_rows.len() as u64 > options.bad_rows_max || export.shipments.is_empty() {
+        return Err(export.bad_rows.into_iter().take(REPORTED_ERRORS_MAX).collect());
+    }
+    Ok(export)
+}
+
+pub(crate) fn rendered(record: &Record<'_>) -> String {
+    let mut out = Vec::new();
+    record.render(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn jsons<'s>(shipments: impl IntoIterator<Item = &'s Shipment>) -> Vec<String> {
+    shipments.into_iter().map(Shipment::json).collect()
+}
+
+/// Holds both to the same answers about one number and carrier.
+pub(crate) fn assert_same_lookup(dataset: &Dataset, export: &Export, number: &str, carrier: &str) {
+    let (folded_number, folded_carrier) = (Folded::new(number), Folded::new(carrier));
+    let one = dataset.shipment(&folded_number, &folded_carrier).map(|record| rendered(&record));
+    assert_eq!(one, export.shipment(number, carrier).map(Shipment::json), "{number:?} with {carrier:?}");
+    let all: Vec<String> = dataset.shipments_with_number(&folded_number).map(|record| rendered(&record)).collect();
+    assert_eq!(all, jsons(export.shipments_with_number(number)), "{number:?}");
+}
+
+pub(crate) fn assert_same_dataset(dataset: &Dataset, export: &Export) {
+    let shipments: Vec<String> = dataset.shipments().map(|record| rendered(&record)).collect();
+    assert_eq!(shipments, jsons(&export.shipments));
+    assert_eq!(dataset.shipment_count(), export.shipments.len() as u64);
+    assert_eq!(dataset.article_count(), export.articles());
+    assert_eq!(dataset.carriers(), export.carriers);
+}
+
+/// Every lookup that finds something, in many spellings, and some that find nothing.
+fn assert_same_lookups(dataset: &Dataset, export: &Export) {
+    for shipment in &export.shipments {
+        for number in spellings(&shipment.tracking_number) {
+            for carrier in spellings(&shipment.carrier) {
+                assert_same_lookup(dataset, export, &number, &carrier);
+            }
+        }
+        assert_same_lookup(dataset, export, &shipment.tracking_number, "nobody");
+        assert_same_lookup(dataset, export, &format!("{}x", shipment.tracking_number), &shipment.carrier);
+        for carrier in &export.carriers {
+            assert_same_lookup(dataset, export, &shipment.tracking_number, carrier);
+        }
+    }
+    assert_same_lookup(dataset, export, "", "");
+}
+
+/// Loads the file and holds what becomes of it to the reference.
+pub(crate) fn assert_agreement(file: &[u8], options: &Options) {
+    match (loaded(file, options), expected(file, options)) {
+        (Ok(Loaded { dataset, summary }), Ok(export)) => {
+            assert_eq!(summary.rows, export.rows);
+            assert_eq!(summary.bad_rows, export.bad_rows.len() as u64);
+            let first_bad = &export.bad_rows[..export.bad_rows.len().min(REPORTED_ERRORS_MAX)];
+            assert_eq!(places(&summary.errors), first_bad);
+            assert_eq!(summary.ignored_columns, export.ignored_columns);
+            assert_eq!(summary.final_newline_missing, !file.ends_with(b"\n"));
+            assert_eq!(summary.file_bytes, file.len() as u64);
+            assert_same_dataset(&dataset, &export);
+            assert_same_lookups(&dataset, &export);
+        }
+        (Err(LoadError::Refused { errors, summary, .. }), Err(expected)) => {
+            assert_eq!(places(&errors), expected, "{summary}");
+            if let Ok(export) = Export::read(file)
+                && !options.require_final_newline
+                && export.bad_rows.len() as u64 > options.bad_rows_max
+            {
+                assert!(summary.starts_with(&format!("{} bad row", export.bad_rows.len())), "{summary}");
+            }
+        }
+        (Ok(_), Err(expected)) => panic!("loaded, but expected errors at {expected:?}"),
+        (Err(error), Ok(_)) => panic!("expected to load: {error:?}"),
+        (Err(error), Err(_)) => panic!("{error}"),
+    }
+}
