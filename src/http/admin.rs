@@ -95,10 +95,11 @@ pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
 
 /// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
 fn is_same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else { return true };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    matches!((host, origin_host), (Some(host), Some(origin)) if host.eq_ignore_ascii_case(origin))
+    headers.get_all(ORIGIN).iter().all(|origin| {
+        let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        matches!((host, origin_host), (Some(host), Some(origin)) if host.eq_ignore_ascii_case(origin))
+    })
 }
 
 fn parse_options(query: &str) -> Result<Request, String> {

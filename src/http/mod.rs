@@ -67,7 +67,11 @@ impl Worker {
     /// The whole way of a request, but for what has to wait.
     fn answer<B>(&self, listener: Listener, request: &Request<B>) -> Reply {
         let headers = request.headers();
-        let route = match Route::parse(listener, request.method(), request.uri().path()) {
+        let path = match route::normalize(request.uri().path()) {
+            Ok(path) => path,
+            Err(error) => return Reply::now(no_route(&error)),
+        };
+        let route = match Route::parse(listener, request.method(), &path) {
             Ok(route) => route,
             Err(error) => return Reply::now(no_route(&error)),
         };

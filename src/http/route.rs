@@ -60,11 +60,31 @@ pub enum NoRoute {
     },
 }
 
+const LOOKUP: &str = "/v1/shipments/";
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
 
+/// Undoes escapes that need not be there: segments of letters, digits and `-._~` in any spelling become the same path
+/// (RFC 3986, section 6.2.2.2). The others stay as they are, escapes and all.
+#[inline]
+pub fn normalize(path: &str) -> Result<Cow<'_, str>, NoRoute> {
+    // The parameters of a lookup are decoded anyway.
+    if path.starts_with(LOOKUP) || !path.as_bytes().contains(&b'%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let segments: Result<Vec<Cow<'_, str>>, NoRoute> = path
+        .split('/')
+        .map(|segment| {
+            let decoded = decode("path", segment)?;
+            Ok(if decoded.bytes().all(is_unreserved) { decoded } else { Cow::Borrowed(segment) })
+        })
+        .collect();
+    segments.map(|segments| Cow::Owned(segments.join("/")))
+}
+
 impl<'a> Route<'a> {
-    /// Finds the route of a request. `path` is still percent-encoded and has no query.
+    /// Finds the route of a request. `path` is normalized, still percent-encoded, and has no query.
     pub fn parse(listener: Listener, method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
         let route = match listener {
             Listener::Public => Route::public(path)?,
@@ -80,7 +100,7 @@ impl<'a> Route<'a> {
     }
 
     fn public(path: &'a str) -> Result<Route<'a>, NoRoute> {
-        if let Some(parameters) = path.strip_prefix("/v1/shipments/") {
+        if let Some(parameters) = path.strip_prefix(LOOKUP) {
             return Route::lookup(parameters);
         }
         match path {
@@ -168,6 +188,14 @@ mod tests {
         for path in ["/v1/shipments/", "/v1/shipments/a/", "/v1/shipments//a", "/v1/shipments/a/b/c", "/", "*", ""] {
             assert_eq!(get(path), Err(NoRoute::NotFound), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_is_the_same_in_any_spelling() {
+        assert_eq!(normalize("/v1/%64ataset").as_deref(), Ok("/v1/dataset"));
+        assert_eq!(normalize("/%761/shipments/a%2Fb/%63").as_deref(), Ok("/v1/shipments/a%2Fb/c"));
+        assert_eq!(normalize("/v1%2Fdataset").as_deref(), Ok("/v1%2Fdataset"));
+        assert!(matches!(normalize("/v1/%zz"), Err(NoRoute::Undecodable { parameter: "path", .. })));
     }
 
     #[test]
