@@ -99,6 +99,30 @@ fn a_client_that_takes_nothing_is_cut_off() {
     assert_eq!(server.get("/v1/shipments/DHL/TN2").status, 200);
 }
 
+/// Memory that one connection may cost.
+const CONNECTION_BYTES_MAX: u64 = 4 << 20;
+
+#[test]
+fn a_client_that_asks_on_and_on_and_takes_nothing_costs_little_memory() {
+    let server = Server::start(SEED, &["--write-timeout", NEVER]);
+    assert_eq!(server.get(LOOKUP).status, 200);
+    for (method, fields) in [("HEAD", &[][..]), ("GET", &["If-None-Match: *"]), ("GET", &[])] {
+        let before = server.resident_bytes();
+        let client = server.client();
+        // The server has stopped reading when nothing is taken for a while.
+        client.stream().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        let requests = request(method, LOOKUP, fields).repeat(1000);
+        let wanted = 60 << 20;
+        let mut asked = 0;
+        while asked < wanted && client.stream().write_all(requests.as_bytes()).is_ok() {
+            asked += requests.len();
+        }
+        assert!(asked < wanted, "{method}: all requests were taken");
+        let grown = server.resident_bytes().saturating_sub(before);
+        assert!(grown <= CONNECTION_BYTES_MAX, "{method}: {grown} bytes after {asked} bytes of requests");
+    }
+}
+
 /// The client's own slowness, not a wait for anything.
 fn pause() {
     let (_sender, nothing) = std::sync::mpsc::channel::<()>();

@@ -1,6 +1,6 @@
 //! Request → route → answer.
 //!
-//! [`server`] accepts connections and drains them, [`connection`] bounds each in time and memory, `Worker::answer`
+//! [`server`] accepts connections and drains them, `connection` bounds each in time and memory, `Worker::answer`
 //! here is the pipeline of one request, and the other modules have one resource each.
 
 mod admin;
