@@ -7,23 +7,26 @@ use serde_json::json;
 use crate::cli::{CheckArgs, LogFormat};
 use crate::config::load_options;
 use crate::load::{self, LoadError, Loaded, Progress};
+use crate::memory::Forecast;
 
 /// Carriers that the report for people lists by name.
 const NAMED_CARRIERS_MAX: usize = 20;
 
 /// Loads the file of `args`; the report, and whether the file would be served.
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
-    let result = load::load(&args.file, &load_options(&args.tolerance), watch);
+    let options = load_options(&args.tolerance);
+    let result = load::load(&args.file, &options, watch);
+    let forecast = |loaded| Forecast::new(loaded, options.threads);
     let report = match (args.format, &result) {
-        (LogFormat::Text, Ok(loaded)) => text(loaded),
-        (LogFormat::Json, Ok(loaded)) => json_of(loaded).to_string(),
+        (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded)),
+        (LogFormat::Json, Ok(loaded)) => json_of(loaded, forecast(loaded)).to_string(),
         (LogFormat::Text, Err(error)) => refusal_text(error),
         (LogFormat::Json, Err(error)) => refusal_json(error).to_string(),
     };
     (report, result.is_ok())
 }
 
-fn text(loaded: &Loaded) -> String {
+fn text(loaded: &Loaded, forecast: Forecast) -> String {
     let Loaded { dataset, summary } = loaded;
     let carriers = dataset.carriers();
     let mut named = carriers.iter().take(NAMED_CARRIERS_MAX).cloned().collect::<Vec<_>>().join(", ");
@@ -31,13 +34,15 @@ fn text(loaded: &Loaded) -> String {
         named.push_str(", …");
     }
     let mut report = format!(
-        "rows       {}\nshipments  {}\narticles   {}\ncarriers   {} ({named})\nbad rows   {}\nmemory     {:.1} MiB\nversion    {}",
+        "rows       {}\nshipments  {}\narticles   {}\ncarriers   {} ({named})\nbad rows   {}\n\
+         memory     {:.0} MiB serving, {:.0} MiB while it is replaced by another like it\nversion    {}",
         summary.rows,
         dataset.shipment_count(),
         dataset.article_count(),
         carriers.len(),
         summary.bad_rows,
-        dataset.bytes() as f64 / f64::from(1 << 20),
+        mebibytes(forecast.serving_bytes),
+        mebibytes(forecast.reload_peak_bytes()),
         summary.version,
     );
     for error in &summary.errors {
@@ -53,7 +58,7 @@ fn text(loaded: &Loaded) -> String {
     report
 }
 
-fn json_of(loaded: &Loaded) -> serde_json::Value {
+fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
     let Loaded { dataset, summary } = loaded;
     json!({
         "result": "ok",
@@ -62,13 +67,19 @@ fn json_of(loaded: &Loaded) -> serde_json::Value {
         "articles": dataset.article_count(),
         "carriers": dataset.carriers(),
         "bad_rows": summary.bad_rows,
-        "memory_bytes": dataset.bytes(),
+        "dataset_bytes": dataset.bytes(),
+        "memory_bytes": forecast.serving_bytes,
+        "reload_peak_bytes": forecast.reload_peak_bytes(),
         "version": summary.version,
         "load_seconds": summary.seconds,
         "ignored_columns": summary.ignored_columns,
         "final_newline_missing": summary.final_newline_missing,
         "errors": summary.errors,
     })
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 fn refusal_text(error: &LoadError) -> String {

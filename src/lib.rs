@@ -11,6 +11,7 @@
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`load`]: file → dataset, in blocks, on all cores
+//! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the one pointer to the dataset that is served
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
@@ -30,6 +31,8 @@ pub mod shipment;
 pub mod dataset;
 
 pub mod load;
+
+pub mod memory;
 
 pub mod store;
 

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::dataset::Changes;
 use crate::load::{self, LoadError, Loaded, Progress, Summary};
+use crate::memory::{self, Available, Forecast};
 use crate::store::{Snapshot, Store};
 
 /// Niceness of the threads that load while others serve.
@@ -100,6 +101,17 @@ pub enum ReloadError {
         /// The setting.
         percent_max: f64,
     },
+    /// The new dataset beside the served one would not fit in memory.
+    #[error(
+        "loading needs about {} MiB and {} MiB are left of {}; what was served is still served",
+        needed >> 20, available.bytes >> 20, available.limit
+    )]
+    InsufficientMemory {
+        /// Bytes, estimated by what the served dataset took.
+        needed: u64,
+        /// What there is.
+        available: Available,
+    },
     /// A bug in the loader.
     #[error("the loader panicked; the log has the message")]
     Panicked,
@@ -151,6 +163,7 @@ impl Reloader {
             waiting: Vec::new(),
             retired: Vec::new(),
             last: Arc::clone(&last),
+            last_load: None,
         };
         std::thread::Builder::new().name("loader".to_owned()).spawn(move || thread.run(first))?;
         Ok((Reloader { triggers, last }, first_outcome))
@@ -181,6 +194,8 @@ struct LoaderThread {
     /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
     retired: Vec<Arc<Snapshot>>,
     last: Arc<Mutex<Option<LastReload>>>,
+    /// Bytes that the last good load took, and those of its file.
+    last_load: Option<(u64, u64)>,
 }
 
 impl LoaderThread {
@@ -241,6 +256,7 @@ impl LoaderThread {
     }
 
     fn try_load(&mut self, request: Request) -> Result<Report, ReloadError> {
+        self.check_memory()?;
         let loaded = load::load(&self.settings.data, &self.settings.load, &mut self.watch)?;
         log_oddities(&loaded.summary);
         let shipments = loaded.dataset.shipment_count();
@@ -260,12 +276,28 @@ impl LoaderThread {
             self.guard(&loaded, served.as_deref(), changes)?;
         }
         drop(served);
+        let forecast = Forecast::new(&loaded, self.settings.load.threads);
+        self.last_load = Some((forecast.load_bytes, loaded.summary.file_bytes));
         if !request.dry_run {
             let (published, replaced) = self.store.publish(loaded, self.settings.data.clone());
             generation = published;
             self.retired.extend(replaced);
         }
         Ok(Report::Published { generation, version, shipments, changes, load_seconds })
+    }
+
+    /// Refuses a load that would not fit: by the size of the file and what a load took before.
+    fn check_memory(&self) -> Result<(), ReloadError> {
+        // Where the file cannot be looked at, the load says why.
+        let file_bytes = std::fs::metadata(&self.settings.data).map_or(0, |metadata| metadata.len());
+        let needed = self
+            .last_load
+            .map_or(0, |(load, file)| u128::from(file_bytes) * u128::from(load) / u128::from(file.max(1)))
+            as u64;
+        match memory::available() {
+            Some(available) if available.bytes < needed => Err(ReloadError::InsufficientMemory { needed, available }),
+            _ => Ok(()),
+        }
     }
 
     fn guard(&self, loaded: &Loaded, served: Option<&Snapshot>, changes: Changes) -> Result<(), ReloadError> {

@@ -51,7 +51,7 @@ fn check_says_what_a_file_holds() {
         assert_eq!(checked[key], *value, "{key}");
     }
     let state = Server::start(SEED, &[]).state();
-    assert_eq!((&checked["version"], &checked["memory_bytes"]), (&state["version"], &state["bytes"]));
+    assert_eq!((&checked["version"], &checked["dataset_bytes"]), (&state["version"], &state["bytes"]));
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Builder {
             encoder: Encoder::new(&self.dictionaries),
             arena: ArenaWriter::new(&self.arena),
             open: OpenRun::default(),
+            last_line: 0,
             fingerprints: Vec::new(),
             block: Block::default(),
         }
@@ -85,13 +86,13 @@ impl Builder {
 struct OpenRun {
     text: String,
     ends: [usize; 5],
-    articles: u32,
+    /// Where its rows start; none before the first row.
+    lines: Vec<u32>,
 }
 
 impl OpenRun {
     fn begin(&mut self, row: &Row<'_>) {
         self.text.clear();
-        self.articles = 0;
         let shared = [row.tracking_number, row.carrier, row.status, row.sender_address, row.receiver_address];
         for (value, end) in shared.into_iter().zip(&mut self.ends) {
             self.text.push_str(value);
@@ -101,7 +102,7 @@ impl OpenRun {
 
     fn is_continued_by(&self, row: &Row<'_>) -> bool {
         let [number, carrier, status, sender, receiver] = self.ends;
-        self.articles > 0
+        !self.lines.is_empty()
             && row.continues(&Row {
                 tracking_number: &self.text[..number],
                 carrier: &self.text[number..carrier],
@@ -119,6 +120,8 @@ pub struct BlockWriter<'b> {
     encoder: Encoder<'b>,
     arena: ArenaWriter<'b>,
     open: OpenRun,
+    /// The line of the last row in the runs that are closed.
+    last_line: u32,
     fingerprints: Vec<Fingerprint>,
     block: Block,
 }
@@ -130,23 +133,23 @@ impl BlockWriter<'_> {
             self.close_run()?;
             self.open.begin(row);
             self.fingerprints.push(Fingerprint::of(&Folded::new(row.tracking_number)));
-            self.block.first_rows.push(self.block.row_lines.len() as u32);
             let carrier = self.encoder.begin(row);
             if !self.block.carriers.contains(&carrier) {
                 self.block.carriers.push(carrier);
             }
         }
         self.encoder.article(row);
-        self.open.articles += 1;
-        self.block.row_lines.push(line);
+        self.open.lines.push(line);
         Ok(())
     }
 
     fn close_run(&mut self) -> Result<(), ArenaError> {
-        if self.open.articles > 0 {
-            let position = self.arena.push(&self.encoder.parts(self.open.articles))?;
+        let articles = self.open.lines.len() as u32;
+        if articles > 0 {
+            let position = self.arena.push(&self.encoder.parts(articles))?;
             self.block.positions.push(position);
-            self.open.articles = 0;
+            self.block.push_rows(&self.open.lines, &mut self.last_line);
+            self.open.lines.clear();
         }
         Ok(())
     }
@@ -164,6 +167,7 @@ impl BlockWriter<'_> {
                 clashes.push(Fragment { fingerprint, block: number, at: at as u32 });
             }
         }
+        self.last_line = 0;
         let block = self.block.take(number);
         self.builder.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
         self.builder.clashes.lock().unwrap_or_else(PoisonError::into_inner).append(&mut clashes);

@@ -9,9 +9,9 @@ use std::sync::PoisonError;
 use super::Dataset;
 use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use super::builder::{Builder, Conflict};
-use super::encode;
+use super::encode::{self, put_varint};
 use super::index::{Fingerprint, IndexBuilder};
-use super::record::{Dictionaries, Record};
+use super::record::{Cursor, Dictionaries, Record};
 use crate::shipment::{Column, Folded};
 
 /// The place of a record that is part of another one, or left out.
@@ -26,10 +26,11 @@ pub(super) struct Block {
     pub(super) number: u32,
     /// Where each fragment's record is, ascending.
     pub(super) positions: Vec<Position>,
-    /// Each fragment's first row.
-    pub(super) first_rows: Vec<u32>,
-    /// Each row's line, as the loader counts.
-    pub(super) row_lines: Vec<u32>,
+    /// Of each fragment the number of its rows, then their lines, each less the line of the row before, in varints:
+    /// a byte or two a row, for errors that hardly ever come.
+    pub(super) rows: Vec<u8>,
+    /// Rows of all fragments.
+    pub(super) row_count: u32,
     /// Carriers as they first appear in the block.
     pub(super) carriers: Vec<u32>,
 }
@@ -45,8 +46,8 @@ impl Block {
         Block {
             number,
             positions: take(&mut self.positions),
-            first_rows: take(&mut self.first_rows),
-            row_lines: take(&mut self.row_lines),
+            rows: take(&mut self.rows),
+            row_count: std::mem::take(&mut self.row_count),
             carriers: take(&mut self.carriers),
         }
     }
@@ -56,10 +57,30 @@ impl Block {
         self.positions.binary_search(&position).ok().map(|at| at as u32)
     }
 
-    fn lines_of(&self, fragment: usize) -> &[u32] {
-        let start = self.first_rows[fragment] as usize;
-        let end = self.first_rows.get(fragment + 1).map_or(self.row_lines.len(), |end| *end as usize);
-        &self.row_lines[start..end]
+    /// Adds a fragment whose rows start on `lines`; `last` is the line of the row before.
+    pub(super) fn push_rows(&mut self, lines: &[u32], last: &mut u32) {
+        put_varint(&mut self.rows, lines.len() as u64);
+        for line in lines {
+            put_varint(&mut self.rows, u64::from(line - *last));
+            *last = *line;
+        }
+        self.row_count += lines.len() as u32;
+    }
+
+    /// The lines of each fragment's rows.
+    fn lines(&self) -> Vec<Vec<u32>> {
+        let mut rows = Cursor::new(&self.rows);
+        let mut line = 0;
+        let fragment = |_| {
+            let count = rows.varint();
+            (0..count)
+                .map(|_| {
+                    line += rows.varint() as u32;
+                    line
+                })
+                .collect()
+        };
+        self.positions.iter().map(fragment).collect()
     }
 }
 
@@ -83,8 +104,9 @@ pub(super) fn finish(
     let mut merge = Merge {
         dictionaries: builder.dictionaries.finish(),
         arena: builder.arena.finish(),
-        articles: blocks.iter().map(|block| block.row_lines.len() as u64).sum(),
+        articles: blocks.iter().map(|block| u64::from(block.row_count)).sum(),
         blocks,
+        lines: HashMap::new(),
         index: builder.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
         columns,
         huge_pages,
@@ -102,6 +124,8 @@ struct Merge {
     dictionaries: Dictionaries,
     arena: Arena,
     blocks: Vec<Block>,
+    /// The lines of rows in blocks that have contradictions.
+    lines: HashMap<usize, Vec<Vec<u32>>>,
     index: IndexBuilder,
     columns: [Column; 3],
     articles: u64,
@@ -204,7 +228,8 @@ impl Merge {
                 None => fragments.push(fragment),
                 Some(column) => {
                     let block = fragment.block as usize;
-                    let lines = self.blocks[block].lines_of(fragment.at as usize);
+                    let lines = self.lines.entry(block).or_insert_with(|| self.blocks[block].lines());
+                    let lines = &lines[fragment.at as usize];
                     self.articles -= lines.len() as u64;
                     for line in lines {
                         on_conflict(Conflict { block: self.blocks[block].number, line: *line, column });

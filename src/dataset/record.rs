@@ -43,13 +43,17 @@ fn unescape(escaped: &[u8]) -> Cow<'_, str> {
     Cow::Owned(serde_json::from_slice(&quoted).unwrap_or_default())
 }
 
-/// Reads a record from its front.
+/// Reads a record, or varints, from the front.
 #[derive(Clone, Copy)]
-struct Cursor<'a>(&'a [u8]);
+pub(super) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor(bytes)
+    }
+
     #[inline]
-    fn varint(&mut self) -> u64 {
+    pub(super) fn varint(&mut self) -> u64 {
         let first = self.0[0];
         self.0 = &self.0[1..];
         if first < 0x80 { u64::from(first) } else { self.varint_rest(first) }

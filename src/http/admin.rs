@@ -162,6 +162,7 @@ fn failure(error: &ReloadError) -> Answer {
         }
         ReloadError::TooFewShipments { .. } => answer::problem(Code::TooFewShipments, &detail),
         ReloadError::TooManyRemoved { .. } => answer::problem(Code::TooManyRemoved, &detail),
+        ReloadError::InsufficientMemory { .. } => answer::problem(Code::InsufficientMemory, &detail),
         ReloadError::Panicked => answer::problem(Code::Internal, &detail),
         ReloadError::ShuttingDown => answer::unavailable(&detail),
     }

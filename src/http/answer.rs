@@ -41,6 +41,8 @@ pub enum Code {
     TooManyRemoved,
     /// The file has too few shipments.
     TooFewShipments,
+    /// The file's shipments do not fit beside the served ones.
+    InsufficientMemory,
     /// A bug.
     Internal,
 }
@@ -55,6 +57,7 @@ impl Code {
             Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRemoved | Code::TooFewShipments => StatusCode::CONFLICT,
+            Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
