@@ -1,5 +1,6 @@
 //! The command line as it is typed: raw values, before they are checked (see `config`).
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,14 +11,24 @@ use clap_complete::Shell;
 
 /// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
 #[derive(Debug, Parser)]
-#[command(name = "waybill", version, args_conflicts_with_subcommands = true)]
+#[command(name = "waybill", version, after_help = "Without a command, waybill serves: waybill --data FILE")]
 pub struct Cli {
-    /// What to do; `serve` when there is none.
+    /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// Flags of `serve`, when it is not spelled out.
-    #[command(flatten)]
-    pub serve: ServeArgs,
+    pub command: Command,
+}
+
+impl Cli {
+    /// Parses a command line. `serve` need not be spelled out: it is meant where flags come first.
+    pub fn parse_with_default(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+        let first = arguments.get(1).and_then(|argument| argument.to_str());
+        let is_flag = first.is_none_or(|first| first.starts_with('-'));
+        if is_flag && !matches!(first, Some("-h" | "--help" | "-V" | "--version")) {
+            arguments.insert(1.min(arguments.len()), "serve".into());
+        }
+        Cli::try_parse_from(arguments)
+    }
 }
 
 /// What the program can do.
@@ -46,7 +57,7 @@ pub struct ServeArgs {
     pub data: PathBuf,
 
     /// Address for everybody
-    #[arg(long, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Address for operators, which must be a loopback one; `off` for none
@@ -130,7 +141,7 @@ pub struct CheckArgs {
 #[derive(Clone, Debug, Args)]
 pub struct GenerateArgs {
     /// How many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub shipments: u64,
 
     /// Equal seeds make equal files
@@ -146,8 +157,8 @@ pub struct GenerateArgs {
 #[derive(Clone, Debug, Args)]
 pub struct HealthArgs {
     /// What to ask [default: /readyz where `serve` would listen]
-    #[arg(value_name = "URL")]
-    pub url: Option<String>,
+    #[arg(value_name = "URL", value_parser = crate::health::parse_url)]
+    pub url: Option<hyper::Uri>,
 }
 
 /// For people or for programs.
@@ -177,6 +188,10 @@ impl std::str::FromStr for AdminListen {
         }
         text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:8081, or off".to_owned())
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address such as 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 /// A time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.

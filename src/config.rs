@@ -8,6 +8,8 @@ use crate::http::server::{Limits, TimeLimits};
 use crate::load;
 use crate::reload::ReloadSettings;
 
+/// No client could keep a shorter time limit.
+const TIMEOUT_SECONDS_MIN: f64 = 0.001;
 /// Threads that serve, at most.
 const THREADS_MAX: usize = 1024;
 
@@ -62,6 +64,13 @@ impl Settings {
         let threads = args.threads.unwrap_or(load.threads);
         in_range("--threads", &threads, 1..=THREADS_MAX)?;
         in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
+        for (flag, time) in [
+            ("--header-timeout", args.header_timeout),
+            ("--idle-timeout", args.idle_timeout),
+            ("--write-timeout", args.write_timeout),
+        ] {
+            in_range(flag, &time.as_secs_f64(), TIMEOUT_SECONDS_MIN..=f64::MAX)?;
+        }
         in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
         Ok(Settings {
             listen: args.listen,
@@ -108,12 +117,14 @@ fn in_range<T: PartialOrd + std::fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::Parser;
+    use crate::cli::{Cli, Command};
 
     fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
-        let cli = Cli::parse_from([&["waybill"], arguments].concat());
-        Settings::new(&cli.serve)
+        let arguments = [&["waybill"], arguments].concat();
+        match Cli::parse_with_default(arguments.into_iter().map(Into::into)).unwrap().command {
+            Command::Serve(args) => Settings::new(&args),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -14,8 +14,15 @@ use tokio::net::TcpStream;
 const TIMEOUT: Duration = Duration::from_secs(3);
 const PORT_DEFAULT: u16 = 80;
 
+/// A URL that can be asked: `http://…`.
+pub fn parse_url(text: &str) -> Result<Uri, String> {
+    let uri: Option<Uri> = text.parse().ok();
+    uri.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
+        .ok_or_else(|| "expected a URL such as http://127.0.0.1:8080/readyz".to_owned())
+}
+
 /// The address to ask when none is given: the port of `WAYBILL_LISTEN`, on this host.
-pub fn default_url() -> String {
+pub fn default_url() -> Uri {
     let listen = std::env::var("WAYBILL_LISTEN").ok().and_then(|listen| listen.parse::<std::net::SocketAddr>().ok());
     let host = match listen {
         Some(address) if !address.ip().is_unspecified() => address.to_string(),
@@ -23,19 +30,15 @@ pub fn default_url() -> String {
         Some(address) => format!("127.0.0.1:{}", address.port()),
         None => "127.0.0.1:8080".to_owned(),
     };
-    format!("http://{host}/readyz")
+    parse_url(&format!("http://{host}/readyz")).unwrap_or_default()
 }
 
 /// Succeeds when a GET of `url` is answered with 200.
-pub fn health(url: &str) -> Result<()> {
-    let uri: Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
-    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
-        bail!("{url}: expected a URL such as http://127.0.0.1:8080/readyz");
-    };
-    let address = format!("{host}:{}", uri.port_u16().unwrap_or(PORT_DEFAULT));
+pub fn health(url: &Uri) -> Result<()> {
+    let address = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(PORT_DEFAULT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime
-        .block_on(async { tokio::time::timeout(TIMEOUT, status_of(&uri, &address)).await })
+        .block_on(async { tokio::time::timeout(TIMEOUT, status_of(url, &address)).await })
         .with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?
         .with_context(|| format!("{url}: no answer"))?;
     if status != hyper::StatusCode::OK {

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs};
 use waybill::config::Settings;
 use waybill::serve::{ServeError, serve};
@@ -19,19 +19,18 @@ const EXIT_DATA: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_with_default(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
-        None => Ok(run(&cli.serve)),
-        Some(Command::Serve(args)) => Ok(run(&args)),
-        Some(Command::Check(args)) => {
+        Command::Serve(args) => Ok(run(&args)),
+        Command::Check(args) => {
             let (report, is_good) = check::check(&args, &mut terminal::progress_display());
             print(&report).map(|()| if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) })
         }
-        Some(Command::Generate(args)) => write_generated(&args).map(|()| ExitCode::SUCCESS),
-        Some(Command::Health(args)) => {
+        Command::Generate(args) => write_generated(&args).map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => {
             health::health(&args.url.unwrap_or_else(health::default_url)).map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Completions { shell }) => {
+        Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "waybill", &mut script);
             std::io::stdout().write_all(&script).context("standard output").map(|()| ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! How much memory there is: a load that does not fit is refused, since an allocation that fails ends the process.
+//! How much memory there is: a reload that does not fit is refused, since an allocation that fails ends the process.
 
 use std::fs;
 use std::path::Path;

@@ -333,7 +333,16 @@ fn log_oddities(summary: &Summary) {
 
 fn log(request: Request, outcome: &Outcome) {
     let dry_run = request.dry_run;
+    if let Err(ReloadError::Load(LoadError::Refused { errors, .. })) = outcome.as_ref() {
+        for error in errors {
+            tracing::error!(line = error.line, column = error.column, reason = error.reason, "refused");
+        }
+    }
     match outcome.as_ref() {
+        _ if dry_run => match outcome.as_ref() {
+            Ok(report) => tracing::info!(?report, "dry run: the file would be served"),
+            Err(error) => tracing::info!(%error, "dry run: the file would not be served"),
+        },
         Ok(Report::Published { generation, version, shipments, changes, load_seconds }) => tracing::info!(
             generation,
             version,
@@ -342,12 +351,11 @@ fn log(request: Request, outcome: &Outcome) {
             removed = changes.removed,
             changed = changes.changed,
             load_seconds,
-            dry_run,
             "reloaded"
         ),
         Ok(Report::Unchanged { generation, version, .. }) => {
-            tracing::info!(generation, version, dry_run, "the file has not changed");
+            tracing::info!(generation, version, "the file has not changed");
         }
-        Err(error) => tracing::error!(%error, dry_run, "not reloaded; what was served is still served"),
+        Err(error) => tracing::error!(%error, "not reloaded; what was served is still served"),
     }
 }

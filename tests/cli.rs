@@ -207,7 +207,20 @@ fn health_is_0_when_a_server_is_ready_and_1_otherwise() {
     let ended = run(waybill(&["health"]).env("WAYBILL_LISTEN", &public));
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains(&public), "{}", ended.stderr);
-    assert_eq!(run(&mut waybill(&["health", "ftp://x"])).code, Some(1));
+}
+
+#[test]
+fn what_cannot_be_asked_is_a_usage_error() {
+    for url in ["ftp://x", "foo", "https://127.0.0.1/", "127.0.0.1:8080"] {
+        assert_eq!(run(&mut waybill(&["health", url])).code, Some(2), "{url}");
+    }
+}
+
+#[test]
+fn settings_of_serve_do_not_disturb_other_commands() {
+    let mut check = waybill(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv")]);
+    let ended = run(check.env("WAYBILL_THREADS", "x").env("WAYBILL_LISTEN", "nowhere"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 #[test]
@@ -223,10 +236,14 @@ fn completions_name_every_command_for_every_shell() {
 #[test]
 fn help_and_version_are_printed_with_status_0() {
     let help = succeed(&["--help"]);
-    for word in ["serve", "check", "generate", "health", "completions", "--listen", "WAYBILL_LISTEN"] {
+    for word in ["serve", "check", "generate", "health", "completions", "--data"] {
         assert!(help.stdout().contains(word), "{word}: {}", help.stdout());
     }
-    for command in ["serve", "check", "generate", "health", "completions"] {
+    let serve = succeed(&["serve", "--help"]);
+    for word in ["--listen", "WAYBILL_LISTEN"] {
+        assert!(serve.stdout().contains(word), "{word}: {}", serve.stdout());
+    }
+    for command in ["check", "generate", "health", "completions"] {
         assert!(!succeed(&[command, "--help"]).stdout.is_empty(), "{command}");
     }
     assert_eq!(succeed(&["--version"]).stdout(), concat!("waybill ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -17,22 +17,29 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
 }
 
 fn names(field: &[u8], etag: &[u8]) -> bool {
-    let mut rest = field.trim_ascii();
-    if rest == b"*" {
+    if field.trim_ascii() == b"*" {
         return true;
     }
-    while !rest.is_empty() {
+    let mut rest = field;
+    loop {
+        // Elements of a list may be empty (RFC 9110, section 5.6.1.2).
+        rest = rest.trim_ascii_start();
+        while let Some(after) = rest.strip_prefix(b",") {
+            rest = after.trim_ascii_start();
+        }
         rest = rest.strip_prefix(b"W/").unwrap_or(rest);
         // A quoted tag may have commas in it.
         let Some(end) = rest.strip_prefix(b"\"").and_then(|tag| memchr::memchr(b'"', tag)) else { return false };
         let (tag, after) = rest.split_at(end + 2);
+        let after = after.trim_ascii_start();
+        if !(after.is_empty() || after.starts_with(b",")) {
+            return false;
+        }
         if tag == etag {
             return true;
         }
-        rest = after.trim_ascii_start();
-        rest = rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start();
+        rest = after;
     }
-    false
 }
 
 #[cfg(test)]
@@ -41,10 +48,20 @@ mod tests {
 
     #[test]
     fn tags_match_weakly_in_lists_and_by_star() {
-        for field in ["\"v\"", "W/\"v\"", "\"a\", \"v\"", "\"a\",W/\"v\"", "*", "\"a,b\" , \"v\"", " \"v\" "] {
+        for field in [
+            "\"v\"",
+            "W/\"v\"",
+            "\"a\", \"v\"",
+            "\"a\",W/\"v\"",
+            "*",
+            "\"a,b\" , \"v\"",
+            " \"v\" ",
+            ", \"v\"",
+            "\"a\",,\"v\"",
+        ] {
             assert!(names(field.as_bytes(), b"\"v\""), "{field}");
         }
-        for field in ["", "v", "\"w\"", "\"v", "\"a,\"v\"\"", "W/v", "\"*\"", "a, \"v\""] {
+        for field in ["", "v", "\"w\"", "\"v", "\"a,\"v\"\"", "W/v", "\"*\"", "a, \"v\"", "\"a\" \"v\"", ","] {
             assert!(!names(field.as_bytes(), b"\"v\""), "{field}");
         }
     }

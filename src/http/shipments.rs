@@ -2,11 +2,15 @@
 
 use hyper::HeaderMap;
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use super::Worker;
 use super::answer::{self, Answer, Code};
+use crate::dataset::Record;
 use crate::shipment::Folded;
 
+/// Shipments of one number that are gathered without an allocation: more carriers than use one.
+const SHIPMENTS_INLINE: usize = 4;
 const LOADING: &str = "the dataset is being loaded";
 
 /// `GET /v1/shipments/{carrier}/{tracking_number}`
@@ -26,14 +30,15 @@ pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
     let number = Folded::new(tracking_number);
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
-    let mut records = snapshot.dataset.shipments_with_number(&number).peekable();
-    if records.peek().is_none() {
+    let records: SmallVec<[Record<'_>; SHIPMENTS_INLINE]> = snapshot.dataset.shipments_with_number(&number).collect();
+    if records.is_empty() {
         return not_found(&format!("no shipment {tracking_number}"));
     }
     worker.dataset_answer(snapshot, headers, |out| {
-        let count = snapshot.dataset.shipments_with_number(&number).count();
-        out.extend_from_slice(format!("{{\"count\":{count},\"results\":[").as_bytes());
-        for (at, record) in records.enumerate() {
+        out.extend_from_slice(b"{\"count\":");
+        out.extend_from_slice(itoa::Buffer::new().format(records.len()).as_bytes());
+        out.extend_from_slice(b",\"results\":[");
+        for (at, record) in records.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }

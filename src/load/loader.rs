@@ -312,7 +312,7 @@ fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) ->
     let contradiction = |column: Column| FileError {
         line,
         column: Some(column.name()),
-        reason: "differs from the shipment's first row".to_owned(),
+        reason: "differs from the shipment's first good row".to_owned(),
     };
     match error {
         RowError::Contradiction(column) => contradiction(column),

@@ -52,8 +52,23 @@ pub struct Loaded {
     pub summary: Summary,
 }
 
-/// Loads the CSV file at `path`. `watch` is called about ten times a second, and at the end, from this thread.
+/// Loads of a file that is replaced by another each time, before that is an error.
+const ATTEMPTS_MAX: u32 = 5;
+/// How a file changed that got another one in its place.
+const REPLACED: &str = "each time, another file took its name";
+
+/// Loads the CSV file at `path`, and once more where it was replaced meanwhile. `watch` is called about ten times a second, and at the end, from this thread.
 pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+    for _ in 1..ATTEMPTS_MAX {
+        match load_once(path, options, watch) {
+            Err(LoadError::Changed { what: REPLACED, .. }) => {}
+            result => return result,
+        }
+    }
+    load_once(path, options, watch)
+}
+
+fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let started = Instant::now();
     let unreadable = |operation, source| LoadError::Unreadable { path: path.to_owned(), operation, source };
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
@@ -85,7 +100,7 @@ pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) ->
 
 fn difference(a: &Metadata, b: &Metadata) -> Option<&'static str> {
     if (a.dev(), a.ino()) != (b.dev(), b.ino()) {
-        Some("another file has its name")
+        Some(REPLACED)
     } else if a.len() != b.len() {
         Some("size")
     } else if (a.mtime(), a.mtime_nsec()) != (b.mtime(), b.mtime_nsec()) {

@@ -32,7 +32,7 @@ impl Columns {
         for (slot, column) in in_file_order.iter_mut().zip(Column::ALL) {
             let mut fields = (0..names.len()).filter(|field| names[*field] == column.name());
             let Some(field) = fields.next() else {
-                let reason = format!("the header has no column {}; it has {}", column.name(), names.join(","));
+                let reason = format!("the header has no column {}; it has {}", column.name(), quoted(&names.join(",")));
                 return Err(error(Some(column.name()), reason));
             };
             if fields.next().is_some() {
@@ -61,7 +61,7 @@ impl Columns {
     /// The row in `record`, if it keeps every rule of a single row.
     pub(super) fn check<'r>(&self, record: &'r Record<'_>) -> Result<Row<'r>, BadRow> {
         if record.len() != self.fields {
-            let reason = format!("{} fields; the header has {}", record.len(), self.fields);
+            let reason = format!("number of fields: {}; the header has {}", record.len(), self.fields);
             return Err(BadRow { column: None, reason });
         }
         let mut row = Row::default();
@@ -160,7 +160,7 @@ fn check_value(column: Column, value: &str) -> Result<(), String> {
 
 /// The start of `value`, in quotes.
 fn quoted(value: &str) -> String {
-    const SHOWN_CHARS: usize = 40;
+    const SHOWN_CHARS: usize = 200;
     match value.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{:?}…", &value[..end]),
         None => format!("{value:?}"),
