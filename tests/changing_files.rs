@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use waybill::load::{LoadError, Loaded, Options, load};
 
@@ -25,6 +26,8 @@ fn load_while(change: impl Fn(&Path, usize)) -> Result<Loaded, LoadError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("export.csv");
     fs::write(&path, file_of("TN0")).unwrap();
+    // Long ago, or a clock that ticks slowly would not show that it changed.
+    fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let mut shown = 0;
     load(&path, &Options::default(), &mut |_| {
         shown += 1;
