@@ -332,17 +332,19 @@ fn log_oddities(summary: &Summary) {
 }
 
 fn log(request: Request, outcome: &Outcome) {
-    let dry_run = request.dry_run;
     if let Err(ReloadError::Load(LoadError::Refused { errors, .. })) = outcome.as_ref() {
         for error in errors {
             tracing::error!(line = error.line, column = error.column, reason = error.reason, "refused");
         }
     }
-    match outcome.as_ref() {
-        _ if dry_run => match outcome.as_ref() {
+    if request.dry_run {
+        match outcome.as_ref() {
             Ok(report) => tracing::info!(?report, "dry run: the file would be served"),
             Err(error) => tracing::info!(%error, "dry run: the file would not be served"),
-        },
+        }
+        return;
+    }
+    match outcome.as_ref() {
         Ok(Report::Published { generation, version, shipments, changes, load_seconds }) => tracing::info!(
             generation,
             version,
