@@ -16,7 +16,7 @@ const NAMED_CARRIERS_MAX: usize = 20;
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
     let options = load_options(&args.tolerance);
     let result = load::load(&args.file, &options, watch);
-    let forecast = |loaded| Forecast::new(loaded, options.threads);
+    let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary, options.threads);
     let report = match (args.format, &result) {
         (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded)),
         (LogFormat::Json, Ok(loaded)) => json_of(loaded, forecast(loaded)).to_string(),

@@ -9,7 +9,7 @@ use crate::load;
 use crate::reload::ReloadSettings;
 
 /// No client could keep a shorter time limit.
-const TIMEOUT_SECONDS_MIN: f64 = 0.001;
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// Threads that serve, at most.
 const THREADS_MAX: usize = 1024;
 
@@ -69,7 +69,10 @@ impl Settings {
             ("--idle-timeout", args.idle_timeout),
             ("--write-timeout", args.write_timeout),
         ] {
-            in_range(flag, &time.as_secs_f64(), TIMEOUT_SECONDS_MIN..=f64::MAX)?;
+            if time < TIMEOUT_MIN {
+                let expected = format!("at least {TIMEOUT_MIN:?}");
+                return Err(SettingsError::OutOfRange { flag, value: format!("{time:?}"), expected });
+            }
         }
         in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
         Ok(Settings {
@@ -132,6 +135,13 @@ mod tests {
         assert!(settings(&["--admin-listen", "[::1]:9"]).is_ok_and(|settings| settings.admin_listen.is_some()));
         assert!(settings(&["--admin-listen", "off"]).is_ok_and(|settings| settings.admin_listen.is_none()));
         assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminNotLoopback(_))));
+    }
+
+    #[test]
+    fn a_time_limit_that_nobody_could_keep_is_refused() {
+        let error = settings(&["--idle-timeout", "0"]).unwrap_err().to_string();
+        assert_eq!(error, "--idle-timeout 0ns: expected at least 1ms");
+        assert!(settings(&["--idle-timeout", "1ms"]).is_ok());
     }
 
     #[test]

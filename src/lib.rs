@@ -22,7 +22,8 @@
 //!
 //! - `shipment`, `load`, `dataset` and `store` never name hyper, `http` or tokio; `dataset` never names `load`.
 //! - A published dataset never changes. A request sees exactly one. A failed or refused load changes nothing served.
-//! - The hot path, a lookup that finds something, takes no lock, writes no shared atomic, formats no string, logs nothing.
+//! - The hot path, a lookup that finds something, takes no lock, writes no shared atomic, formats no string, logs
+//!   nothing.
 //! - Everything that a client can make large has a named limit.
 //! - There is no `unsafe`.
 

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::load::Loaded;
+use crate::dataset::Dataset;
+use crate::load::Summary;
 
 /// Where the kernel shows processes and limits.
 const PROC: &str = "/proc";
 const CGROUPS: &str = "/sys/fs/cgroup";
+
 /// The process itself: code, stacks, runtimes, the allocator's own.
 const PROCESS_BYTES: u64 = 21 << 20;
 /// What the allocator keeps of a thread that has loaded, at most; of a small file it is about twice its size.
@@ -26,10 +28,10 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Foretells what `loaded` takes where `threads` threads load.
-    pub fn new(loaded: &Loaded, threads: usize) -> Forecast {
-        let (dataset, shipments) = (loaded.dataset.bytes(), loaded.dataset.shipment_count());
-        let of_threads = threads as u64 * LOADER_THREAD_BYTES_MAX.min(2 * loaded.summary.file_bytes);
+    /// Foretells what `dataset`, loaded as `summary` says, takes where `threads` threads load.
+    pub fn new(dataset: &Dataset, summary: &Summary, threads: usize) -> Forecast {
+        let (dataset, shipments) = (dataset.bytes(), dataset.shipment_count());
+        let of_threads = threads as u64 * LOADER_THREAD_BYTES_MAX.min(2 * summary.file_bytes);
         Forecast {
             serving_bytes: PROCESS_BYTES + dataset + of_threads + shipments * KEPT_SHIPMENT_BYTES,
             load_bytes: dataset + of_threads,

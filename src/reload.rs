@@ -163,7 +163,6 @@ impl Reloader {
             waiting: Vec::new(),
             retired: Vec::new(),
             last: Arc::clone(&last),
-            last_load: None,
         };
         std::thread::Builder::new().name("loader".to_owned()).spawn(move || thread.run(first))?;
         Ok((Reloader { triggers, last }, first_outcome))
@@ -194,8 +193,6 @@ struct LoaderThread {
     /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
     retired: Vec<Arc<Snapshot>>,
     last: Arc<Mutex<Option<LastReload>>>,
-    /// Bytes that the last good load took, and those of its file.
-    last_load: Option<(u64, u64)>,
 }
 
 impl LoaderThread {
@@ -276,8 +273,6 @@ impl LoaderThread {
             self.guard(&loaded, served.as_deref(), changes)?;
         }
         drop(served);
-        let forecast = Forecast::new(&loaded, self.settings.load.threads);
-        self.last_load = Some((forecast.load_bytes, loaded.summary.file_bytes));
         if !request.dry_run {
             let (published, replaced) = self.store.publish(loaded, self.settings.data.clone());
             generation = published;
@@ -286,18 +281,19 @@ impl LoaderThread {
         Ok(Report::Published { generation, version, shipments, changes, load_seconds })
     }
 
-    /// Refuses a load that would not fit: by the size of the file and what a load took before.
+    /// Refuses a load that would not fit: by the size of the file and what the served one took.
     fn check_memory(&self) -> Result<(), ReloadError> {
+        let served = self.store.load();
+        let (Some(served), Some(available)) = (served.as_deref(), memory::available()) else { return Ok(()) };
+        let forecast = Forecast::new(&served.dataset, &served.summary, self.settings.load.threads);
         // Where the file cannot be looked at, the load says why.
         let file_bytes = std::fs::metadata(&self.settings.data).map_or(0, |metadata| metadata.len());
-        let needed = self
-            .last_load
-            .map_or(0, |(load, file)| u128::from(file_bytes) * u128::from(load) / u128::from(file.max(1)))
-            as u64;
-        match memory::available() {
-            Some(available) if available.bytes < needed => Err(ReloadError::InsufficientMemory { needed, available }),
-            _ => Ok(()),
+        let scaled = u128::from(forecast.load_bytes) * u128::from(file_bytes);
+        let needed = (scaled / u128::from(served.summary.file_bytes.max(1))) as u64;
+        if available.bytes < needed {
+            return Err(ReloadError::InsufficientMemory { needed, available });
         }
+        Ok(())
     }
 
     fn guard(&self, loaded: &Loaded, served: Option<&Snapshot>, changes: Changes) -> Result<(), ReloadError> {

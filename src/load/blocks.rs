@@ -110,8 +110,6 @@ impl<R: Read> BlockReader<R> {
             if block.bytes.len() > RECORD_BYTES_MAX {
                 block.torn = Some(Tear::TooLong);
                 self.at_end = true;
-            } else if self.at_end && cut.open_quote {
-                block.torn = Some(Tear::OpenQuote);
             }
             // No record ends here: read on, in larger steps.
             wanted = wanted.max(block.bytes.len());

@@ -8,7 +8,7 @@ mod loader;
 mod report;
 mod rows;
 
-pub use report::{FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
+pub use report::{Change, FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -54,14 +54,13 @@ pub struct Loaded {
 
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
-/// How a file changed that got another one in its place.
-const REPLACED: &str = "each time, another file took its name";
 
-/// Loads the CSV file at `path`, and once more where it was replaced meanwhile. `watch` is called about ten times a second, and at the end, from this thread.
+/// Loads the CSV file at `path`, again where it was replaced meanwhile. `watch` is called about ten times a second, and
+/// at the end, from this thread.
 pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     for _ in 1..ATTEMPTS_MAX {
         match load_once(path, options, watch) {
-            Err(LoadError::Changed { what: REPLACED, .. }) => {}
+            Err(LoadError::Changed { what: Change::Replaced, .. }) => {}
             result => return result,
         }
     }
@@ -92,19 +91,19 @@ fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
     }
     let mut loaded = found?;
     if loaded.summary.file_bytes != before.len() {
-        return Err(LoadError::Changed { path: path.to_owned(), what: "size" });
+        return Err(LoadError::Changed { path: path.to_owned(), what: Change::Size });
     }
     loaded.summary.seconds = started.elapsed().as_secs_f64();
     Ok(loaded)
 }
 
-fn difference(a: &Metadata, b: &Metadata) -> Option<&'static str> {
+fn difference(a: &Metadata, b: &Metadata) -> Option<Change> {
     if (a.dev(), a.ino()) != (b.dev(), b.ino()) {
-        Some(REPLACED)
+        Some(Change::Replaced)
     } else if a.len() != b.len() {
-        Some("size")
+        Some(Change::Size)
     } else if (a.mtime(), a.mtime_nsec()) != (b.mtime(), b.mtime_nsec()) {
-        Some("modification time")
+        Some(Change::ModificationTime)
     } else {
         None
     }

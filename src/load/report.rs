@@ -60,8 +60,8 @@ pub enum LoadError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// What changed: size, modification time, inode.
-        what: &'static str,
+        /// What changed.
+        what: Change,
     },
     /// The shipments do not fit in memory.
     #[error("{}: {source}", path.display())]
@@ -71,6 +71,27 @@ pub enum LoadError {
         /// The limit that was met.
         source: ArenaError,
     },
+}
+
+/// How a file changed while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another file took its name; the one that was read is as it was.
+    Replaced,
+    /// It grew or shrank.
+    Size,
+    /// It was written to.
+    ModificationTime,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Replaced => "each time, another file took its name",
+            Change::Size => "size",
+            Change::ModificationTime => "modification time",
+        })
+    }
 }
 
 /// What a load did.
