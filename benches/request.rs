@@ -32,7 +32,14 @@ fn app(runtime: &LocalRuntime) -> Arc<App> {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("shipments.csv");
     generate::write(&PLAN, &mut BufWriter::new(File::create(&data).unwrap())).unwrap();
-    let settings = ReloadSettings { data, load: Options::default(), shipments_min: 1, removed_percent_max: 50.0 };
+    let settings = ReloadSettings {
+        data,
+        load: Options::default(),
+        shipments_min: 1,
+        removed_percent_max: 50.0,
+        keep_previous: false,
+        watch_interval: None,
+    };
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
     let outcome = runtime.block_on(first_load).unwrap();

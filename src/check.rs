@@ -35,7 +35,8 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
     }
     let mut report = format!(
         "rows       {}\nshipments  {}\narticles   {}\ncarriers   {} ({named})\nbad rows   {}\n\
-         memory     {:.0} MiB serving, {:.0} MiB while it is replaced by another like it\nversion    {}",
+         memory     {:.0} MiB serving, {:.0} MiB while it is replaced by another like it, \
+         {:.0} MiB with --keep-previous\nversion    {}",
         summary.rows,
         dataset.shipment_count(),
         dataset.article_count(),
@@ -43,6 +44,7 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
         summary.bad_rows,
         mebibytes(forecast.serving_bytes),
         mebibytes(forecast.reload_peak_bytes()),
+        mebibytes(forecast.reload_peak_with_previous_bytes()),
         summary.version,
     );
     for error in &summary.errors {
@@ -70,6 +72,7 @@ fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
         "dataset_bytes": dataset.bytes(),
         "memory_bytes": forecast.serving_bytes,
         "reload_peak_bytes": forecast.reload_peak_bytes(),
+        "reload_peak_with_previous_bytes": forecast.reload_peak_with_previous_bytes(),
         "version": summary.version,
         "load_seconds": summary.seconds,
         "ignored_columns": summary.ignored_columns,
@@ -96,7 +99,9 @@ fn refusal_json(error: &LoadError) -> serde_json::Value {
     let (code, errors) = match error {
         LoadError::Refused { errors, .. } => ("dataset_refused", errors.as_slice()),
         LoadError::TooLarge { .. } => ("dataset_refused", &[][..]),
-        LoadError::Unreadable { .. } | LoadError::Changed { .. } => ("dataset_unreadable", &[][..]),
+        LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. } => {
+            ("dataset_unreadable", &[][..])
+        }
     };
     json!({ "result": "refused", "code": code, "detail": error.to_string(), "errors": errors })
 }

@@ -104,6 +104,14 @@ pub struct ServeArgs {
     #[arg(long, env = "WAYBILL_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = 50.0)]
     pub max_removed_percent: f64,
 
+    /// Keep the dataset served before, for POST /-/rollback: three of them are in memory during a reload
+    #[arg(long, env = "WAYBILL_KEEP_PREVIOUS", value_parser = BoolishValueParser::new())]
+    pub keep_previous: bool,
+
+    /// Look at the file this often, and reload it when it has changed and stood still since the last look
+    #[arg(long, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]
+    pub watch: Option<Duration>,
+
     /// Form of the log, which goes to standard error
     #[arg(long, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

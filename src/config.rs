@@ -1,6 +1,7 @@
 //! Checked settings: what `serve` runs on.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cli::{AdminListen, LogFormat, ServeArgs, ToleranceArgs};
@@ -10,6 +11,8 @@ use crate::reload::ReloadSettings;
 
 /// No client could keep a shorter time limit.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// Time between two looks at the file.
+const WATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
 /// Threads that serve, at most.
 const THREADS_MAX: usize = 1024;
 
@@ -75,6 +78,10 @@ impl Settings {
             }
         }
         in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
+        if let Some(interval) = args.watch.filter(|interval| !WATCH_INTERVALS.contains(interval)) {
+            let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
+            return Err(SettingsError::OutOfRange { flag: "--watch", value: format!("{interval:?}"), expected });
+        }
         Ok(Settings {
             listen: args.listen,
             admin_listen,
@@ -90,6 +97,8 @@ impl Settings {
                 load: load::Options { threads, ..load },
                 shipments_min: args.min_shipments,
                 removed_percent_max: args.max_removed_percent,
+                keep_previous: args.keep_previous,
+                watch_interval: args.watch,
             },
             log_format: args.log_format,
         })
@@ -108,7 +117,7 @@ pub fn load_options(tolerance: &ToleranceArgs) -> load::Options {
 fn in_range<T: PartialOrd + std::fmt::Display>(
     flag: &'static str,
     value: &T,
-    range: std::ops::RangeInclusive<T>,
+    range: RangeInclusive<T>,
 ) -> Result<(), SettingsError> {
     if range.contains(value) {
         return Ok(());
@@ -142,6 +151,19 @@ mod tests {
         let error = settings(&["--idle-timeout", "0"]).unwrap_err().to_string();
         assert_eq!(error, "--idle-timeout 0ns: expected at least 1ms");
         assert!(settings(&["--idle-timeout", "1ms"]).is_ok());
+    }
+
+    #[test]
+    fn a_watch_looks_every_five_seconds_unless_told_otherwise_or_not_at_all() {
+        let interval = |arguments: &[&str]| settings(arguments).map(|settings| settings.reload.watch_interval);
+        assert_eq!(interval(&[]).unwrap(), None);
+        assert_eq!(interval(&["--watch"]).unwrap(), Some(Duration::from_secs(5)));
+        assert_eq!(interval(&["--watch", "--keep-previous"]).unwrap(), Some(Duration::from_secs(5)));
+        assert_eq!(interval(&["--watch", "1m"]).unwrap(), Some(Duration::from_mins(1)));
+        for wrong in ["0", "9ms", "25h"] {
+            let error = interval(&["--watch", wrong]).unwrap_err().to_string();
+            assert!(error.starts_with("--watch ") && error.ends_with("expected from 10ms to 86400s"), "{error}");
+        }
     }
 
     #[test]

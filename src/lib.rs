@@ -3,7 +3,7 @@
 //! ```text
 //! file ─▶ load (blocks ▸ rows ▸ checks) ─▶ dataset builder ─▶ Dataset (frozen) ─▶ Store (ArcSwap) ─▶ http
 //!                                                                  ▲
-//!                                             reload: SIGHUP · POST /-/reload
+//!                                        reload: SIGHUP · POST /-/reload · --watch
 //! ```
 //!
 //! Modules, in reading order; each knows only those above it:

@@ -15,15 +15,15 @@ pub struct Snapshot {
     pub generation: u64,
     /// The file.
     pub source: PathBuf,
-    /// When it was published.
+    /// When it was loaded.
     pub loaded_at: Timestamp,
     /// What the load did.
     pub summary: Summary,
-    /// The shipments.
-    pub dataset: Dataset,
+    /// The shipments; shared with an earlier snapshot after a rollback to it.
+    pub dataset: Arc<Dataset>,
 }
 
-/// Holds the snapshot that requests see. A request loads it once and answers from that alone.
+/// Holds the snapshot that requests see. A request loads it once and answers from that alone. One thread publishes.
 #[derive(Default)]
 pub struct Store {
     current: ArcSwapOption<Snapshot>,
@@ -37,12 +37,32 @@ impl Store {
         self.current.load()
     }
 
-    /// Serves what was loaded from now on. Returns the new snapshot's generation and the one before, which requests
-    /// may still hold for a moment.
-    pub fn publish(&self, loaded: Loaded, source: PathBuf) -> (u64, Option<Arc<Snapshot>>) {
-        let generation = self.load().as_ref().map_or(1, |current| current.generation + 1);
+    /// Serves what was loaded from now on. Returns the snapshot before, which requests may still hold for a moment.
+    pub fn publish(&self, loaded: Loaded, source: PathBuf) -> Option<Arc<Snapshot>> {
         let Loaded { dataset, summary } = loaded;
-        let snapshot = Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset };
-        (generation, self.current.swap(Some(Arc::new(snapshot))))
+        let generation = self.next_generation();
+        let dataset = Arc::new(dataset);
+        self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset })
+    }
+
+    /// Serves what `earlier` served from now on, as a new generation. Returns that, and the snapshot before.
+    pub fn restore(&self, earlier: &Snapshot) -> (u64, Option<Arc<Snapshot>>) {
+        let generation = self.next_generation();
+        let replaced = self.replace(Snapshot {
+            generation,
+            source: earlier.source.clone(),
+            loaded_at: earlier.loaded_at,
+            summary: earlier.summary.clone(),
+            dataset: Arc::clone(&earlier.dataset),
+        });
+        (generation, replaced)
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.load().as_ref().map_or(1, |current| current.generation + 1)
+    }
+
+    fn replace(&self, snapshot: Snapshot) -> Option<Arc<Snapshot>> {
+        self.current.swap(Some(Arc::new(snapshot)))
     }
 }

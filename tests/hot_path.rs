@@ -28,7 +28,14 @@ const ALLOCATIONS_PER_REQUEST: usize = 3;
 #[test]
 fn a_lookup_allocates_its_answer_and_no_more() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into();
-    let settings = ReloadSettings { data, load: Options::default(), shipments_min: 1, removed_percent_max: 50.0 };
+    let settings = ReloadSettings {
+        data,
+        load: Options::default(),
+        shipments_min: 1,
+        removed_percent_max: 50.0,
+        keep_previous: false,
+        watch_interval: None,
+    };
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
     let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();

@@ -36,6 +36,8 @@ impl InProcess {
             load: load::Options::default(),
             shipments_min: 1,
             removed_percent_max: 50.0,
+            keep_previous: false,
+            watch_interval: None,
         };
         let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
         assert!(first_load.blocking_recv().unwrap().is_err());

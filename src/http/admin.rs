@@ -1,4 +1,4 @@
-//! What operators ask: the state of the dataset, a reload.
+//! What operators ask: the state of the dataset, a reload, a rollback.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::answer::{self, Answer, Code};
 use super::{App, Reply};
 use crate::load::LoadError;
-use crate::reload::{LastReload, ReloadError, Report, Request};
+use crate::reload::{LastReload, Outcome, ReloadError, Report, Request};
 
 #[derive(Serialize)]
 struct DatasetBody<'a> {
@@ -78,19 +78,37 @@ pub(super) fn dataset(app: &App) -> Answer {
 /// `POST /-/reload`
 pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -> Reply {
     if !is_same_origin(headers) {
-        return Reply::now(answer::problem(Code::ForbiddenOrigin, "the request comes from a page of another site"));
+        return Reply::now(foreign_origin());
     }
     let request = match parse_options(query.unwrap_or_default()) {
         Ok(request) => request,
         Err(detail) => return Reply::now(answer::problem(Code::InvalidParameter, &detail)),
     };
     let app = Arc::clone(app);
-    Reply::later(async move {
-        match app.reloader.reload(request).await.as_ref() {
-            Ok(report) => answer::json(&ReportBody::from(report)),
-            Err(error) => failure(error),
-        }
-    })
+    Reply::later(async move { outcome_answer(&app.reloader.reload(request).await) })
+}
+
+/// `POST /-/rollback`
+pub(super) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+    if !is_same_origin(headers) {
+        return Reply::now(foreign_origin());
+    }
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Reply::now(answer::problem(Code::InvalidParameter, "a rollback takes no parameters"));
+    }
+    let app = Arc::clone(app);
+    Reply::later(async move { outcome_answer(&app.reloader.roll_back().await) })
+}
+
+fn outcome_answer(outcome: &Outcome) -> Answer {
+    match outcome.as_ref() {
+        Ok(report) => answer::json(&ReportBody::from(report)),
+        Err(error) => failure(error),
+    }
+}
+
+fn foreign_origin() -> Answer {
+    answer::problem(Code::ForbiddenOrigin, "the request comes from a page of another site")
 }
 
 /// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
@@ -157,12 +175,15 @@ fn failure(error: &ReloadError) -> Answer {
     match error {
         ReloadError::Load(LoadError::Refused { errors, .. }) => answer::refused(&detail, errors),
         ReloadError::Load(LoadError::TooLarge { .. }) => answer::refused(&detail, &[]),
-        ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. }) => {
+        ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. }) => {
             answer::problem(Code::DatasetUnreadable, &detail)
         }
         ReloadError::TooFewShipments { .. } => answer::problem(Code::TooFewShipments, &detail),
         ReloadError::TooManyRemoved { .. } => answer::problem(Code::TooManyRemoved, &detail),
-        ReloadError::InsufficientMemory { .. } => answer::problem(Code::InsufficientMemory, &detail),
+        ReloadError::NoPrevious => answer::problem(Code::NoPreviousDataset, &detail),
+        ReloadError::InsufficientMemory { .. } | ReloadError::MemoryRunsOut { .. } => {
+            answer::problem(Code::InsufficientMemory, &detail)
+        }
         ReloadError::Panicked => answer::problem(Code::Internal, &detail),
         ReloadError::ShuttingDown => answer::unavailable(&detail),
     }

@@ -41,6 +41,8 @@ pub enum Code {
     TooManyRemoved,
     /// The file has too few shipments.
     TooFewShipments,
+    /// There is no dataset to go back to.
+    NoPreviousDataset,
     /// The file's shipments do not fit beside the served ones.
     InsufficientMemory,
     /// A bug.
@@ -56,7 +58,7 @@ impl Code {
             Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
-            Code::TooManyRemoved | Code::TooFewShipments => StatusCode::CONFLICT,
+            Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
             Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }

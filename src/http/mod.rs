@@ -83,6 +83,7 @@ impl Worker {
             Route::Ready => self.ready(),
             Route::AdminDataset => admin::dataset(&self.app),
             Route::Reload => return admin::reload(&self.app, headers, request.uri().query()),
+            Route::RollBack => return admin::roll_back(&self.app, headers, request.uri().query()),
         })
     }
 

@@ -39,6 +39,8 @@ pub enum Route<'a> {
     AdminDataset,
     /// `POST /-/reload`
     Reload,
+    /// `POST /-/rollback`
+    RollBack,
 }
 
 /// Why a request has no route.
@@ -113,6 +115,7 @@ impl<'a> Route<'a> {
         match path {
             "/-/dataset" => Ok(Route::AdminDataset),
             "/-/reload" => Ok(Route::Reload),
+            "/-/rollback" => Ok(Route::RollBack),
             _ => Route::probe(path),
         }
     }
@@ -144,7 +147,7 @@ impl<'a> Route<'a> {
 
     fn allow(&self) -> &'static str {
         match self {
-            Route::Reload => POST,
+            Route::Reload | Route::RollBack => POST,
             _ => READ,
         }
     }

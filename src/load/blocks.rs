@@ -91,11 +91,12 @@ impl<R: Read> BlockReader<R> {
             0 => self.block_bytes.max(BYTE_ORDER_MARK.len()),
             _ => self.block_bytes,
         };
+        let mut at_start = self.next_number == 0;
         while !self.at_end {
             let before = block.bytes.len();
             self.fill(&mut block.bytes, wanted)?;
             seen(&block.bytes[before..]);
-            if self.next_number == 0 && before == 0 && block.bytes.starts_with(BYTE_ORDER_MARK) {
+            if std::mem::take(&mut at_start) && block.bytes.starts_with(BYTE_ORDER_MARK) {
                 block.bytes.drain(..BYTE_ORDER_MARK.len());
             }
             if let Some(&last) = block.bytes.last() {
@@ -243,6 +244,14 @@ mod tests {
     fn a_file_that_ends_within_quotes_is_torn() {
         let whole = blocks(b"a,b\nc,\"d\ne", 1 << 20);
         assert_eq!(whole, [(b"a,b\n".to_vec(), None), (b"c,\"d\ne".to_vec(), Some(Tear::OpenQuote))]);
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_taken_off_whatever_the_size_of_blocks() {
+        for block_bytes in 1..10 {
+            let file = [BYTE_ORDER_MARK, BYTE_ORDER_MARK, b"a\n"].concat();
+            assert_eq!(blocks(&file, block_bytes), [(file[3..].to_vec(), None)]);
+        }
     }
 
     #[test]

@@ -12,12 +12,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
 use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
 use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
-use super::{Loaded, Options, be_nice};
+use super::{Loaded, Options, Stamp, be_nice};
 use crate::dataset::{ArenaError, Builder, Dataset, RENDERING_VERSION};
 use crate::shipment::{Column, Folded};
 
 /// Time between two looks at the progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Loads `file`, which is the one at `path`.
 pub(super) fn run(
@@ -214,7 +214,7 @@ impl Loader<'_> {
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
         let mut input = lock(&self.input);
-        if input.failure.is_some() {
+        if input.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
         input.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))
@@ -232,6 +232,7 @@ impl Loader<'_> {
                 return Err(LoadError::TooLarge { path: self.path.to_owned(), source });
             }
             Some((place, Failure::Torn(tear))) => return Err(self.refused(line(place), None, tear.reason())),
+            None if self.progress.is_stopped() => return Err(LoadError::Stopped { path: self.path.to_owned() }),
             None => {}
         }
         let rows = self.progress.rows();
@@ -276,6 +277,7 @@ impl Loader<'_> {
             ignored_columns: header.ignored_columns,
             final_newline_missing,
             file_bytes,
+            stamp: Stamp::default(),
             version,
             seconds: 0.0,
         };

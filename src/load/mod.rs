@@ -7,11 +7,13 @@ mod blocks;
 mod loader;
 mod report;
 mod rows;
+mod stamp;
 
 pub use report::{Change, FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
+pub use stamp::Stamp;
 
-use std::fs::{File, Metadata};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -55,8 +57,8 @@ pub struct Loaded {
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Loads the CSV file at `path`, again where it was replaced meanwhile. `watch` is called about ten times a second, and
-/// at the end, from this thread.
+/// Loads the CSV file at `path`, again where it was replaced meanwhile. `watch` is called about twenty times a second,
+/// and when all is parsed, from this thread; it may stop the load.
 pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     for _ in 1..ATTEMPTS_MAX {
         match load_once(path, options, watch) {
@@ -76,37 +78,28 @@ fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)
         .map_err(|source| unreadable("open", source))?;
-    let before = file.metadata().map_err(|source| unreadable("stat", source))?;
-    if !before.is_file() {
-        let kind = if before.is_dir() { "a directory" } else { "not a regular file" };
+    let metadata = file.metadata().map_err(|source| unreadable("stat", source))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a directory" } else { "not a regular file" };
         return Err(unreadable("read", std::io::Error::new(std::io::ErrorKind::InvalidInput, kind)));
     }
-    let progress = Progress::new(before.len());
+    let before = Stamp::of(&metadata);
+    stamp::let_clock_tick(&metadata);
+    let progress = Progress::new(metadata.len());
     let found = loader::run(path, &file, &progress, options, watch);
     // A file that changed explains everything else that may be wrong with it.
     let after = file.metadata().map_err(|source| unreadable("stat", source))?;
-    let named = std::fs::metadata(path).map_err(|source| unreadable("stat", source))?;
-    if let Some(what) = difference(&before, &after).or_else(|| difference(&before, &named)) {
+    let named = Stamp::at(path).map_err(|source| unreadable("stat", source))?;
+    if let Some(what) = before.change_to(&Stamp::of(&after)).or_else(|| before.change_to(&named)) {
         return Err(LoadError::Changed { path: path.to_owned(), what });
     }
     let mut loaded = found?;
-    if loaded.summary.file_bytes != before.len() {
+    if loaded.summary.file_bytes != before.bytes() {
         return Err(LoadError::Changed { path: path.to_owned(), what: Change::Size });
     }
+    loaded.summary.stamp = before;
     loaded.summary.seconds = started.elapsed().as_secs_f64();
     Ok(loaded)
-}
-
-fn difference(a: &Metadata, b: &Metadata) -> Option<Change> {
-    if (a.dev(), a.ino()) != (b.dev(), b.ino()) {
-        Some(Change::Replaced)
-    } else if a.len() != b.len() {
-        Some(Change::Size)
-    } else if (a.mtime(), a.mtime_nsec()) != (b.mtime(), b.mtime_nsec()) {
-        Some(Change::ModificationTime)
-    } else {
-        None
-    }
 }
 
 /// Lowers the priority of the calling thread by `niceness`.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use super::Stamp;
 use crate::dataset::ArenaError;
 
 /// Errors of rows that are reported one by one; the rest is counted.
@@ -63,6 +64,12 @@ pub enum LoadError {
         /// What changed.
         what: Change,
     },
+    /// Who watched its progress stopped it.
+    #[error("loading {} was stopped", path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+    },
     /// The shipments do not fit in memory.
     #[error("{}: {source}", path.display())]
     TooLarge {
@@ -109,6 +116,8 @@ pub struct Summary {
     pub final_newline_missing: bool,
     /// Size of the file.
     pub file_bytes: u64,
+    /// The file as it stood while it was read.
+    pub stamp: Stamp,
     /// 128 bits over content, settings and rendering, in lowercase hex.
     pub version: String,
     /// Wall time.
@@ -122,6 +131,7 @@ pub struct Progress {
     pub bytes_total: u64,
     bytes: AtomicU64,
     rows: AtomicU64,
+    stopped: AtomicBool,
 }
 
 impl Progress {
@@ -129,9 +139,18 @@ impl Progress {
         Progress { bytes_total, ..Progress::default() }
     }
 
-    pub(super) fn add(&self, bytes: u64, rows: u64) {
+    pub(crate) fn add(&self, bytes: u64, rows: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Ends the load without a result.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// Bytes parsed so far.

@@ -1,6 +1,7 @@
 //! Holding the loader and the dataset to the reference.
 
 use std::io::Write;
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 use waybill::dataset::{Dataset, Record};
@@ -12,6 +13,8 @@ use super::{Export, Place, Shipment, spellings};
 fn written(file: &[u8]) -> NamedTempFile {
     let mut on_disk = NamedTempFile::new().unwrap();
     on_disk.write_all(file).unwrap();
+    // Long ago: a file written just now is not read before its clock has ticked.
+    on_disk.as_file().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     on_disk
 }
 

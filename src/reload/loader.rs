@@ -1,0 +1,338 @@
+//! The loader thread: from triggers to published datasets.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::guards::MemoryGuard;
+use super::report::{log_oddities, log_reload, log_rollback};
+use super::watch::FileWatch;
+use super::{LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
+use crate::dataset::Changes;
+use crate::load::{self, Loaded, Progress, Stamp};
+use crate::memory;
+use crate::store::{Snapshot, Store};
+
+/// Niceness of the threads that load while others serve.
+const RELOAD_NICENESS: i32 = 10;
+/// How soon a replaced dataset is looked at again while requests hold it.
+const RETIRED_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What the thread is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Load(Request),
+    RollBack,
+}
+
+pub(super) struct Trigger {
+    pub(super) task: Task,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+pub(super) struct LoaderThread {
+    settings: ReloadSettings,
+    store: Arc<Store>,
+    progress: Box<dyn FnMut(&Progress) + Send>,
+    queue: mpsc::Receiver<Trigger>,
+    waiting: Vec<Trigger>,
+    watch: Option<FileWatch>,
+    /// What was served before, where that is kept.
+    previous: Option<Arc<Snapshot>>,
+    /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
+    retired: Vec<Arc<Snapshot>>,
+    last: Arc<Mutex<Option<LastReload>>>,
+}
+
+impl LoaderThread {
+    pub(super) fn new(
+        settings: ReloadSettings,
+        store: Arc<Store>,
+        progress: Box<dyn FnMut(&Progress) + Send>,
+        queue: mpsc::Receiver<Trigger>,
+        last: Arc<Mutex<Option<LastReload>>>,
+    ) -> LoaderThread {
+        let watch = settings.watch_interval.map(FileWatch::new);
+        let (waiting, retired) = (Vec::new(), Vec::new());
+        LoaderThread { settings, store, progress, queue, waiting, watch, previous: None, retired, last }
+    }
+
+    pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
+        let outcome = self.load(Request::default());
+        // Whoever waited for the first load may be gone: the process is ending.
+        let _ = first.send(outcome);
+        self.settings.load.niceness = RELOAD_NICENESS;
+        load::be_nice(RELOAD_NICENESS);
+        while self.wait() {
+            self.waiting.extend(self.queue.try_iter());
+            while let Some(next) = self.waiting.first() {
+                let task = next.task;
+                let asked = self.take_waiting(task);
+                self.serve(task, asked);
+                self.waiting.extend(self.queue.try_iter());
+            }
+        }
+    }
+
+    /// Waits until there is a trigger; `false` when there can be no more.
+    fn wait(&mut self) -> bool {
+        while self.waiting.is_empty() {
+            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
+            let look = self.watch.as_ref().map(FileWatch::time_left);
+            let received = match retired.into_iter().chain(look).min() {
+                Some(time) => self.queue.recv_timeout(time),
+                None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
+                Ok(trigger) => self.waiting.push(trigger),
+                Err(RecvTimeoutError::Timeout) => self.look_at_the_file(),
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn look_at_the_file(&mut self) {
+        if self.watch.as_mut().is_some_and(|watch| watch.look(&self.settings.data)) {
+            tracing::info!("the file changed and stands still");
+            // What comes of it is in the log and in /-/dataset.
+            let (reply, _) = oneshot::channel();
+            self.waiting.push(Trigger { task: Task::Load(Request::default()), reply });
+        }
+    }
+
+    /// Takes all who wait for `task`, up to where loads and rollbacks take turns: they stay in order.
+    fn take_waiting(&mut self, task: Task) -> Vec<Trigger> {
+        let is_rollback = |task| task == Task::RollBack;
+        let turn = self.waiting.iter().position(|trigger| is_rollback(trigger.task) != is_rollback(task));
+        let later = self.waiting.split_off(turn.unwrap_or(self.waiting.len()));
+        let (asked, others) = self.waiting.drain(..).partition(|trigger| trigger.task == task);
+        self.waiting = others;
+        self.waiting.extend(later);
+        asked
+    }
+
+    fn serve(&mut self, task: Task, asked: Vec<Trigger>) {
+        let outcome = match task {
+            Task::Load(request) => self.reload(request),
+            Task::RollBack => self.roll_back(),
+        };
+        for trigger in asked {
+            // A caller may have hung up.
+            let _ = trigger.reply.send(Arc::clone(&outcome));
+        }
+    }
+
+    fn reload(&mut self, request: Request) -> Outcome {
+        let outcome = self.load(request);
+        if !request.dry_run {
+            let last = LastReload { at: Timestamp::now(), outcome: Arc::clone(&outcome) };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
+        log_reload(request, &outcome);
+        outcome
+    }
+
+    fn load(&mut self, request: Request) -> Outcome {
+        let stamp = Stamp::at(&self.settings.data);
+        let result = caught(|| self.try_load(request));
+        if !request.dry_run && result.as_ref().is_err_and(ReloadError::lasts_until_the_file_changes) {
+            self.settle(stamp);
+        }
+        Arc::new(result)
+    }
+
+    fn try_load(&mut self, request: Request) -> Result<Report, ReloadError> {
+        guards::check_memory(&self.settings, self.store.load().as_deref())?;
+        let loaded = self.load_guarded()?;
+        log_oddities(&loaded.summary);
+        let report = self.compare(&loaded, request)?;
+        if !request.dry_run {
+            self.settle(Ok(loaded.summary.stamp));
+            if let Report::Published { .. } = report {
+                let replaced = self.store.publish(loaded, self.settings.data.clone());
+                self.keep_or_retire(replaced);
+            }
+        }
+        Ok(report)
+    }
+
+    fn load_guarded(&mut self) -> Result<Loaded, ReloadError> {
+        let mut guard = MemoryGuard::new(memory::available());
+        let loaded = load::load(&self.settings.data, &self.settings.load, &mut |progress| {
+            (self.progress)(progress);
+            guard.look(progress, memory::available());
+        });
+        loaded.map_err(|error| guard.explain(error))
+    }
+
+    /// What comes of serving `loaded`, if the guards let it pass.
+    fn compare(&self, loaded: &Loaded, request: Request) -> Result<Report, ReloadError> {
+        let shipments = loaded.dataset.shipment_count();
+        let load_seconds = loaded.summary.seconds;
+        let version = loaded.summary.version.clone();
+        let served = self.store.load();
+        let mut changes = Changes { added: shipments, ..Changes::default() };
+        let mut generation = 1;
+        if let Some(served) = served.as_deref() {
+            if served.summary.version == version {
+                return Ok(Report::Unchanged { generation: served.generation, version, shipments, load_seconds });
+            }
+            changes = loaded.dataset.changes_since(&served.dataset);
+            generation = served.generation + 1;
+        }
+        if !request.force {
+            guards::check_shipments(&self.settings, served.as_deref(), shipments, changes)?;
+        }
+        Ok(Report::Published { generation, version, shipments, changes, load_seconds })
+    }
+
+    fn roll_back(&mut self) -> Outcome {
+        let outcome = Arc::new(caught(|| self.try_roll_back()));
+        log_rollback(&outcome);
+        outcome
+    }
+
+    fn try_roll_back(&mut self) -> Result<Report, ReloadError> {
+        let back = self.previous.take().ok_or(ReloadError::NoPrevious)?;
+        let (generation, replaced) = self.store.restore(&back);
+        // It holds until the file is another one than now.
+        self.settle(Stamp::at(&self.settings.data));
+        let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
+        self.retired.push(back);
+        let changes = replaced.as_deref().map(|replaced| dataset.changes_since(&replaced.dataset)).unwrap_or_default();
+        self.keep_or_retire(replaced);
+        Ok(Report::Published {
+            generation,
+            version: summary.version,
+            shipments: dataset.shipment_count(),
+            changes,
+            load_seconds: summary.seconds,
+        })
+    }
+
+    /// Takes what was served until now.
+    fn keep_or_retire(&mut self, replaced: Option<Arc<Snapshot>>) {
+        let past = if self.settings.keep_previous { std::mem::replace(&mut self.previous, replaced) } else { replaced };
+        self.retired.extend(past);
+    }
+
+    /// A file that cannot be looked at settles nothing.
+    fn settle(&mut self, stamp: std::io::Result<Stamp>) {
+        if let (Some(watch), Ok(stamp)) = (&mut self.watch, stamp) {
+            watch.settle(stamp);
+        }
+    }
+}
+
+fn caught(task: impl FnOnce() -> Result<Report, ReloadError>) -> Result<Report, ReloadError> {
+    catch_unwind(AssertUnwindSafe(task)).unwrap_or(Err(ReloadError::Panicked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    const DRY_RUN: Task = Task::Load(Request { dry_run: true, force: false });
+    const LOAD: Task = Task::Load(Request { dry_run: false, force: false });
+
+    fn write(path: &Path, number: &str) {
+        let header = crate::shipment::Column::ALL.map(crate::shipment::Column::name).join(",");
+        let row: Vec<&str> = crate::shipment::Column::ALL
+            .iter()
+            .map(|column| match column.name() {
+                "tracking_number" => number,
+                "article_quantity" | "article_price" => "1",
+                _ => "x",
+            })
+            .collect();
+        let next = path.with_extension("next");
+        fs::write(&next, format!("{header}\n{}\n", row.join(","))).unwrap();
+        fs::rename(next, path).unwrap();
+    }
+
+    /// A thread that was not started, which keeps what was served and looks at its file whenever it is asked to.
+    fn thread(data: &Path) -> LoaderThread {
+        let settings = ReloadSettings {
+            data: data.to_owned(),
+            load: load::Options::default(),
+            shipments_min: 1,
+            removed_percent_max: 100.0,
+            keep_previous: true,
+            watch_interval: Some(Duration::ZERO),
+        };
+        let (_, queue) = mpsc::channel();
+        LoaderThread::new(settings, Arc::default(), Box::new(|_| ()), queue, Arc::default())
+    }
+
+    fn trigger(task: Task) -> Trigger {
+        Trigger { task, reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn those_who_ask_for_the_same_share_it_but_not_across_a_rollback() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut thread = thread(&dir.path().join("none"));
+        let asked = [LOAD, DRY_RUN, LOAD, Task::RollBack, Task::RollBack, LOAD, DRY_RUN, Task::RollBack, LOAD];
+        thread.waiting = asked.map(trigger).into();
+        let mut served = Vec::new();
+        while let Some(next) = thread.waiting.first() {
+            let task = next.task;
+            served.push((task, thread.take_waiting(task).len()));
+        }
+        let expected =
+            [(LOAD, 2), (DRY_RUN, 1), (Task::RollBack, 2), (LOAD, 1), (DRY_RUN, 1), (Task::RollBack, 1), (LOAD, 1)];
+        assert_eq!(served, expected);
+    }
+
+    #[test]
+    fn a_rollback_turns_away_from_the_file_as_it_is_then_loaded_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.csv");
+        let mut thread = thread(&path);
+        for number in ["TN0", "TN1"] {
+            write(&path, number);
+            assert!(thread.load(Request::default()).is_ok());
+        }
+        write(&path, "TN2");
+        thread.look_at_the_file();
+        assert!(thread.roll_back().is_ok());
+        for _ in 0..3 {
+            thread.look_at_the_file();
+        }
+        assert!(thread.waiting.is_empty());
+        write(&path, "TN3");
+        thread.look_at_the_file();
+        assert!(thread.waiting.is_empty());
+        thread.look_at_the_file();
+        assert_eq!(thread.waiting.pop().map(|trigger| trigger.task), Some(LOAD));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_what_is_served_and_what_was_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data.csv");
+        let mut thread = thread(&path);
+        for (number, kept) in [("TN0", None), ("TN1", Some(1)), ("TN2", Some(2))] {
+            write(&path, number);
+            assert!(thread.load(Request::default()).is_ok());
+            assert_eq!(thread.previous.as_ref().map(|previous| previous.generation), kept);
+        }
+        assert_eq!(thread.retired.iter().map(|retired| retired.generation).collect::<Vec<_>>(), [1]);
+        assert!(thread.roll_back().is_ok());
+        assert_eq!(thread.previous.as_ref().map(|previous| previous.generation), Some(3));
+        thread.settings.keep_previous = false;
+        thread.previous = None;
+        write(&path, "TN4");
+        assert!(thread.load(Request::default()).is_ok());
+        assert!(thread.previous.is_none());
+        assert!(matches!(thread.roll_back().as_ref(), Err(ReloadError::NoPrevious)));
+    }
+}

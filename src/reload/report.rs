@@ -1,0 +1,189 @@
+//! What a load or a rollback came to, for callers and for the log.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Request;
+use crate::dataset::Changes;
+use crate::load::{LoadError, Summary};
+use crate::memory::Available;
+
+/// What a load or a rollback came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// Another dataset is served now (or would be, on a dry run).
+    Published {
+        /// The new dataset's generation.
+        generation: u64,
+        /// The new dataset's version.
+        version: String,
+        /// Its shipments.
+        shipments: u64,
+        /// The difference to what was served until then.
+        changes: Changes,
+        /// Wall time of the load that made it: on a rollback, of one long ago.
+        load_seconds: f64,
+    },
+    /// The file is what is served already.
+    Unchanged {
+        /// The generation that is served.
+        generation: u64,
+        /// Its version.
+        version: String,
+        /// Its shipments.
+        shipments: u64,
+        /// Wall time of the load.
+        load_seconds: f64,
+    },
+}
+
+/// Why the file is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The file did not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Fewer shipments than the settings allow.
+    #[error("{shipments} shipments, at least {min} expected (--min-shipments)")]
+    TooFewShipments {
+        /// In the file.
+        shipments: u64,
+        /// The setting.
+        min: u64,
+    },
+    /// More shipments would be gone than the settings allow.
+    #[error(
+        "{removed} of {served} shipments would be gone, more than {percent_max} % (--max-removed-percent); \
+         if that is right, reload with ?force=true"
+    )]
+    TooManyRemoved {
+        /// Shipments that are served and not in the file.
+        removed: u64,
+        /// Shipments that are served.
+        served: u64,
+        /// The setting.
+        percent_max: f64,
+    },
+    /// The new dataset would not fit in memory, beside the served one and the one kept from before.
+    #[error(
+        "loading a file of {} MiB needs about {} MiB and {} MiB are left of {}",
+        file_bytes >> 20, needed >> 20, available.bytes >> 20, available.limit
+    )]
+    InsufficientMemory {
+        /// Size of the file.
+        file_bytes: u64,
+        /// Bytes, estimated by what the served dataset took; for the first load, the least that such a file takes.
+        needed: u64,
+        /// What there is.
+        available: Available,
+    },
+    /// The load was stopped before it took the last of the memory.
+    #[error(
+        "memory runs out after {} of {} MiB of the file: the rest needs about {} MiB and {} MiB are left of {}",
+        read_bytes >> 20, file_bytes >> 20, needed >> 20, available.bytes >> 20, available.limit
+    )]
+    MemoryRunsOut {
+        /// What was loaded.
+        read_bytes: u64,
+        /// Size of the file.
+        file_bytes: u64,
+        /// Bytes, estimated by what was taken until then.
+        needed: u64,
+        /// What there was then.
+        available: Available,
+    },
+    /// There is nothing to go back to.
+    #[error("no dataset from before is kept (with --keep-previous one is, from the first reload on)")]
+    NoPrevious,
+    /// A bug in the loader.
+    #[error("the loader panicked; the log has the message")]
+    Panicked,
+    /// The process ends.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl ReloadError {
+    /// Whether the same file would only be refused again, or to load it again is too much to do unasked.
+    pub(super) fn lasts_until_the_file_changes(&self) -> bool {
+        match self {
+            ReloadError::Load(LoadError::Refused { .. } | LoadError::TooLarge { .. })
+            | ReloadError::TooFewShipments { .. }
+            | ReloadError::TooManyRemoved { .. }
+            | ReloadError::MemoryRunsOut { .. }
+            | ReloadError::Panicked => true,
+            ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. })
+            | ReloadError::InsufficientMemory { .. }
+            | ReloadError::NoPrevious
+            | ReloadError::ShuttingDown => false,
+        }
+    }
+}
+
+/// A result, shared by all who asked for it.
+pub type Outcome = Arc<Result<Report, ReloadError>>;
+
+/// The last reload that was not a dry run.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// What was tolerated in the file.
+pub(super) fn log_oddities(summary: &Summary) {
+    if !summary.ignored_columns.is_empty() {
+        tracing::info!(columns = ?summary.ignored_columns, "columns that nothing needs are ignored");
+    }
+    if summary.final_newline_missing {
+        tracing::warn!("the last line has no line break: was the file cut?");
+    }
+    if summary.bad_rows > 0 {
+        tracing::warn!(bad_rows = summary.bad_rows, "bad rows were left out");
+    }
+    for error in &summary.errors {
+        tracing::warn!(line = error.line, column = error.column, reason = error.reason, "left out");
+    }
+}
+
+pub(super) fn log_reload(request: Request, outcome: &Outcome) {
+    if let Err(ReloadError::Load(LoadError::Refused { errors, .. })) = outcome.as_ref() {
+        for error in errors {
+            tracing::error!(line = error.line, column = error.column, reason = error.reason, "refused");
+        }
+    }
+    match outcome.as_ref() {
+        Ok(report) if request.dry_run => tracing::info!(?report, "dry run: the file would be served"),
+        Err(error) if request.dry_run => tracing::info!(%error, "dry run: the file would not be served"),
+        Ok(report @ Report::Published { .. }) => log_published("reloaded", report),
+        Ok(Report::Unchanged { generation, version, .. }) => {
+            tracing::info!(generation, version, "the file has not changed");
+        }
+        Err(error) => tracing::error!(%error, "not reloaded; what was served is still served"),
+    }
+}
+
+pub(super) fn log_rollback(outcome: &Outcome) {
+    match outcome.as_ref() {
+        Ok(report) => log_published("rolled back", report),
+        Err(error) => tracing::error!(%error, "not rolled back"),
+    }
+}
+
+fn log_published(what: &'static str, report: &Report) {
+    if let Report::Published { generation, version, shipments, changes, load_seconds } = report {
+        tracing::info!(
+            generation,
+            version,
+            shipments,
+            added = changes.added,
+            removed = changes.removed,
+            changed = changes.changed,
+            load_seconds,
+            "{what}"
+        );
+    }
+}
