@@ -267,7 +267,7 @@ impl Loader<'_> {
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
         if dataset.shipment_count() == 0 {
-            let summary = format!("all {rows} rows are bad");
+            let summary = format!("all rows are bad; the first: {}", first_of(&errors));
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
         let summary = Summary {
@@ -305,8 +305,11 @@ fn tear(block: &Block, record: &Record<'_>, place: Place) -> Option<Tear> {
 
 fn refusal(bad: u64, bad_rows_max: u64, errors: &[FileError]) -> String {
     let rows = if bad == 1 { "row" } else { "rows" };
-    let first = errors.first().map(ToString::to_string).unwrap_or_default();
-    format!("{bad} bad {rows}, {bad_rows_max} allowed; the first: {first}")
+    format!("{bad} bad {rows}, {bad_rows_max} allowed; the first: {}", first_of(errors))
+}
+
+fn first_of(errors: &[FileError]) -> String {
+    errors.first().map(ToString::to_string).unwrap_or_default()
 }
 
 /// A row's error as it is reported: that of its first failing column.

@@ -254,7 +254,7 @@ pub(crate) struct RawRecord {
     pub(crate) line: u64,
     pub(crate) fields: Vec<Vec<u8>>,
     /// A quote is still open at its end, or it is too long.
-    is_torn: bool,
+    pub(crate) is_torn: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
