@@ -42,10 +42,11 @@ fn make_fifo(path: &Path) {
 }
 
 type Spoil = fn(&Path);
-const UNREADABLE: [(&str, Spoil); 4] = [
+const UNREADABLE: [(&str, Spoil); 5] = [
     ("missing", |_| ()),
     ("a directory", |path| std::fs::create_dir(path).unwrap()),
     ("a FIFO", make_fifo),
+    ("a link to itself", |path| std::os::unix::fs::symlink("data.csv", path).unwrap()),
     ("a dangling link", |path| std::os::unix::fs::symlink("nowhere", path).unwrap()),
 ];
 

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Serves in a control group (version 1 or 2) with too little memory: reloads that do not fit are refused with the figures,
+# a start that does not fit ends with status 1, and nothing is ever killed.
+#
+# Needs root, curl, jq and a release build. Where no control group with a memory limit can be made, it says so and ends
+# with status 0. WAYBILL_BIN is the binary, SHIPMENTS how many shipments. Full form: SHIPMENTS=1000000
+set -euo pipefail
+readonly seconds_max=300
+# Nothing here takes as long, whatever hangs.
+[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
+cd "$(dirname "$0")/../.."
+
+bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
+shipments=${SHIPMENTS:-300000}
+
+dir=$(mktemp -d)
+pids=()
+group=
+clean_up() {
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
+    [[ -z $group ]] || rmdir "$group" || true
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+skip() { echo "SKIPPED: memory_limit: $*"; exit 0; }
+
+# A group below that of this script: limits above it go on to hold.
+make_group() {
+    local path root=/sys/fs/cgroup
+    path=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { print $3 }' /proc/self/cgroup)
+    if [[ $path ]]; then
+        parent=$root/memory$path
+        [[ -d $parent ]] || parent=$root/memory
+        limit=memory.limit_in_bytes killed=memory.oom_control
+    else
+        parent=$root$(awk -F: '$1 == 0 { print $3 }' /proc/self/cgroup)
+        [[ -d $parent ]] || parent=$root
+        limit=memory.max killed=memory.events
+    fi
+    mkdir "$parent/waybill-$$" 2>"$dir/why" || skip "no group can be made: $(cat "$dir/why")"
+    group=$parent/waybill-$$
+    if [[ ! -e $group/$limit ]]; then
+        echo +memory 2>/dev/null >"$parent/cgroup.subtree_control" || true
+    fi
+    [[ -w $group/$limit ]] || skip "groups below $parent have no memory limit"
+}
+make_group
+kills() { awk '$1 == "oom_kill" { print $2 }' "$group/$killed"; }
+
+in_group() { # runs a command there
+    # shellcheck disable=SC2016
+    bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"
+}
+set_limit() { # MiB
+    echo $(($1 << 20)) >"$group/$limit"
+}
+serving_arguments=(--data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --threads 2 --log-format json)
+
+# Starts in the group and waits until it serves; sets server, public and admin.
+start() {
+    local line
+    rm -f "$dir/log"
+    mkfifo "$dir/log"
+    in_group "$bin" serve "${serving_arguments[@]}" 2>"$dir/log" &
+    server=$!
+    pids=("$server")
+    exec {log}<"$dir/log"
+    while read -r -t 120 -u "$log" line; do
+        if [[ $line == *'"message":"listening"'* ]]; then
+            public=http://$(jq -r .fields.public <<<"$line")
+            admin=http://$(jq -r .fields.admin <<<"$line")
+        fi
+        if [[ $line == *'"message":"serving"'* ]]; then
+            cat <&"$log" >/dev/null &
+            return
+        fi
+    done
+    fail "it does not serve"
+}
+stop() {
+    kill -TERM "$server"
+    wait "$server" || fail "the server ended with status $?"
+    pids=()
+    exec {log}<&-
+}
+resident_mib() { awk '$1 == "VmRSS:" { print int($2 / 1024) }' "/proc/$server/status"; }
+
+refused() { # what, what the detail starts with
+    local code
+    code=$(curl -sS -o "$dir/answer" -w '%{http_code}' -X POST "$admin/-/reload?force=true")
+    jq -e --arg says "$2" \
+        '.status == 507 and .code == "insufficient_memory" and (.detail | startswith($says) and test("[0-9]+ MiB are left"))' \
+        "$dir/answer" >/dev/null || fail "$1: $code $(cat "$dir/answer")"
+    curl -fsS "$public/v1/dataset" >"$dir/after" || fail "$1: it serves no more"
+    cmp -s "$dir/before" "$dir/after" || fail "$1: something else is served"
+    [[ $(kills) == 0 ]] || fail "$1: $(kills) killed"
+    echo "$1: $(jq -r .detail "$dir/answer")"
+}
+
+"$bin" generate --shipments "$shipments" --seed 1 --output "$dir/a.csv"
+awk 'NR > 1 { $0 = $0 "-b" } 1' "$dir/a.csv" >"$dir/b.csv"
+file_bytes=$(stat -c %s "$dir/a.csv")
+# As large a file of far more shipments, which nothing foretells.
+awk -v bytes="$file_bytes" 'BEGIN {
+    print "tracking_number,carrier,sender_address,receiver_address,article_name,article_quantity,article_price,SKU,status"
+    for (row = 0; written < bytes; row++) { line = sprintf("%x,A,,,,0,0,,", row); written += length(line) + 1; print line }
+}' >"$dir/dense.csv"
+
+# How much serving takes.
+cp "$dir/a.csv" "$dir/data.csv"
+start
+serving_mib=$(resident_mib)
+stop
+
+# With half as much again a second dataset does not fit.
+set_limit $((serving_mib * 3 / 2))
+start
+curl -fsS "$public/v1/dataset" >"$dir/before"
+cp "$dir/b.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+refused "reload at 1.5 × $serving_mib MiB" "loading a file of"
+stop
+
+# With enough for another like it, but not for one of far more shipments.
+cp "$dir/a.csv" "$dir/data.csv"
+set_limit $((serving_mib * 5 / 2))
+start
+curl -fsS "$public/v1/dataset" >"$dir/before"
+cp "$dir/dense.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+refused "reload of unlike data at 2.5 × $serving_mib MiB" "memory runs out after"
+cp "$dir/b.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+curl -fsS -X POST "$admin/-/reload" | jq -e ".changed == $shipments" >/dev/null || fail "a reload that fits"
+stop
+
+start_is_refused() { # what, what it says
+    local status=0
+    in_group timeout 120 "$bin" serve "${serving_arguments[@]}" >"$dir/said" 2>&1 || status=$?
+    [[ $status == 1 ]] || fail "$1: status $status: $(cat "$dir/said")"
+    grep -q "^error: $2.*MiB are left" "$dir/said" || fail "$1: $(cat "$dir/said")"
+    [[ $(kills) == 0 ]] || fail "$1: $(kills) killed"
+    echo "$1: $(grep '^error: ' "$dir/said")"
+}
+set_limit $((serving_mib * 3 / 2))
+mv "$dir/dense.csv" "$dir/data.csv"
+start_is_refused "start with unlike data at 1.5 × $serving_mib MiB" "memory runs out after"
+# A file with holes, of which not even the least fits.
+truncate -s $((serving_mib << 26)) "$dir/data.csv"
+start_is_refused "start with a huge file" "loading a file of"
+echo ok

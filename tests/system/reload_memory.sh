@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Reloads a server many times with data in which every shipment has changed, without and with --keep-previous, and checks
+# its memory: never above what `waybill check` foretells, and no more after the last reload than after the first few.
+#
+# Needs curl, jq and a release build. WAYBILL_BIN is the binary, RELOADS how many reloads, SHIPMENTS how many shipments.
+# Full form, some minutes: RELOADS=50 SHIPMENTS=1000000
+set -euo pipefail
+readonly seconds_max=${SECONDS_MAX:-900}
+# Nothing here takes as long, whatever hangs.
+[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
+cd "$(dirname "$0")/../.."
+
+bin=${WAYBILL_BIN:-target/release/waybill}
+reloads=${RELOADS:-12}
+shipments=${SHIPMENTS:-100000}
+# The forecast holds within so much.
+readonly tolerance_percent=10
+# After so many reloads all has been allocated that ever is.
+readonly settled_after=4
+
+dir=$(mktemp -d)
+pids=()
+clean_up() {
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+((reloads > settled_after)) || fail "at least $((settled_after + 1)) reloads are needed"
+
+"$bin" generate --shipments "$shipments" --seed 1 --output "$dir/a.csv"
+awk 'NR > 1 { $0 = $0 "-b" } 1' "$dir/a.csv" >"$dir/b.csv"
+"$bin" check "$dir/a.csv" --format json >"$dir/check"
+
+memory_kb() { # server field of /proc/…/status
+    awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"
+}
+at_most() { # what kilobytes bytes: with the tolerance
+    local most_kb=$(($3 / 1024 * (100 + tolerance_percent) / 100))
+    (($2 <= most_kb)) || fail "$1: $2 kB, at most $most_kb kB foretold"
+}
+
+measure() { # name, forecast of the peak, arguments of the server
+    local name=$1 peak_bytes=$2 line server admin number settled_kb peak_kb end_kb file
+    shift 2
+    cp "$dir/a.csv" "$dir/data.csv"
+    rm -f "$dir/log"
+    mkfifo "$dir/log"
+    "$bin" serve --data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json "$@" \
+        2>"$dir/log" &
+    server=$!
+    pids=("$server")
+    exec {log}<"$dir/log"
+    admin=
+    while read -r -t 120 -u "$log" line; do
+        [[ $line != *'"message":"listening"'* ]] || admin=http://$(jq -r .fields.admin <<<"$line")
+        [[ $line != *'"message":"serving"'* ]] || break
+    done
+    [[ $admin ]] || fail "the server does not serve"
+    # What it logs from now on is not needed.
+    cat <&"$log" >/dev/null &
+    for ((number = 1; number <= reloads; number++)); do
+        file=$([[ $((number % 2)) == 1 ]] && echo b || echo a)
+        cp "$dir/$file.csv" "$dir/next.csv"
+        mv "$dir/next.csv" "$dir/data.csv"
+        curl -fsS -X POST "$admin/-/reload" |
+            jq -e ".result == \"ok\" and .changed == $shipments" >/dev/null || fail "$name: reload $number"
+        ((number != settled_after)) || settled_kb=$(memory_kb "$server" VmRSS)
+    done
+    end_kb=$(memory_kb "$server" VmRSS)
+    peak_kb=$(memory_kb "$server" VmHWM)
+    at_most "$name: highest memory" "$peak_kb" "$peak_bytes"
+    at_most "$name: memory after $reloads reloads, against that after $settled_after" "$end_kb" $((settled_kb * 1024))
+    kill -TERM "$server"
+    wait "$server" || fail "$name: the server ended with status $?"
+    pids=()
+    exec {log}<&-
+    echo "$name: $reloads reloads of $shipments shipments: highest $((peak_kb >> 10)) MiB" \
+        "($((peak_bytes >> 20)) foretold), at the end $((end_kb >> 10)) MiB"
+}
+
+measure plain "$(jq .reload_peak_bytes "$dir/check")"
+measure keep-previous "$(jq .reload_peak_with_previous_bytes "$dir/check")" --keep-previous
+echo ok
