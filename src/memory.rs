@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::dataset::Dataset;
 use crate::load::Summary;
@@ -69,6 +70,17 @@ impl RoughForecast {
     pub fn new(file_bytes: u64) -> RoughForecast {
         RoughForecast { bytes_min: file_bytes / 20, bytes_usual: file_bytes / 20 * 11 }
     }
+}
+
+/// The allocator keeps what was freed for a second, and then until it is next asked.
+pub const KEPT_FREE: Duration = Duration::from_millis(1100);
+/// Too large for the allocator's pages of many pieces.
+const LARGE_PIECE_BYTES: usize = 1 << 20;
+
+/// Has the allocator give back to the system what has been free for [`KEPT_FREE`]: it does when a large piece is freed.
+/// Otherwise what a load took at its height stays with the process, and is missing for the next.
+pub fn give_back() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_PIECE_BYTES)));
 }
 
 /// What a load may take, and who says so.

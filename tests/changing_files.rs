@@ -104,7 +104,7 @@ const RACES_DEFAULT: usize = 60;
 const ROWS: usize = 300;
 
 fn race_options() -> Options {
-    Options { bad_rows_max: 0, require_final_newline: false, threads: 2, block_bytes: 500, niceness: 0 }
+    Options { bad_rows_max: 0, require_final_newline: false, threads: 2, block_bytes: 500, ..Options::default() }
 }
 
 /// Content `number`: no row is that of another content, and all contents are of one size.

@@ -7,7 +7,7 @@ mod reference;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use waybill::dataset::{Builder, Changes};
+use waybill::dataset::{ArenaError, Builder, Changes};
 use waybill::generate::{self, Plan};
 use waybill::load::{LoadError, Options};
 use waybill::shipment::{Column, Folded, Row};
@@ -55,7 +55,7 @@ fn any_options() -> impl Strategy<Value = Options> {
             require_final_newline,
             threads,
             block_bytes,
-            niceness: 0,
+            ..Options::default()
         },
     )
 }
@@ -304,6 +304,18 @@ fn a_block_spread_over_the_arena_is_whole() {
     let record = dataset.shipment(&Folded::new("TN1"), &Folded::new("DHL")).unwrap();
     assert_eq!(rendered(&record).matches("\"SKU\":").count(), 2);
     assert_eq!(dataset.shipment_count(), 4);
+}
+
+#[test]
+fn more_shipments_than_fit_in_the_memory_there_is_refuse_the_file() {
+    let rows: String = (0..10_000).map(|number| ROW.replace("TN1", &format!("TN{number}"))).collect();
+    let file = HEADER.to_owned() + &rows;
+    let with_memory = |memory_bytes_max| Options { memory_bytes_max, block_bytes: 10_000, ..tolerant() };
+    let Err(LoadError::TooLarge { source, .. }) = loaded(file.as_bytes(), &with_memory(60_000)) else {
+        panic!("10,000 shipments do not fit in 60,000 bytes")
+    };
+    assert!(matches!(source, ArenaError::TooMany { needed, max: 60_000 } if needed >= 200_000), "{source}");
+    assert_eq!(loaded(file.as_bytes(), &with_memory(1 << 20)).unwrap().dataset.shipment_count(), 10_000);
 }
 
 #[test]

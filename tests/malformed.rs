@@ -135,13 +135,13 @@ proptest! {
         block_bytes in prop_oneof![1 => 1..200_usize, 2 => Just(8 << 10)],
     ) {
         let options =
-            Options { bad_rows_max, require_final_newline: false, threads: 2, block_bytes, niceness: 0 };
+            Options { bad_rows_max, require_final_newline: false, threads: 2, block_bytes, ..Options::default() };
         assert_refused_in_good_form_or_right(&file, &options);
     }
 
     #[test]
     fn bytes_of_any_kind_are_refused_with_a_place(file in vec(any::<u8>(), 0..2000)) {
-        let options = Options { bad_rows_max: 0, require_final_newline: false, threads: 1, block_bytes: 100, niceness: 0 };
+        let options = Options { bad_rows_max: 0, require_final_newline: false, threads: 1, block_bytes: 100, ..Options::default() };
         assert_refused_in_good_form_or_right(&file, &options);
         assert!(loaded(&file, &options).is_err());
     }

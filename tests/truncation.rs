@@ -102,7 +102,7 @@ fn expected(cut: &[u8], last: usize) -> Result<Export, Place> {
 }
 
 fn options(require_final_newline: bool) -> Options {
-    Options { require_final_newline, bad_rows_max: 0, threads: 1, block_bytes: 4 << 10, niceness: 0 }
+    Options { require_final_newline, bad_rows_max: 0, threads: 1, block_bytes: 4 << 10, ..Options::default() }
 }
 
 fn loaded(path: &Path, require_final_newline: bool) -> Result<Loaded, LoadError> {

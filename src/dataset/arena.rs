@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use memmap2::{Advice, MmapMut};
 
 /// Records start at multiples of this many bytes.
-const ALIGNMENT_BYTES: usize = 8;
+pub(super) const ALIGNMENT_BYTES: usize = 8;
 /// Bits of a position that count alignments within a segment.
 const OFFSET_BITS: u32 = 23;
 /// Address space of one segment: 64 MiB.
@@ -48,6 +48,14 @@ pub enum ArenaError {
         bytes: usize,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The first block shows that there are more shipments than fit in what the load may take.
+    #[error("the shipments need at least {} MiB of memory, {} MiB may be taken", needed >> 20, max >> 20)]
+    TooMany {
+        /// Bytes that the index and the smallest records take.
+        needed: u64,
+        /// Bytes that may be taken.
+        max: u64,
     },
 }
 

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Dataset;
-use super::arena::{ArenaBuilder, ArenaError, ArenaWriter};
+use super::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use super::encode::{Encoder, SharedDictionaries};
 use super::index::{Fingerprint, IndexBuilder};
 use super::merge::{self, Block, Fragment};
@@ -36,6 +36,7 @@ pub struct Builder {
     pub(super) blocks: Mutex<Vec<Block>>,
     pub(super) clashes: Mutex<Vec<Fragment>>,
     file_bytes: u64,
+    memory_bytes_max: u64,
 }
 
 impl Builder {
@@ -48,7 +49,13 @@ impl Builder {
             blocks: Mutex::default(),
             clashes: Mutex::default(),
             file_bytes,
+            memory_bytes_max: u64::MAX,
         }
+    }
+
+    /// Where the first block shows that the dataset takes more than `bytes` bytes, it is not made.
+    pub fn with_memory_max(self, bytes: u64) -> Builder {
+        Builder { memory_bytes_max: bytes, ..self }
     }
 
     /// A writer for one thread.
@@ -73,11 +80,18 @@ impl Builder {
     }
 
     /// The index, sized once, by the first block that is done: hash tables grow by doubling.
-    fn index_sized_for(&self, fragments: usize, block_bytes: usize) -> &IndexBuilder {
-        self.index.get_or_init(|| {
-            let expected = fragments as u128 * u128::from(self.file_bytes) / block_bytes.max(1) as u128;
-            IndexBuilder::new(usize::try_from(expected).unwrap_or(0).max(fragments))
-        })
+    fn index_sized_for(&self, fragments: usize, block_bytes: usize) -> Result<&IndexBuilder, ArenaError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let expected = fragments as u128 * u128::from(self.file_bytes) / block_bytes.max(1) as u128;
+        let expected = usize::try_from(expected).unwrap_or(0).max(fragments);
+        let records = expected * (ALIGNMENT_BYTES + size_of::<Position>());
+        let (needed, max) = (IndexBuilder::bytes_for(expected) + records as u64, self.memory_bytes_max);
+        if needed > max {
+            return Err(ArenaError::TooMany { needed, max });
+        }
+        Ok(self.index.get_or_init(|| IndexBuilder::new(expected)))
     }
 }
 
@@ -160,7 +174,7 @@ impl BlockWriter<'_> {
         if self.fingerprints.is_empty() {
             return Ok(());
         }
-        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes);
+        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes)?;
         let mut clashes = Vec::new();
         for (at, (fingerprint, position)) in self.fingerprints.drain(..).zip(&self.block.positions).enumerate() {
             if !index.insert(fingerprint, *position) {

@@ -18,6 +18,8 @@ use crate::shipment::Folded;
 const GROUP: u32 = 1 << 31;
 /// Locks of the map while it is filled.
 const SHARDS: usize = 64;
+/// A bucket of the map: the entry and a control byte.
+const ENTRY_BYTES: usize = size_of::<(Fingerprint, u32)>() + 1;
 /// Multiplier that spreads a fingerprint over all bits of a hash (2^64 over the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -80,6 +82,12 @@ impl IndexBuilder {
         }
     }
 
+    /// Memory that a table for `expected` entries takes, all of it soon after the first ones came.
+    pub(super) fn bytes_for(expected: usize) -> u64 {
+        let buckets = (expected.div_ceil(SHARDS) * 8 / 7).next_power_of_two() * SHARDS;
+        (buckets * ENTRY_BYTES) as u64
+    }
+
     /// Enters a record; `false` when the fingerprint is taken.
     #[inline]
     pub(super) fn insert(&self, fingerprint: Fingerprint, position: Position) -> bool {
@@ -113,9 +121,9 @@ impl IndexBuilder {
     }
 
     pub(super) fn finish(self) -> Index {
-        // hashbrown uses 7 of 8 buckets at most; each takes the entry and a control byte.
+        // hashbrown uses 7 of 8 buckets at most.
         let buckets = self.map.capacity() * 8 / 7;
-        let bytes = buckets * (size_of::<(Fingerprint, u32)>() + 1) + size_of_val(&self.groups[..]);
+        let bytes = buckets * ENTRY_BYTES + size_of_val(&self.groups[..]);
         Index { map: self.map.into_read_only(), groups: self.groups.into_boxed_slice(), bytes }
     }
 }

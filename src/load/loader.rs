@@ -16,8 +16,10 @@ use super::{Loaded, Options, Stamp, be_nice};
 use crate::dataset::{ArenaError, Builder, Dataset, RENDERING_VERSION};
 use crate::shipment::{Column, Folded};
 
-/// Time between two looks at the progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+/// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
+const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// Time between two looks at the progress later on.
+const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
 /// Loads `file`, which is the one at `path`.
 pub(super) fn run(
@@ -31,7 +33,7 @@ pub(super) fn run(
         path,
         options,
         progress,
-        builder: Builder::new(progress.bytes_total),
+        builder: Builder::new(progress.bytes_total).with_memory_max(options.memory_bytes_max),
         input: Mutex::new(Input {
             reader: BlockReader::new(file, options.block_bytes),
             hash: Xxh3::new(),
@@ -172,8 +174,10 @@ impl Loader<'_> {
                 });
             }
             drop(running);
-            while all_done.recv_timeout(PROGRESS_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let mut interval = PROGRESS_INTERVAL_MIN;
+            while all_done.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 watch(self.progress);
+                interval = PROGRESS_INTERVAL_MAX.min(2 * interval);
             }
             watch(self.progress);
         });

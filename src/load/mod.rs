@@ -37,12 +37,21 @@ pub struct Options {
     pub block_bytes: usize,
     /// Added to the scheduling niceness of the loader's threads, so that serving goes first.
     pub niceness: i32,
+    /// Bytes of memory that the load may take; more is refused where it is known beforehand.
+    pub memory_bytes_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Options { bad_rows_max: 0, require_final_newline: false, threads, block_bytes: BLOCK_BYTES, niceness: 0 }
+        Options {
+            bad_rows_max: 0,
+            require_final_newline: false,
+            threads,
+            block_bytes: BLOCK_BYTES,
+            niceness: 0,
+            memory_bytes_max: u64::MAX,
+        }
     }
 }
 
@@ -58,7 +67,7 @@ pub struct Loaded {
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Loads the CSV file at `path`, again where it was replaced meanwhile. `watch` is called about twenty times a second,
-/// and when all is parsed, from this thread; it may stop the load.
+/// at first more often, and when all is parsed, from this thread; it may stop the load.
 pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     for _ in 1..ATTEMPTS_MAX {
         match load_once(path, options, watch) {

@@ -1,43 +1,54 @@
 //! What a load must not do: take more memory than there is, or lose too many shipments.
 
 use super::{ReloadError, ReloadSettings};
-use crate::dataset::Changes;
+use crate::dataset::{ArenaError, Changes};
 use crate::load::{LoadError, Progress};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::store::Snapshot;
 
 /// Refuses a load that would not fit: by the size of the file, and by what the served dataset took of its own. The
-/// served dataset, and the one kept from before, are part of what is used already.
-pub(super) fn check_memory(settings: &ReloadSettings, served: Option<&Snapshot>) -> Result<(), ReloadError> {
+/// served dataset, and the one kept from before, are part of what is used already. Returns who looks on during the load;
+/// none where the kernel does not tell what there is.
+pub(super) fn check_memory(
+    settings: &ReloadSettings,
+    served: Option<&Snapshot>,
+) -> Result<Option<MemoryGuard>, ReloadError> {
     // Where the file cannot be looked at, the load says why.
-    let (Ok(metadata), Some(available)) = (std::fs::metadata(&settings.data), memory::available()) else {
-        return Ok(());
-    };
-    let file_bytes = metadata.len();
-    let needed = match served {
+    let file_bytes = std::fs::metadata(&settings.data).map_or(0, |metadata| metadata.len());
+    let (needed, usual) = match served {
         Some(served) => {
             let forecast = Forecast::new(&served.dataset, &served.summary, settings.load.threads);
             let scaled = u128::from(forecast.load_bytes) * u128::from(file_bytes);
-            (scaled / u128::from(served.summary.file_bytes.max(1))) as u64
+            let needed = (scaled / u128::from(served.summary.file_bytes.max(1))) as u64;
+            (needed, needed)
         }
         None => {
             let rough = RoughForecast::new(file_bytes);
-            if (rough.bytes_min..rough.bytes_usual).contains(&available.bytes) {
-                tracing::warn!(
-                    file_mib = file_bytes >> 20,
-                    usual_mib = rough.bytes_usual >> 20,
-                    left_mib = available.bytes >> 20,
-                    of = available.limit,
-                    "a file of this size often needs more memory than is left"
-                );
-            }
-            rough.bytes_min
+            (rough.bytes_min, rough.bytes_usual)
         }
     };
-    if available.bytes < needed {
+    let lacks = |available: &Available| available.bytes < needed;
+    let Some(mut available) = memory::available() else { return Ok(None) };
+    if served.is_some() && lacks(&available) {
+        // It may be what the load before this one left behind.
+        #[expect(clippy::disallowed_methods, reason = "what is waited for is the allocator's clock")]
+        std::thread::sleep(memory::KEPT_FREE);
+        memory::give_back();
+        available = memory::available().unwrap_or(available);
+    }
+    if lacks(&available) {
         return Err(ReloadError::InsufficientMemory { file_bytes, needed, available });
     }
-    Ok(())
+    if available.bytes < usual {
+        tracing::warn!(
+            file_mib = file_bytes >> 20,
+            usual_mib = usual >> 20,
+            left_mib = available.bytes >> 20,
+            of = available.limit,
+            "a file of this size often needs more memory than is left"
+        );
+    }
+    Ok(Some(MemoryGuard::new(file_bytes, available)))
 }
 
 /// Memory that a load leaves for what is served meanwhile; a smaller file leaves its own size.
@@ -45,39 +56,57 @@ const RESERVE_BYTES: u64 = 4 << 20;
 /// What putting the dataset together takes at the end of a load, for each row of the file.
 const FINISH_ROW_BYTES: u64 = 8;
 
+/// From this part of the file on, what is read takes memory evenly.
+const STARTED_SHARE: u64 = 20;
+
+/// As many steps of the largest size must fit: the time between looks grows.
+const STEPS_AHEAD: u64 = 2;
+
 /// Looks on while a load takes memory, and stops it before it takes the last: forecasts can be wrong where the new data
 /// is of another kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
-    /// What was left before the load, and at the last look.
-    left_before: u64,
+    file_bytes: u64,
+    /// What was left before the load.
+    available: Available,
+    /// What was read and what was left once the load had started: index and buffers, taken once, are there then.
+    start: Option<(u64, u64)>,
     left_last: u64,
-    /// The most that was taken between two looks.
+    /// The most that was taken between two looks after the first.
     step_bytes_max: u64,
     refusal: Option<ReloadError>,
 }
 
 impl MemoryGuard {
-    /// Of a load that begins with so much memory left.
-    pub(super) fn new(available: Option<Available>) -> MemoryGuard {
-        let left = available.map_or(u64::MAX, |available| available.bytes);
-        MemoryGuard { left_before: left, left_last: left, step_bytes_max: 0, refusal: None }
+    /// Of a load of `file_bytes` bytes that begins with so much memory.
+    fn new(file_bytes: u64, available: Available) -> MemoryGuard {
+        let left_last = available.bytes;
+        MemoryGuard { file_bytes, available, start: None, left_last, step_bytes_max: 0, refusal: None }
+    }
+
+    /// What the load may take.
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.available.bytes
     }
 
     /// Stops the load if what is left could be gone at the next look.
-    pub(super) fn look(&mut self, progress: &Progress, available: Option<Available>) {
-        let Some(available) = available else { return };
+    pub(super) fn look(&mut self, progress: &Progress, available: Available) {
         let left = available.bytes;
+        let (read_bytes, file_bytes) = (progress.bytes(), progress.bytes_total);
+        let unread = file_bytes.saturating_sub(read_bytes);
         self.step_bytes_max = self.step_bytes_max.max(self.left_last.saturating_sub(left));
         self.left_last = left;
-        let read_bytes = progress.bytes();
-        let file_bytes = progress.bytes_total;
-        let taken = u128::from(self.left_before.saturating_sub(left));
-        let unread = u128::from(file_bytes.saturating_sub(read_bytes));
-        let rest = u64::try_from(taken * unread / u128::from(read_bytes.max(1))).unwrap_or(u64::MAX);
+        // The rest takes no more than in proportion to what was taken so far; once the load has started, in proportion to
+        // what was taken since.
+        let taken = self.available.bytes.saturating_sub(left);
+        let mut rest = in_proportion(taken, unread, read_bytes);
+        if read_bytes >= file_bytes / STARTED_SHARE {
+            let (start_read, start_left) = *self.start.get_or_insert((read_bytes, left));
+            rest = rest.min(in_proportion(start_left.saturating_sub(left), unread, read_bytes - start_read));
+        }
+        let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
         let reserve = RESERVE_BYTES.min(file_bytes) + progress.rows() * FINISH_ROW_BYTES;
-        if left < reserve + rest.min(2 * self.step_bytes_max) {
-            let needed = rest.saturating_add(reserve);
-            self.refusal = Some(ReloadError::MemoryRunsOut { read_bytes, file_bytes, needed, available });
+        if left < ahead + reserve {
+            self.refusal = Some(ReloadError::MemoryRunsOut { read_bytes, file_bytes, taken, available });
             progress.stop();
         }
     }
@@ -86,9 +115,18 @@ impl MemoryGuard {
     pub(super) fn explain(self, error: LoadError) -> ReloadError {
         match (error, self.refusal) {
             (LoadError::Stopped { .. }, Some(refusal)) => refusal,
+            (LoadError::TooLarge { source: ArenaError::TooMany { needed, .. }, .. }, _) => {
+                ReloadError::InsufficientMemory { file_bytes: self.file_bytes, needed, available: self.available }
+            }
             (error, _) => error.into(),
         }
     }
+}
+
+/// What `part` takes where `of` took `bytes`; without limit where it is unknown.
+fn in_proportion(bytes: u64, part: u64, of: u64) -> u64 {
+    let scaled = (u128::from(bytes) * u128::from(part)).checked_div(u128::from(of));
+    scaled.and_then(|scaled| u64::try_from(scaled).ok()).unwrap_or(u64::MAX)
 }
 
 /// Refuses a dataset of `shipments` shipments that differs from what is served by `changes` where that is too much.
@@ -120,17 +158,20 @@ mod tests {
         Available { bytes: mib * MIB, limit: "the test" }
     }
 
+    fn guard(left_before_mib: u64) -> MemoryGuard {
+        MemoryGuard::new(100 * MIB, available(left_before_mib))
+    }
+
     /// Looks at a load of a file of 100 MiB: after how many of them, so much is left. Where it was stopped.
-    fn stopped_at(left_before: u64, looks: &[(u64, u64)]) -> Option<u64> {
+    fn stopped_at(mut guard: MemoryGuard, looks: &[(u64, u64)]) -> Option<u64> {
         let mut progress = Progress::default();
         progress.bytes_total = 100 * MIB;
-        let mut guard = MemoryGuard::new(Some(available(left_before)));
         for (read, left) in looks {
             progress.add(read * MIB - progress.bytes(), 0);
-            guard.look(&progress, Some(available(*left)));
+            guard.look(&progress, available(*left));
             if progress.is_stopped() {
                 let error = guard.explain(LoadError::Stopped { path: "x".into() });
-                assert!(matches!(error, ReloadError::MemoryRunsOut { needed, .. } if needed > left * MIB), "{error}");
+                assert!(matches!(error, ReloadError::MemoryRunsOut { read_bytes, .. } if read_bytes == read * MIB));
                 return Some(*read);
             }
         }
@@ -139,38 +180,49 @@ mod tests {
 
     #[test]
     fn a_load_that_fits_is_not_stopped() {
-        assert_eq!(stopped_at(60, &[(50, 35), (90, 15), (100, 10)]), None);
-        assert_eq!(stopped_at(60, &[(1, 60), (2, 60), (100, 60)]), None);
+        assert_eq!(stopped_at(guard(60), &[(1, 59), (5, 57), (50, 35), (90, 15), (100, 10)]), None);
+        assert_eq!(stopped_at(guard(60), &[(1, 60), (2, 60), (100, 60)]), None);
+        // Much is taken at the start, and little later.
+        assert_eq!(stopped_at(guard(90), &[(0, 88), (5, 65), (30, 52), (60, 38), (100, 20)]), None);
         // More memory came free meanwhile.
-        assert_eq!(stopped_at(60, &[(50, 80), (100, 50)]), None);
+        assert_eq!(stopped_at(guard(60), &[(50, 80), (100, 50)]), None);
     }
 
     #[test]
     fn a_load_is_stopped_before_the_next_look_finds_nothing_left() {
-        assert_eq!(stopped_at(100, &[(10, 80), (20, 60), (30, 40), (40, 20)]), Some(30));
-        assert_eq!(stopped_at(100, &[(10, 100), (20, 3)]), Some(20));
-        assert_eq!(stopped_at(100, &[(99, 50), (100, 3)]), Some(100));
+        assert_eq!(stopped_at(guard(100), &[(1, 99), (10, 80), (20, 60), (30, 40), (40, 20)]), Some(30));
+        assert_eq!(stopped_at(guard(100), &[(10, 100), (20, 3)]), Some(20));
+        assert_eq!(stopped_at(guard(100), &[(0, 98), (0, 90), (0, 60), (0, 40)]), Some(0));
+        assert_eq!(stopped_at(guard(100), &[(50, 70), (99, 55), (100, 3)]), Some(100));
     }
 
     #[test]
     fn a_small_file_needs_no_more_than_its_size() {
         let mut progress = Progress::default();
         progress.bytes_total = 1000;
-        let mut guard = MemoryGuard::new(Some(available(1)));
+        let mut small = guard(1);
         progress.add(1000, 10);
-        guard.look(&progress, Some(available(1)));
+        small.look(&progress, available(1));
         assert!(!progress.is_stopped());
     }
 
     #[test]
     fn other_errors_of_a_load_stay_as_they_are() {
         let mut progress = Progress::default();
-        let mut guard = MemoryGuard::new(Some(available(1)));
+        let mut guard = guard(1);
         progress.bytes_total = MIB;
-        guard.look(&progress, Some(available(0)));
+        guard.look(&progress, available(0));
         assert!(progress.is_stopped());
         let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
         let error = guard.explain(LoadError::Unreadable { path: "x".into(), operation: "open", source: gone });
         assert!(matches!(error, ReloadError::Load(LoadError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn shipments_that_cannot_fit_are_told_with_the_figures() {
+        let source = ArenaError::TooMany { needed: 5 * MIB, max: 2 * MIB };
+        let error = guard(2).explain(LoadError::TooLarge { path: "x".into(), source });
+        let expected = "loading a file of 100 MiB needs about 5 MiB and 2 MiB are left of the test";
+        assert_eq!(error.to_string(), expected);
     }
 }

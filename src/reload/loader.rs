@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -45,6 +45,8 @@ pub(super) struct LoaderThread {
     previous: Option<Arc<Snapshot>>,
     /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
     retired: Vec<Arc<Snapshot>>,
+    /// When the allocator is asked for what it keeps.
+    give_back_at: Option<Instant>,
     last: Arc<Mutex<Option<LastReload>>>,
 }
 
@@ -58,7 +60,8 @@ impl LoaderThread {
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(FileWatch::new);
         let (waiting, retired) = (Vec::new(), Vec::new());
-        LoaderThread { settings, store, progress, queue, waiting, watch, previous: None, retired, last }
+        let (previous, give_back_at) = (None, None);
+        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, give_back_at, last }
     }
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
@@ -81,16 +84,26 @@ impl LoaderThread {
     /// Waits until there is a trigger; `false` when there can be no more.
     fn wait(&mut self) -> bool {
         while self.waiting.is_empty() {
+            let held = self.retired.len();
             self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            if self.retired.len() < held {
+                self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
+            }
             let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
             let look = self.watch.as_ref().map(FileWatch::time_left);
-            let received = match retired.into_iter().chain(look).min() {
+            let give_back = self.give_back_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let received = match [retired, look, give_back].into_iter().flatten().min() {
                 Some(time) => self.queue.recv_timeout(time),
                 None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match received {
                 Ok(trigger) => self.waiting.push(trigger),
-                Err(RecvTimeoutError::Timeout) => self.look_at_the_file(),
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.give_back_at.take_if(|at| *at <= Instant::now()).is_some() {
+                        memory::give_back();
+                    }
+                    self.look_at_the_file();
+                }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
@@ -141,6 +154,7 @@ impl LoaderThread {
     fn load(&mut self, request: Request) -> Outcome {
         let stamp = Stamp::at(&self.settings.data);
         let result = caught(|| self.try_load(request));
+        self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
         if !request.dry_run && result.as_ref().is_err_and(ReloadError::lasts_until_the_file_changes) {
             self.settle(stamp);
         }
@@ -148,8 +162,7 @@ impl LoaderThread {
     }
 
     fn try_load(&mut self, request: Request) -> Result<Report, ReloadError> {
-        guards::check_memory(&self.settings, self.store.load().as_deref())?;
-        let loaded = self.load_guarded()?;
+        let loaded = self.load_within_memory()?;
         log_oddities(&loaded.summary);
         let report = self.compare(&loaded, request)?;
         if !request.dry_run {
@@ -162,13 +175,20 @@ impl LoaderThread {
         Ok(report)
     }
 
-    fn load_guarded(&mut self) -> Result<Loaded, ReloadError> {
-        let mut guard = MemoryGuard::new(memory::available());
-        let loaded = load::load(&self.settings.data, &self.settings.load, &mut |progress| {
+    fn load_within_memory(&mut self) -> Result<Loaded, ReloadError> {
+        let mut guard = guards::check_memory(&self.settings, self.store.load().as_deref())?;
+        let memory_bytes_max = guard.as_ref().map_or(u64::MAX, MemoryGuard::bytes_max);
+        let options = load::Options { memory_bytes_max, ..self.settings.load.clone() };
+        let loaded = load::load(&self.settings.data, &options, &mut |progress| {
             (self.progress)(progress);
-            guard.look(progress, memory::available());
+            if let (Some(guard), Some(available)) = (&mut guard, memory::available()) {
+                guard.look(progress, available);
+            }
         });
-        loaded.map_err(|error| guard.explain(error))
+        loaded.map_err(|error| match guard {
+            Some(guard) => guard.explain(error),
+            None => error.into(),
+        })
     }
 
     /// What comes of serving `loaded`, if the guards let it pass.

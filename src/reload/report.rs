@@ -80,17 +80,17 @@ pub enum ReloadError {
     },
     /// The load was stopped before it took the last of the memory.
     #[error(
-        "memory runs out after {} of {} MiB of the file: the rest needs about {} MiB and {} MiB are left of {}",
-        read_bytes >> 20, file_bytes >> 20, needed >> 20, available.bytes >> 20, available.limit
+        "memory runs out: {} of {} MiB of the file took {} MiB, and {} MiB are left of {}",
+        read_bytes >> 20, file_bytes >> 20, taken >> 20, available.bytes >> 20, available.limit
     )]
     MemoryRunsOut {
         /// What was loaded.
         read_bytes: u64,
         /// Size of the file.
         file_bytes: u64,
-        /// Bytes, estimated by what was taken until then.
-        needed: u64,
-        /// What there was then.
+        /// Bytes that it took.
+        taken: u64,
+        /// What there was left.
         available: Available,
     },
     /// There is nothing to go back to.

@@ -48,10 +48,9 @@ make_group() {
 make_group
 kills() { awk '$1 == "oom_kill" { print $2 }' "$group/$killed"; }
 
-in_group() { # runs a command there
-    # shellcheck disable=SC2016
-    bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"
-}
+# Runs a command there, in a process of the same number.
+# shellcheck disable=SC2016
+in_group=(bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group")
 set_limit() { # MiB
     echo $(($1 << 20)) >"$group/$limit"
 }
@@ -60,13 +59,14 @@ serving_arguments=(--data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen 12
 # Starts in the group and waits until it serves; sets server, public and admin.
 start() {
     local line
-    rm -f "$dir/log"
+    rm -f "$dir/log" "$dir/said"
     mkfifo "$dir/log"
-    in_group "$bin" serve "${serving_arguments[@]}" 2>"$dir/log" &
+    "${in_group[@]}" "$bin" serve "${serving_arguments[@]}" 2>"$dir/log" &
     server=$!
     pids=("$server")
     exec {log}<"$dir/log"
     while read -r -t 120 -u "$log" line; do
+        echo "$line" >>"$dir/said"
         if [[ $line == *'"message":"listening"'* ]]; then
             public=http://$(jq -r .fields.public <<<"$line")
             admin=http://$(jq -r .fields.admin <<<"$line")
@@ -76,7 +76,7 @@ start() {
             return
         fi
     done
-    fail "it does not serve"
+    fail "it does not serve: $(cat "$dir/said")"
 }
 stop() {
     kill -TERM "$server"
@@ -86,16 +86,23 @@ stop() {
 }
 resident_mib() { awk '$1 == "VmRSS:" { print int($2 / 1024) }' "/proc/$server/status"; }
 
-refused() { # what, what the detail starts with
+refused() { # what, what the detail says, as a regular expression
     local code
     code=$(curl -sS -o "$dir/answer" -w '%{http_code}' -X POST "$admin/-/reload?force=true")
     jq -e --arg says "$2" \
-        '.status == 507 and .code == "insufficient_memory" and (.detail | startswith($says) and test("[0-9]+ MiB are left"))' \
+        '.status == 507 and .code == "insufficient_memory" and (.detail | test($says) and test("[0-9]+ MiB are left"))' \
         "$dir/answer" >/dev/null || fail "$1: $code $(cat "$dir/answer")"
     curl -fsS "$public/v1/dataset" >"$dir/after" || fail "$1: it serves no more"
     cmp -s "$dir/before" "$dir/after" || fail "$1: something else is served"
     [[ $(kills) == 0 ]] || fail "$1: $(kills) killed"
     echo "$1: $(jq -r .detail "$dir/answer")"
+}
+
+reload_fits() { # what
+    curl -sS -o "$dir/answer" -X POST "$admin/-/reload"
+    jq -e ".changed == $shipments" "$dir/answer" >/dev/null || fail "a reload that fits $1: $(cat "$dir/answer")"
+    [[ $(kills) == 0 ]] || fail "$1: $(kills) killed"
+    echo "a reload fits $1"
 }
 
 "$bin" generate --shipments "$shipments" --seed 1 --output "$dir/a.csv"
@@ -121,28 +128,38 @@ cp "$dir/b.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
 refused "reload at 1.5 × $serving_mib MiB" "loading a file of"
 stop
 
+# With what `waybill check` foretells, and a tenth more, it does.
+cp "$dir/a.csv" "$dir/data.csv"
+set_limit $(($("$bin" check "$dir/a.csv" --format json | jq .reload_peak_bytes) * 11 / 10 >> 20))
+start
+for file in b a b; do
+    cp "$dir/$file.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+    reload_fits "in what is foretold"
+done
+stop
+
 # With enough for another like it, but not for one of far more shipments.
 cp "$dir/a.csv" "$dir/data.csv"
 set_limit $((serving_mib * 5 / 2))
 start
 curl -fsS "$public/v1/dataset" >"$dir/before"
 cp "$dir/dense.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
-refused "reload of unlike data at 2.5 × $serving_mib MiB" "memory runs out after"
+refused "reload of unlike data at 2.5 × $serving_mib MiB" "(memory runs out:|loading a file of)"
 cp "$dir/b.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
-curl -fsS -X POST "$admin/-/reload" | jq -e ".changed == $shipments" >/dev/null || fail "a reload that fits"
+reload_fits "after one that did not"
 stop
 
 start_is_refused() { # what, what it says
     local status=0
-    in_group timeout 120 "$bin" serve "${serving_arguments[@]}" >"$dir/said" 2>&1 || status=$?
+    timeout 120 "${in_group[@]}" "$bin" serve "${serving_arguments[@]}" >"$dir/said" 2>&1 || status=$?
     [[ $status == 1 ]] || fail "$1: status $status: $(cat "$dir/said")"
-    grep -q "^error: $2.*MiB are left" "$dir/said" || fail "$1: $(cat "$dir/said")"
+    grep -Eq "^error: $2.*MiB are left" "$dir/said" || fail "$1: $(cat "$dir/said")"
     [[ $(kills) == 0 ]] || fail "$1: $(kills) killed"
     echo "$1: $(grep '^error: ' "$dir/said")"
 }
 set_limit $((serving_mib * 3 / 2))
 mv "$dir/dense.csv" "$dir/data.csv"
-start_is_refused "start with unlike data at 1.5 × $serving_mib MiB" "memory runs out after"
+start_is_refused "start with unlike data at 1.5 × $serving_mib MiB" "(memory runs out:|loading a file of)"
 # A file with holes, of which not even the least fits.
 truncate -s $((serving_mib << 26)) "$dir/data.csv"
 start_is_refused "start with a huge file" "loading a file of"
