@@ -54,7 +54,7 @@ fn replace(path: &Path, file: impl AsRef<[u8]>) {
 fn a_file_that_is_replaced_is_loaded_again() {
     let loaded = load_while(|path, shown| {
         if shown == 1 {
-            replace(path, &file_of("TN1"));
+            replace(path, file_of("TN1"));
         }
     });
     assert_eq!(number_in(&loaded.unwrap()), "TN1");
@@ -62,7 +62,7 @@ fn a_file_that_is_replaced_is_loaded_again() {
 
 #[test]
 fn a_file_that_is_replaced_each_time_is_an_error_in_the_end() {
-    let loaded = load_while(|path, shown| replace(path, &file_of(&format!("TN{shown}"))));
+    let loaded = load_while(|path, shown| replace(path, file_of(&format!("TN{shown}"))));
     assert!(matches!(loaded, Err(LoadError::Changed { .. })));
 }
 

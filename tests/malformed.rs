@@ -103,7 +103,9 @@ fn mangled_exports() -> impl Strategy<Value = Bytes> {
     (1..30_u64, any::<u64>(), vec(accident(), 1..5)).prop_map(|(shipments, seed, accidents)| {
         let mut file = Vec::new();
         generate::write(&Plan { shipments, seed }, &mut file).unwrap();
-        accidents.iter().for_each(|accident| accident.happen_to(&mut file));
+        for accident in &accidents {
+            accident.happen_to(&mut file);
+        }
         Bytes(file)
     })
 }
@@ -153,12 +155,12 @@ fn no_malformed_file_changes_what_a_server_answers() {
     generate::write(&Plan { shipments: 20, seed: 7 }, &mut whole).unwrap();
     let mut server = Server::start(&whole, &[]);
     let number = generate::tracking_number(&Plan { shipments: 20, seed: 7 }, 3);
-    let served = |server: &Server| {
+    let answers = |server: &Server| {
         let (lookup, dataset) = (server.get(&format!("/v1/shipments/{number}")), server.get("/v1/dataset"));
         assert_eq!(lookup.status, 200);
         (lookup.field("etag"), lookup.body, dataset.field("etag"), dataset.body)
     };
-    let before = served(&server);
+    let before = answers(&server);
     let mut runner = TestRunner::deterministic();
     let strategy = prop_oneof![mangled_exports(), damaged_exports(8)];
     let mut refused = 0;
@@ -181,7 +183,7 @@ fn no_malformed_file_changes_what_a_server_answers() {
         let expected: Vec<(u64, Option<String>)> =
             expected.into_iter().take(20).map(|(line, column)| (line, column.map(str::to_owned))).collect();
         assert_eq!(errors, expected, "{:?}", Bytes(file));
-        assert_eq!(served(&server), before);
+        assert_eq!(answers(&server), before);
         let state = server.state();
         assert_eq!((state["generation"].as_u64(), &state["last_reload"]["result"]), (Some(1), &"failed".into()));
         refused += 1;

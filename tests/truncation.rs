@@ -91,7 +91,7 @@ fn expected(cut: &[u8], last: usize) -> Result<Export, Place> {
         && last > 0
         && (record.is_torn || record.fields.len() < COLUMNS.len())
     {
-        let line = 1 + cut[..last].iter().filter(|byte| **byte == b'\n').count();
+        let line = cut[..last].split(|byte| *byte == b'\n').count();
         return Err((line as u64, None));
     }
     let export = Export::read(cut)?;

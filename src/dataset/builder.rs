@@ -54,6 +54,7 @@ impl Builder {
     }
 
     /// Where the first block shows that the dataset takes more than `bytes` bytes, it is not made.
+    #[must_use]
     pub fn with_memory_max(self, bytes: u64) -> Builder {
         Builder { memory_bytes_max: bytes, ..self }
     }

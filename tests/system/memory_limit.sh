@@ -147,6 +147,11 @@ cp "$dir/dense.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
 refused "reload of unlike data at 2.5 × $serving_mib MiB" "(memory runs out:|loading a file of)"
 cp "$dir/b.csv" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
 reload_fits "after one that did not"
+# The same, but what is unlike comes late.
+{ head -n $((shipments / 2)) "$dir/a.csv"; tail -n +2 "$dir/dense.csv"; } | head -c "$file_bytes" >"$dir/next.csv" || true
+mv "$dir/next.csv" "$dir/data.csv"
+curl -fsS "$public/v1/dataset" >"$dir/before"
+refused "reload of data that become unlike at 2.5 × $serving_mib MiB" "memory runs out:"
 stop
 
 start_is_refused() { # what, what it says
