@@ -1,4 +1,4 @@
-//! The domain: the columns of an export, a row of it, and how tracking numbers and carriers compare.
+//! The domain: the columns of an export, a row of it, how its values compare, and where places are in addresses.
 
 use smallvec::SmallVec;
 
@@ -92,6 +92,69 @@ impl Row<'_> {
     }
 }
 
+/// What shipments are filtered by and counted by, besides their tracking numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facet {
+    /// Who carries the parcel.
+    Carrier,
+    /// State of the shipment.
+    Status,
+    /// City of the sender's address.
+    SenderCity,
+    /// Country of the sender's address.
+    SenderCountry,
+    /// City of the receiver's address.
+    ReceiverCity,
+    /// Country of the receiver's address.
+    ReceiverCountry,
+}
+
+impl Facet {
+    /// Every facet, in the order in which answers list them.
+    pub const ALL: [Facet; 6] = [
+        Facet::Carrier,
+        Facet::Status,
+        Facet::SenderCity,
+        Facet::SenderCountry,
+        Facet::ReceiverCity,
+        Facet::ReceiverCountry,
+    ];
+
+    /// Its name in queries and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Facet::Carrier => "carrier",
+            Facet::Status => "status",
+            Facet::SenderCity => "sender_city",
+            Facet::SenderCountry => "sender_country",
+            Facet::ReceiverCity => "receiver_city",
+            Facet::ReceiverCountry => "receiver_country",
+        }
+    }
+}
+
+/// Where an address is: `Street 1, 75001 Paris, France` is in Paris, France.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Not there when nothing follows the postal code.
+    pub city: Option<&'a str>,
+    /// Not blank.
+    pub country: &'a str,
+}
+
+impl Place<'_> {
+    /// The place of `address`: its last two parts between commas, blank parts not counted, where at least one more
+    /// stands before them and the first word of the second-last has a digit. None for any other address.
+    pub fn of(address: &str) -> Option<Place<'_>> {
+        let mut parts = address.rsplit(',').map(str::trim).filter(|part| !part.is_empty());
+        let (country, code_and_city) = (parts.next()?, parts.next()?);
+        parts.next()?;
+        let (code, city) = code_and_city.split_once(char::is_whitespace).unwrap_or((code_and_city, ""));
+        let city = Some(city.trim_start()).filter(|city| !city.is_empty());
+        code.contains(|c: char| c.is_ascii_digit()).then_some(Place { city, country })
+    }
+}
+
 /// Bytes of a folded value that need no allocation.
 const FOLDED_INLINE_BYTES: usize = 40;
 
@@ -151,6 +214,18 @@ mod tests {
     fn a_final_sigma_folds_as_the_standard_library_does() {
         assert_eq!(Folded::new(" ΟΔΟΣ\u{a0}").as_bytes(), "οδος".as_bytes());
         assert_eq!(Folded::new("İ").as_bytes(), "i̇".as_bytes());
+    }
+
+    #[test]
+    fn a_place_is_what_follows_a_postal_code() {
+        let place = |city, country| Some(Place { city, country });
+        assert_eq!(Place::of("Street 10, 75001 Paris, France"), place(Some("Paris"), "France"));
+        assert_eq!(Place::of("a,b , 21000  Novi Sad ,Serbia "), place(Some("Novi Sad"), "Serbia"));
+        assert_eq!(Place::of("Street 1,, SW1A London, UK,"), place(Some("London"), "UK"));
+        assert_eq!(Place::of("Street 1, 75001, France"), place(None, "France"));
+        for none in ["", "75001 Paris, France", ", 75001 Paris, France", "Street 1, Paris, France", "a, Paris 1, b"] {
+            assert_eq!(Place::of(none), None, "{none}");
+        }
     }
 
     #[test]

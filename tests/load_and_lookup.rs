@@ -280,7 +280,7 @@ fn numbers_with_one_hash_are_told_apart() {
 
 #[test]
 fn a_block_spread_over_the_arena_is_whole() {
-    let builder = Builder::new(0);
+    let builder = Builder::new(0, 1);
     let (mut one, mut other) = (builder.writer(), builder.writer());
     let row = |tracking_number, sku| Row {
         tracking_number,

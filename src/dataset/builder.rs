@@ -35,19 +35,21 @@ pub struct Builder {
     pub(super) index: OnceLock<IndexBuilder>,
     pub(super) blocks: Mutex<Vec<Block>>,
     pub(super) clashes: Mutex<Vec<Fragment>>,
+    pub(super) threads: usize,
     file_bytes: u64,
     memory_bytes_max: u64,
 }
 
 impl Builder {
-    /// Begins a dataset from a file of `file_bytes` bytes.
-    pub fn new(file_bytes: u64) -> Builder {
+    /// Begins a dataset from a file of `file_bytes` bytes, to be finished on `threads` threads.
+    pub fn new(file_bytes: u64, threads: usize) -> Builder {
         Builder {
             dictionaries: SharedDictionaries::new(),
             arena: ArenaBuilder::new(file_bytes >= HUGE_PAGES_FROM_BYTES),
             index: OnceLock::new(),
             blocks: Mutex::default(),
             clashes: Mutex::default(),
+            threads,
             file_bytes,
             memory_bytes_max: u64::MAX,
         }

@@ -1,7 +1,7 @@
 //! The end of a load: blocks in file order, shipments whole, the index complete.
 //!
-//! Everything here runs on one thread, after all writers are done. The common case touches only the fragments that
-//! clashed; the rest of the records stay where they were written.
+//! Everything here runs on one thread, after all writers are done, but for the postings. The common case touches only
+//! the fragments that clashed; the rest of the records stay where they were written.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -11,6 +11,8 @@ use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use super::builder::{Builder, Conflict};
 use super::encode::{self, put_varint};
 use super::index::{Fingerprint, IndexBuilder};
+use super::order::Order;
+use super::postings::Postings;
 use super::record::{Cursor, Dictionaries, Record};
 use crate::shipment::{Column, Folded};
 
@@ -110,6 +112,7 @@ pub(super) fn finish(
         index: builder.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
         columns,
         huge_pages,
+        threads: builder.threads,
         wasted_bytes: 0,
     };
     let mut clashes = builder.clashes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +120,7 @@ pub(super) fn finish(
     merge.add_first_comers(&mut clashes);
     let settled = merge.settle(&clashes, on_conflict)?;
     merge.compact()?;
-    Ok(merge.freeze(&settled))
+    merge.freeze(&settled)
 }
 
 struct Merge {
@@ -130,6 +133,8 @@ struct Merge {
     columns: [Column; 3],
     articles: u64,
     huge_pages: bool,
+    /// Threads that find the postings.
+    threads: usize,
     /// Bytes of records that nothing names any more.
     wasted_bytes: usize,
 }
@@ -184,32 +189,37 @@ impl Merge {
 
     /// Tells the shipments of each fingerprint apart, joins the fragments of each, leaves out what contradicts.
     fn settle(&mut self, clashes: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Settled, ArenaError> {
-        let joined = ArenaBuilder::after(&self.arena, self.huge_pages);
-        let mut writer = ArenaWriter::new(&joined);
         let mut settled = Settled::new();
-        let mut joins: Vec<(Fragment, Position)> = Vec::new();
+        let mut torn: Vec<Vec<Fragment>> = Vec::new();
         for group in clashes.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
             let shipments = self.shipments_of(group, on_conflict);
-            for fragments in &shipments {
-                let [first, later @ ..] = fragments.as_slice() else { continue };
-                if later.is_empty() {
-                    continue;
-                }
-                let records: Vec<Record<'_>> = fragments.iter().map(|fragment| self.record(*fragment)).collect();
-                joins.push((*first, writer.push(&[&encode::join(&records)])?));
-                for fragment in later {
-                    self.place(*fragment, GONE);
-                }
-            }
             let firsts = shipments.iter().filter_map(|fragments| fragments.first().copied()).collect();
             settled.push((group[0].fingerprint, firsts));
+            torn.extend(shipments.into_iter().filter(|fragments| fragments.len() > 1));
         }
-        for (fragment, position) in joins {
-            self.place(fragment, position);
+        self.join(torn)?;
+        Ok(settled)
+    }
+
+    /// Makes one record of each shipment's fragments, in segments of their own: as in all others, in file order.
+    fn join(&mut self, mut shipments: Vec<Vec<Fragment>>) -> Result<(), ArenaError> {
+        shipments.sort_unstable_by_key(|fragments| (fragments[0].block, fragments[0].at));
+        let joined = ArenaBuilder::after(&self.arena, self.huge_pages);
+        let mut writer = ArenaWriter::new(&joined);
+        let mut positions = Vec::with_capacity(shipments.len());
+        for fragments in &shipments {
+            let records: Vec<Record<'_>> = fragments.iter().map(|fragment| self.record(*fragment)).collect();
+            positions.push(writer.push(&[&encode::join(&records)])?);
+        }
+        for (fragments, position) in shipments.iter().zip(positions) {
+            self.place(fragments[0], position);
+            for later in &fragments[1..] {
+                self.place(*later, GONE);
+            }
         }
         drop(writer);
         self.arena.append(joined.finish());
-        Ok(settled)
+        Ok(())
     }
 
     /// The fragments of each shipment among `group`, which is in file order.
@@ -260,7 +270,7 @@ impl Merge {
         Ok(())
     }
 
-    fn freeze(mut self, settled: &Settled) -> Dataset {
+    fn freeze(mut self, settled: &Settled) -> Result<Dataset, ArenaError> {
         let mut positions = Vec::new();
         for (fingerprint, firsts) in settled {
             positions.clear();
@@ -274,14 +284,17 @@ impl Merge {
         for block in self.blocks {
             order.extend(block.positions.into_iter().filter(live));
         }
-        Dataset {
+        let mut dataset = Dataset {
             arena: self.arena,
-            order: order.into_boxed_slice(),
+            order: Order::new(order),
             index: self.index.finish(),
             dictionaries: self.dictionaries,
+            postings: Postings::default(),
             articles: self.articles,
             carriers,
-        }
+        };
+        dataset.postings = Postings::new(&dataset, self.threads)?;
+        Ok(dataset)
     }
 
     /// The carriers, each as its first row spells it, in the order in which the file has them first.

@@ -1,24 +1,36 @@
 //! The frozen dataset and its questions.
 //!
 //! A [`Builder`] is filled from several threads and frozen to a [`Dataset`], which never changes again: reads take no
-//! lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the file's order,
-//! and an entry of the `index` from the tracking number's fingerprint to the record.
+//! lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the file's `order`,
+//! and an entry of the `index` from the tracking number's fingerprint to the record. The `postings` have, for each value
+//! of each facet, the shipments with it: filters, pages and counts come from those.
 
 mod arena;
 mod builder;
 mod dictionary;
 mod encode;
+mod facets;
+mod grouping;
 mod index;
 mod merge;
+mod order;
 mod output;
+mod postings;
+mod query;
 mod record;
+mod set;
+mod values;
 
 pub use arena::ArenaError;
 pub use builder::{BlockWriter, Builder, Conflict};
+pub use facets::{FACET_VALUES_MAX, FacetCount};
+pub use query::{Filter, Selection};
 pub use record::{RENDERING_VERSION, Record};
 
 use arena::{Arena, Position};
 use index::{Fingerprint, Index};
+use order::Order;
+use postings::Postings;
 use record::Dictionaries;
 
 use crate::shipment::Folded;
@@ -26,10 +38,10 @@ use crate::shipment::Folded;
 /// All shipments of one file.
 pub struct Dataset {
     arena: Arena,
-    /// Where each shipment's record is, in file order.
-    order: Box<[Position]>,
+    order: Order,
     index: Index,
     dictionaries: Dictionaries,
+    postings: Postings,
     articles: u64,
     carriers: Vec<String>,
 }
@@ -66,7 +78,7 @@ impl Dataset {
 
     /// Every shipment, in file order.
     pub fn shipments(&self) -> impl Iterator<Item = Record<'_>> {
-        self.order.iter().map(|position| self.record(*position))
+        self.order.positions().iter().map(|position| self.record(*position))
     }
 
     /// Shipments in the dataset.
@@ -87,9 +99,8 @@ impl Dataset {
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
         let carriers: usize = self.carriers.iter().map(|carrier| size_of::<String>() + carrier.capacity()).sum();
-        let parts =
-            [self.arena.used_bytes(), size_of_val(&self.order[..]), self.index.bytes(), self.dictionaries.bytes()];
-        (parts.iter().sum::<usize>() + carriers) as u64
+        let parts = [self.arena.used_bytes(), self.order.bytes(), self.index.bytes(), self.dictionaries.bytes()];
+        (parts.iter().sum::<usize>() + carriers) as u64 + self.postings.bytes()
     }
 
     /// What came, went and changed since `old`.
@@ -111,6 +122,12 @@ impl Dataset {
         }
         changes.removed = old.shipment_count() + changes.added - self.shipment_count();
         changes
+    }
+
+    /// The shipment with that ordinal.
+    #[inline]
+    fn at(&self, ordinal: u32) -> Record<'_> {
+        self.record(self.order.positions()[ordinal as usize])
     }
 
     #[inline]

@@ -35,7 +35,7 @@ const AFTER_ARTICLES: &[u8; 2] = b"]}";
 pub const RENDERING_VERSION: u32 = 1;
 
 /// The text that [`escape`] made `escaped` of.
-fn unescape(escaped: &[u8]) -> Cow<'_, str> {
+pub(super) fn unescape(escaped: &[u8]) -> Cow<'_, str> {
     if !escaped.contains(&b'\\') {
         return String::from_utf8_lossy(escaped);
     }
@@ -125,6 +125,22 @@ impl Dictionaries {
         unescape(self.carriers.get(id))
     }
 
+    pub(super) fn status(&self, id: u32) -> Cow<'_, str> {
+        unescape(self.statuses.get(id))
+    }
+
+    pub(super) fn carriers(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.carriers.len() as u32).map(|id| self.carrier(id))
+    }
+
+    pub(super) fn statuses(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.statuses.len() as u32).map(|id| self.status(id))
+    }
+
+    pub(super) fn tails(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        (0..self.tails.len() as u32).map(|id| unescape(self.tails.get(id)))
+    }
+
     pub(super) fn folded_carrier(&self, id: u32) -> &[u8] {
         self.folded_carriers.get(id)
     }
@@ -139,12 +155,12 @@ pub struct Record<'a> {
 }
 
 /// A record's head taken apart, and where its articles begin.
-struct Parsed<'a> {
+pub(super) struct Parsed<'a> {
     number: Text<'a>,
-    carrier: u32,
-    status: u32,
-    sender: (Text<'a>, u32),
-    receiver: (Text<'a>, u32),
+    pub(super) carrier: u32,
+    pub(super) status: u32,
+    pub(super) sender: (Text<'a>, u32),
+    pub(super) receiver: (Text<'a>, u32),
     articles: u32,
     first_article: Cursor<'a>,
 }
@@ -155,8 +171,13 @@ impl<'a> Record<'a> {
         Record { bytes, dictionaries }
     }
 
+    /// The dictionaries that it names.
+    pub(super) fn dictionaries(&self) -> &'a Dictionaries {
+        self.dictionaries
+    }
+
     #[inline]
-    fn parse(&self) -> Parsed<'a> {
+    pub(super) fn parse(&self) -> Parsed<'a> {
         let mut cursor = Cursor(self.bytes);
         let number_bytes = (cursor.varint() >> 1) as usize;
         let number = cursor.take_text(number_bytes);
@@ -301,15 +322,19 @@ impl<'a> Record<'a> {
     /// What all rows of the shipment share in `column`, JSON-escaped; nothing for the other columns.
     fn escaped(&self, column: Column) -> Cow<'a, [u8]> {
         let record = self.parse();
-        let address = |(street, tail): (Text<'a>, u32)| match self.dictionaries.tails.get(tail) {
-            b"" => Cow::Borrowed(street.bytes()),
-            tail => Cow::Owned([street.bytes(), tail].concat()),
-        };
         match column {
             Column::Status => Cow::Borrowed(self.dictionaries.statuses.get(record.status)),
-            Column::SenderAddress => address(record.sender),
-            Column::ReceiverAddress => address(record.receiver),
+            Column::SenderAddress => self.escaped_address(record.sender),
+            Column::ReceiverAddress => self.escaped_address(record.receiver),
             _ => Cow::default(),
+        }
+    }
+
+    /// An address of it put together, JSON-escaped.
+    pub(super) fn escaped_address(&self, (street, tail): (Text<'a>, u32)) -> Cow<'a, [u8]> {
+        match self.dictionaries.tails.get(tail) {
+            b"" => Cow::Borrowed(street.bytes()),
+            tail => Cow::Owned([street.bytes(), tail].concat()),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn run(
         path,
         options,
         progress,
-        builder: Builder::new(progress.bytes_total).with_memory_max(options.memory_bytes_max),
+        builder: Builder::new(progress.bytes_total, options.threads).with_memory_max(options.memory_bytes_max),
         input: Mutex::new(Input {
             reader: BlockReader::new(file, options.block_bytes),
             hash: Xxh3::new(),

@@ -2,8 +2,12 @@
 //!
 //! It shares no code with the loader. Where both agree on every file, each confirms the other.
 
+#![allow(dead_code, reason = "each test file needs some of it")]
+
 pub(crate) mod agreement;
 pub(crate) mod exports;
+pub(crate) mod odd;
+pub(crate) mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
 

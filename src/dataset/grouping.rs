@@ -1,0 +1,278 @@
+//! From shipments to the postings of their values: first ranges of shipments, then facets, each on several threads.
+
+use std::cmp::Reverse;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use memmap2::MmapOptions;
+use roaring::RoaringBitmap;
+
+use super::Dataset;
+use super::arena::ArenaError;
+use super::postings::{FacetPostings, Value};
+use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
+use crate::shipment::Facet;
+
+/// Shipments are looked at in ranges that have all but the lowest 16 bits of their ordinals in common: those of one
+/// container of a bitmap.
+const RANGE_BITS: u32 = 16;
+const RANGE_SHIPMENTS: usize = 1 << RANGE_BITS;
+/// Shipments of a value, for each range that there is, up to which a list takes less memory than a bitmap.
+const LISTED_PER_RANGE: usize = 32;
+
+/// Bytes of an ordinal within its range, little-endian.
+const LOW_BYTES: usize = size_of::<u16>();
+/// Bytes of a range's ordinals, once for each facet.
+const RANGE_BYTES: usize = RANGE_SHIPMENTS * FACETS * LOW_BYTES;
+
+/// The postings of all facets.
+pub(super) fn group(
+    dataset: &Dataset,
+    threads: usize,
+    numbering: &Numbering,
+    names: &Names,
+) -> Result<[FacetPostings; FACETS], ArenaError> {
+    let bytes = dataset.order.len() * FACETS * LOW_BYTES;
+    // The allocator would keep so much memory; a map goes back to the system.
+    let map = MmapOptions::new().len(bytes.max(1)).map_anon();
+    let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
+    let room: Vec<Mutex<&mut [u8]>> = map[..bytes].chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
+    let values = in_parallel(threads, room.len(), || {
+        let (mut giver, mut grouper) = (names.namer(), Grouper::default());
+        let room = &room;
+        move |range| {
+            for ordinal in range * RANGE_SHIPMENTS..dataset.order.len().min((range + 1) * RANGE_SHIPMENTS) {
+                let record = dataset.at(ordinal as u32);
+                grouper.add(numbering.of(&record, |place| giver.place(place)));
+            }
+            grouper.take(&mut room[range].lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    });
+    drop(room);
+    let ranges: Vec<Range<'_>> =
+        values.into_iter().zip(map.chunks(RANGE_BYTES)).map(|(values, lows)| Range { values, lows }).collect();
+    let facets = in_parallel(threads, FACETS, || |facet| collect(Facet::ALL[facet], &ranges));
+    Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
+}
+
+/// The number of a value, and how many shipments of a range have it.
+type ValueCount = (u32, u32);
+
+/// The shipments of a range by their values.
+struct Range<'m> {
+    /// Of each facet the values that are there.
+    values: [Vec<ValueCount>; FACETS],
+    /// Facet by facet and, as in `values`, value by value: the lower bits of its shipments' ordinals, ascending.
+    lows: &'m [u8],
+}
+
+impl Range<'_> {
+    /// Of each value of `facet` its number and its shipments.
+    fn of(&self, facet: Facet) -> impl Iterator<Item = (u32, &[u8])> {
+        let bytes = self.lows.len() / FACETS;
+        let mut rest = &self.lows[bytes * facet as usize..][..bytes];
+        self.values[facet as usize].iter().map(move |(number, count)| {
+            let (lows, others) = rest.split_at(*count as usize * LOW_BYTES);
+            rest = others;
+            (*number, lows)
+        })
+    }
+}
+
+/// The ordinals of a range of which `lows` has the lower bits.
+fn ordinals(range: u32, lows: &[u8]) -> impl Iterator<Item = u32> {
+    let lows = lows.as_chunks::<LOW_BYTES>().0.iter();
+    lows.map(move |low| range << RANGE_BITS | u32::from(u16::from_le_bytes(*low)))
+}
+
+/// Groups the shipments of a range by their values.
+#[derive(Default)]
+struct Grouper {
+    /// Of each facet the values of the shipments so far.
+    numbers: [Vec<u32>; FACETS],
+    /// By number; all zero between two facets.
+    counts: Vec<u32>,
+}
+
+impl Grouper {
+    fn add(&mut self, numbers: [u32; FACETS]) {
+        for (of_facet, number) in self.numbers.iter_mut().zip(numbers) {
+            if of_facet.capacity() == 0 {
+                of_facet.reserve_exact(RANGE_SHIPMENTS);
+            }
+            of_facet.push(number);
+        }
+    }
+
+    /// Groups what was added into `lows`, as [`Range::lows`] has it, and begins anew.
+    fn take(&mut self, lows: &mut [u8]) -> [Vec<ValueCount>; FACETS] {
+        let bytes = lows.len() / FACETS;
+        let mut lows = lows.chunks_mut(bytes);
+        std::array::from_fn(|facet| {
+            let values = group_facet(&self.numbers[facet], &mut self.counts, lows.next().unwrap_or_default());
+            self.numbers[facet].clear();
+            values
+        })
+    }
+}
+
+fn group_facet(numbers: &[u32], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<ValueCount> {
+    let values_max = numbers.iter().max().map_or(0, |max| *max as usize + 1);
+    counts.resize(counts.len().max(values_max), 0);
+    let mut values = Vec::new();
+    for &number in numbers {
+        let count = &mut counts[number as usize];
+        if *count == 0 {
+            values.push((number, 0));
+        }
+        *count += 1;
+    }
+    // From here on a count is the place of the value's next shipment.
+    let mut next = 0;
+    for (number, count) in &mut values {
+        *count = std::mem::replace(&mut counts[*number as usize], next);
+        next += *count;
+    }
+    let lows = lows.as_chunks_mut::<LOW_BYTES>().0;
+    for (low, number) in numbers.iter().enumerate() {
+        let place = &mut counts[*number as usize];
+        lows[*place as usize] = (low as u16).to_le_bytes();
+        *place += 1;
+    }
+    for (number, _) in &values {
+        counts[*number as usize] = 0;
+    }
+    values
+}
+
+/// Puts together what all ranges have of `facet`.
+fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
+    let mut values = count(facet, ranges);
+    let listed_max = (ranges.len() * LISTED_PER_RANGE) as u32;
+    let (mut listed, mut bitmaps_len) = (0, 0);
+    for value in &mut values {
+        let next = if value.count <= listed_max { &mut listed } else { &mut bitmaps_len };
+        value.start = *next;
+        *next += if value.count <= listed_max { value.count } else { 1 };
+    }
+    let mut lists = vec![0; listed as usize];
+    let mut parts = vec![Vec::new(); bitmaps_len as usize];
+    for (range, of_range) in (0..).zip(ranges) {
+        for (number, lows) in of_range.of(facet) {
+            let value = &mut values[number as usize];
+            if value.count > listed_max {
+                parts[value.start as usize].push((range, lows));
+            } else if value.count > 0 {
+                for ordinal in ordinals(range, lows) {
+                    lists[value.start as usize] = ordinal;
+                    value.start += 1;
+                }
+            }
+        }
+    }
+    for value in values.iter_mut().filter(|value| value.count <= listed_max) {
+        value.start -= value.count;
+    }
+    let mut by_count: Vec<u32> = (0..).zip(&values).filter(|(_, value)| value.count > 0).map(|(at, _)| at).collect();
+    by_count.sort_unstable_by_key(|number| Reverse(values[*number as usize].count));
+    FacetPostings {
+        values: values.into_boxed_slice(),
+        listed_max,
+        lists: lists.into_boxed_slice(),
+        bitmaps: parts.iter().map(|parts| bitmap(parts)).collect(),
+        by_count: by_count.into_boxed_slice(),
+        top: Box::default(),
+    }
+}
+
+/// How many shipments have each value of `facet`.
+fn count(facet: Facet, ranges: &[Range<'_>]) -> Vec<Value> {
+    let mut values = Vec::new();
+    for (number, count) in ranges.iter().flat_map(|range| &range.values[facet as usize]) {
+        let number = *number as usize;
+        if values.len() <= number {
+            values.resize(number + 1, Value::default());
+        }
+        values[number].count += count;
+    }
+    if let Some(nothing) = values.get_mut(NOTHING as usize).filter(|_| !Kind::of(facet).counts_nothing()) {
+        nothing.count = 0;
+    }
+    values
+}
+
+/// A bitmap of shipments, given range by range.
+fn bitmap(parts: &[(u32, &[u8])]) -> RoaringBitmap {
+    let mut bitmap = RoaringBitmap::new();
+    for (range, lows) in parts {
+        // They ascend.
+        let _ = bitmap.append(ordinals(*range, lows));
+    }
+    // A copy has no room to grow.
+    bitmap.clone()
+}
+
+/// Does `tasks` tasks on so many threads, this one among them; each makes itself a worker. Their results, in order.
+pub(super) fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
+    threads: usize,
+    tasks: usize,
+    worker: impl Fn() -> Worker + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut worker, mut done) = (worker(), Vec::new());
+        loop {
+            let task = next.fetch_add(1, Ordering::Relaxed);
+            if task >= tasks {
+                return done;
+            }
+            done.push((task, worker(task)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(tasks)).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(task, _)| *task);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_grouped_by_value_and_the_next_one_afresh() {
+        let mut grouper = Grouper::default();
+        for _ in 0..2 {
+            for number in [7, 0, 7, 3, 0, 7] {
+                grouper.add([number, 1, number, number, number, number]);
+            }
+            let mut lows = [0; 6 * FACETS * LOW_BYTES];
+            let values = grouper.take(&mut lows);
+            assert_eq!(values[0], [(7, 3), (0, 2), (3, 1)]);
+            let range = Range { values, lows: &lows };
+            let grouped: Vec<(u32, Vec<u32>)> =
+                range.of(Facet::ALL[0]).map(|(number, lows)| (number, ordinals(1, lows).collect())).collect();
+            let expected = [(7, vec![0, 2, 5]), (0, vec![1, 4]), (3, vec![3])];
+            assert_eq!(grouped, expected.map(|(number, lows)| (number, lows.iter().map(|low| 65536 + low).collect())));
+            assert_eq!(
+                range.of(Facet::ALL[1]).map(|(number, lows)| (number, lows.len())).collect::<Vec<_>>(),
+                [(1, 12)]
+            );
+        }
+    }
+
+    #[test]
+    fn results_come_in_order_from_any_number_of_threads() {
+        for (threads, tasks) in [(0, 3), (1, 5), (3, 100), (8, 2), (4, 0)] {
+            let squares = in_parallel(threads, tasks, || |task| task * task);
+            assert_eq!(squares, (0..tasks).map(|task| task * task).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The shipments of each value of each facet, found at load and never changed again.
+//!
+//! Values are known by number and found by hash. Their texts are not kept: the first shipment that has a value spells
+//! it. So a column in which every shipment has a value of its own costs some 30 bytes a shipment and no more.
+
+use std::borrow::Cow;
+
+use roaring::RoaringBitmap;
+
+use super::Dataset;
+use super::arena::ArenaError;
+use super::facets::{FacetCount, most_frequent};
+use super::grouping::{self, in_parallel};
+use super::index::Fingerprint;
+use super::set::Set;
+use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
+use crate::shipment::{Facet, Folded, Place};
+
+/// What a bitmap takes for a container besides its members.
+const CONTAINER_BYTES: u64 = 32;
+/// What it takes for a container that is not a list of 2 bytes a member.
+const BITSET_BYTES: u64 = 8 << 10;
+
+/// The shipments of the values of all facets.
+#[derive(Default)]
+pub(super) struct Postings {
+    numbering: Numbering,
+    /// The values of each [`Kind`], by hash.
+    numbers: [Box<[(Fingerprint, u32)]>; 4],
+    facets: [FacetPostings; FACETS],
+}
+
+/// The shipments of the values of one facet.
+#[derive(Default)]
+pub(super) struct FacetPostings {
+    /// By number.
+    pub(super) values: Box<[Value]>,
+    /// Shipments that a value is listed with, at most; those of values with more are in bitmaps.
+    pub(super) listed_max: u32,
+    pub(super) lists: Box<[u32]>,
+    pub(super) bitmaps: Box<[RoaringBitmap]>,
+    /// The values that shipments have, the most frequent first.
+    pub(super) by_count: Box<[u32]>,
+    /// The most frequent values among all shipments.
+    pub(super) top: Box<[FacetCount]>,
+}
+
+/// How many shipments have a value, and where these are: from `start` on in the lists, or at `start` in the bitmaps.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Value {
+    pub(super) count: u32,
+    pub(super) start: u32,
+}
+
+impl FacetPostings {
+    fn get(&self, number: u32) -> Set<'_> {
+        let Value { count, start } = self.values.get(number as usize).copied().unwrap_or_default();
+        let start = start as usize;
+        if count <= self.listed_max {
+            Set::List(Cow::Borrowed(&self.lists[start..start + count as usize]))
+        } else {
+            Set::Bitmap(Cow::Borrowed(&self.bitmaps[start]))
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let of_bitmap = |bitmap: &RoaringBitmap| {
+            let is = bitmap.statistics();
+            u64::from(is.n_containers) * CONTAINER_BYTES
+                + u64::from(is.n_values_array_containers) * size_of::<u16>() as u64
+                + u64::from(is.n_bitset_containers) * BITSET_BYTES
+        };
+        let numbers = size_of_val(&self.values[..]) + size_of_val(&self.lists[..]) + size_of_val(&self.by_count[..]);
+        let top: usize = self.top.iter().map(|top| size_of::<FacetCount>() + top.value.capacity()).sum();
+        (numbers + size_of_val(&self.bitmaps[..]) + top) as u64 + self.bitmaps.iter().map(of_bitmap).sum::<u64>()
+    }
+}
+
+impl Postings {
+    /// Finds the values of all shipments of `dataset`, on so many threads.
+    pub(super) fn new(dataset: &Dataset, threads: usize) -> Result<Postings, ArenaError> {
+        let names = Names::new();
+        let numbering = Numbering::new(&dataset.dictionaries, &mut names.namer());
+        let facets = grouping::group(dataset, threads, &numbering, &names)?;
+        let mut postings = Postings { numbering, numbers: names.finish(), facets };
+        let tops = in_parallel(threads, FACETS, || {
+            |facet| {
+                let facet = Facet::ALL[facet];
+                let counts = postings.by_count(facet).map(|(number, set)| (number, set.len())).collect();
+                most_frequent(dataset, &postings, facet, counts).into_boxed_slice()
+            }
+        });
+        for (facet, top) in postings.facets.iter_mut().zip(tops) {
+            facet.top = top;
+        }
+        Ok(postings)
+    }
+
+    /// The shipments of a value of `facet`.
+    pub(super) fn get(&self, facet: Facet, number: u32) -> Set<'_> {
+        self.facets[facet as usize].get(number)
+    }
+
+    /// The values of `facet` that shipments have, the most frequent first, and their shipments.
+    pub(super) fn by_count(&self, facet: Facet) -> impl Iterator<Item = (u32, Set<'_>)> {
+        let facet = &self.facets[facet as usize];
+        facet.by_count.iter().map(|number| (*number, facet.get(*number)))
+    }
+
+    /// The most frequent values of `facet` among all shipments.
+    pub(super) fn top(&self, facet: Facet) -> &[FacetCount] {
+        &self.facets[facet as usize].top
+    }
+
+    /// As the first shipment that has the value spells it.
+    pub(super) fn spelling(&self, dataset: &Dataset, facet: Facet, number: u32) -> Option<String> {
+        dataset.at(self.get(facet, number).first()?).facet_value(facet)
+    }
+
+    /// The number of a value that shipments of `dataset` have.
+    pub(super) fn number(&self, dataset: &Dataset, kind: Kind, value: &Folded) -> Option<u32> {
+        let hash = Fingerprint::of(value);
+        let numbers = &self.numbers[kind as usize];
+        let from = numbers.partition_point(|(other, _)| *other < hash);
+        let mut same_hash = numbers[from..].iter().take_while(|(other, _)| *other == hash).map(|(_, number)| *number);
+        // A hash is never trusted alone.
+        same_hash.find(|number| {
+            let mut facets = Facet::ALL.into_iter().filter(|facet| Kind::of(*facet) == kind);
+            let spelling = facets.find_map(|facet| self.spelling(dataset, facet, *number));
+            spelling.is_some_and(|spelling| Folded::new(&spelling) == *value)
+        })
+    }
+
+    /// The numbers of the values of a shipment of `dataset`.
+    pub(super) fn numbers_of(&self, dataset: &Dataset, ordinal: u32) -> [u32; FACETS] {
+        let number = |kind, value: &str| self.number(dataset, kind, &Folded::new(value)).unwrap_or(NOTHING);
+        let place = |place: &Place<'_>| {
+            [place.city.map_or(NOTHING, |city| number(Kind::City, city)), number(Kind::Country, place.country)]
+        };
+        self.numbering.of(&dataset.at(ordinal), place)
+    }
+
+    /// Memory of all of it.
+    pub(super) fn bytes(&self) -> u64 {
+        let numbers: usize = self.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum();
+        let facets: u64 = self.facets.iter().map(FacetPostings::bytes).sum();
+        (self.numbering.bytes() + numbers) as u64 + facets
+    }
+}

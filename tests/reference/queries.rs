@@ -1,0 +1,127 @@
+//! What is to be answered about many shipments: every shipment compared with every filter, one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Export, Shipment, folded};
+
+/// What shipments are counted by, as answers list it.
+pub(crate) const FACETS: [&str; 6] =
+    ["carrier", "status", "sender_city", "sender_country", "receiver_city", "receiver_country"];
+/// Values of a facet that are listed at most.
+const LISTED_MAX: usize = 100;
+
+/// Names of parameters and what is asked for.
+pub(crate) type Filters = Vec<(&'static str, String)>;
+
+/// City and country of an address.
+fn place(address: &str) -> (Option<String>, Option<String>) {
+    let parts: Vec<&str> = address.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let [_, .., code_and_city, country] = parts.as_slice() else { return (None, None) };
+    let code = code_and_city.split_whitespace().next().unwrap();
+    if !code.chars().any(|c| c.is_ascii_digit()) {
+        return (None, None);
+    }
+    let city = code_and_city[code.len()..].trim();
+    (Some(city.to_owned()).filter(|city| !city.is_empty()), Some((*country).to_owned()))
+}
+
+/// A shipment's value of a parameter, as it is shown.
+pub(crate) fn value(shipment: &Shipment, parameter: &str) -> Option<String> {
+    match parameter {
+        "tracking_number" => Some(shipment.tracking_number.clone()),
+        "carrier" => Some(shipment.carrier.clone()),
+        "status" => Some(shipment.status.clone()),
+        "sender_city" => place(&shipment.sender_address).0,
+        "sender_country" => place(&shipment.sender_address).1,
+        "receiver_city" => place(&shipment.receiver_address).0,
+        "receiver_country" => place(&shipment.receiver_address).1,
+        _ => panic!("no parameter {parameter}"),
+    }
+}
+
+/// A shipment as queries see it.
+struct Seen {
+    json: String,
+    /// By parameter: folded, and as it is shown.
+    values: BTreeMap<&'static str, (String, String)>,
+}
+
+/// The shipments of an export, ready to be asked for.
+pub(crate) struct Model {
+    shipments: Vec<Seen>,
+    /// How the first shipment with a value shows it, by parameter and folded value.
+    spellings: BTreeMap<(&'static str, String), String>,
+}
+
+impl Model {
+    pub(crate) fn new(export: &Export) -> Model {
+        let mut model = Model { shipments: Vec::new(), spellings: BTreeMap::new() };
+        for shipment in &export.shipments {
+            let mut values = BTreeMap::new();
+            for parameter in ["tracking_number"].into_iter().chain(FACETS) {
+                if let Some(shown) = value(shipment, parameter) {
+                    let key = (parameter, folded(&shown));
+                    model.spellings.entry(key).or_insert_with(|| shown.clone());
+                    values.insert(parameter, (folded(&shown), shown));
+                }
+            }
+            model.shipments.push(Seen { json: shipment.json(), values });
+        }
+        model
+    }
+
+    /// As it is shown by a shipment, in file order.
+    pub(crate) fn shown(&self, shipment: usize, parameter: &str) -> Option<&str> {
+        self.shipments[shipment].values.get(parameter).map(|(_, shown)| shown.as_str())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shipments.len()
+    }
+
+    fn matching(&self, filters: &Filters) -> Vec<&Seen> {
+        let parameters: BTreeSet<&str> = filters.iter().map(|(parameter, _)| *parameter).collect();
+        let wanted: Vec<(&str, Vec<String>)> = parameters
+            .into_iter()
+            .map(|parameter| {
+                let values = filters.iter().filter(|(other, _)| *other == parameter);
+                (parameter, values.map(|(_, value)| folded(value)).collect())
+            })
+            .collect();
+        let is_wanted = |shipment: &&Seen| {
+            wanted.iter().all(|(parameter, values)| {
+                shipment.values.get(parameter).is_some_and(|(folded, _)| values.contains(folded))
+            })
+        };
+        self.shipments.iter().filter(is_wanted).collect()
+    }
+
+    pub(crate) fn count(&self, filters: &Filters) -> usize {
+        self.matching(filters).len()
+    }
+
+    /// The page's shipments as JSON.
+    pub(crate) fn page(&self, filters: &Filters, offset: u64, limit: usize) -> Vec<String> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.matching(filters).iter().skip(offset).take(limit).map(|shipment| shipment.json.clone()).collect()
+    }
+
+    /// Values and how often they are, of each facet.
+    pub(crate) fn facets(&self, filters: &Filters) -> Vec<Vec<(String, u64)>> {
+        let matching = self.matching(filters);
+        let of_facet = |facet: &'static str| {
+            let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+            for (folded, _) in matching.iter().filter_map(|shipment| shipment.values.get(facet)) {
+                *counts.entry(folded).or_default() += 1;
+            }
+            let mut counts: Vec<(String, u64)> = counts
+                .into_iter()
+                .map(|(folded, count)| (self.spellings[&(facet, folded.to_owned())].clone(), count))
+                .collect();
+            counts.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then(a.cmp(b)));
+            counts.truncate(LISTED_MAX);
+            counts
+        };
+        FACETS.into_iter().map(of_facet).collect()
+    }
+}
