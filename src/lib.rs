@@ -10,6 +10,7 @@
 //!
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
+//! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`load`]: file → dataset, in blocks, on all cores
 //! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the one pointer to the dataset that is served
@@ -30,6 +31,8 @@
 pub mod shipment;
 
 pub mod dataset;
+
+pub mod batch;
 
 pub mod load;
 

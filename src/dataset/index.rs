@@ -157,6 +157,7 @@ impl Index {
 }
 
 /// Positions of records with one fingerprint.
+#[derive(Clone)]
 pub(super) enum Candidates<'a> {
     One(Option<Position>),
     Many(std::slice::Iter<'a, Position>),

@@ -12,6 +12,7 @@ mod encode;
 mod facets;
 mod grouping;
 mod index;
+mod matches;
 mod merge;
 mod order;
 mod output;
@@ -23,7 +24,9 @@ mod values;
 
 pub use arena::ArenaError;
 pub use builder::{BlockWriter, Builder, Conflict};
+pub(crate) use encode::escape;
 pub use facets::{FACET_VALUES_MAX, FacetCount};
+pub use matches::{Key, Matches};
 pub use query::{Filter, Selection};
 pub use record::{RENDERING_VERSION, Record};
 

@@ -30,6 +30,37 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Where a record's pieces go.
+pub(super) trait Sink {
+    /// Takes a text.
+    fn text(&mut self, text: Text<'_>);
+    /// Takes a constant.
+    fn constant<const N: usize>(&mut self, constant: &[u8; N]);
+}
+
+/// Counts what would be appended.
+#[derive(Default)]
+pub(super) struct Size(usize);
+
+impl Size {
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+impl Sink for Size {
+    #[inline(always)]
+    fn text(&mut self, text: Text<'_>) {
+        self.0 += text.len;
+    }
+
+    #[inline(always)]
+    fn constant<const N: usize>(&mut self, _: &[u8; N]) {
+        self.0 += N;
+    }
+}
+
 /// Appends to a buffer. The buffer has its right length again when this is dropped.
 pub(super) struct Output<'v> {
     buffer: &'v mut Vec<u8>,
@@ -42,9 +73,20 @@ impl<'v> Output<'v> {
         Output { buffer, len }
     }
 
-    /// Appends a text.
+    /// Appends what is long, or where room has to be made first.
+    #[cold]
+    fn append(&mut self, bytes: &[u8]) {
+        if self.buffer.len() - self.len < bytes.len() {
+            self.buffer.resize(self.len + bytes.len() + ROOM_BYTES, 0);
+        }
+        self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+}
+
+impl Sink for Output<'_> {
     #[inline(always)]
-    pub(super) fn text(&mut self, text: Text<'_>) {
+    fn text(&mut self, text: Text<'_>) {
         let to = self.buffer.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<CHUNK_BYTES>);
         match (to, text.from.first_chunk::<CHUNK_BYTES>()) {
             (Some(to), Some(from)) if text.len <= CHUNK_BYTES => {
@@ -55,9 +97,8 @@ impl<'v> Output<'v> {
         }
     }
 
-    /// Appends a constant.
     #[inline(always)]
-    pub(super) fn constant<const N: usize>(&mut self, constant: &[u8; N]) {
+    fn constant<const N: usize>(&mut self, constant: &[u8; N]) {
         match self.buffer.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
                 *to = *constant;
@@ -65,16 +106,6 @@ impl<'v> Output<'v> {
             }
             None => self.append(constant),
         }
-    }
-
-    /// Appends what is long, or where room has to be made first.
-    #[cold]
-    fn append(&mut self, bytes: &[u8]) {
-        if self.buffer.len() - self.len < bytes.len() {
-            self.buffer.resize(self.len + bytes.len() + ROOM_BYTES, 0);
-        }
-        self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
     }
 }
 

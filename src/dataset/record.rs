@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use super::dictionary::Dictionary;
 use super::encode::escape;
-use super::output::{Output, Text};
+use super::output::{Output, Sink, Size, Text};
 use crate::shipment::{Column, Folded, Row};
 
 const BEFORE_NUMBER: &[u8; 20] = br#"{"tracking_number":""#;
@@ -219,9 +219,20 @@ impl<'a> Record<'a> {
 
     /// Appends the shipment as JSON, keys in the documented order, no spaces.
     pub fn render(&self, out: &mut Vec<u8>) {
+        self.write(&mut Output::new(out));
+    }
+
+    /// Bytes that [`Record::render`] appends.
+    pub fn rendered_bytes(&self) -> usize {
+        let mut size = Size::default();
+        self.write(&mut size);
+        size.bytes()
+    }
+
+    #[inline(always)]
+    fn write(&self, out: &mut impl Sink) {
         let dictionaries = self.dictionaries;
         let record = self.parse();
-        let mut out = Output::new(out);
         out.constant(BEFORE_NUMBER);
         out.text(record.number);
         out.constant(BEFORE_CARRIER);
@@ -240,13 +251,13 @@ impl<'a> Record<'a> {
             if article > 0 {
                 out.constant(b",");
             }
-            self.render_article(&mut cursor, &mut out);
+            self.write_article(&mut cursor, out);
         }
         out.constant(AFTER_ARTICLES);
     }
 
     #[inline]
-    fn render_article(&self, cursor: &mut Cursor<'a>, out: &mut Output<'_>) {
+    fn write_article(&self, cursor: &mut Cursor<'a>, out: &mut impl Sink) {
         let article = Article::parse(cursor);
         if article.name == 0 {
             out.constant(BEFORE_NAME);

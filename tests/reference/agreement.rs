@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use serde_json::json;
 use tempfile::NamedTempFile;
+use waybill::batch::{self, BatchError};
 use waybill::dataset::{Dataset, Record};
 use waybill::load::{FileError, LoadError, Loaded, Options, REPORTED_ERRORS_MAX, load};
 use waybill::shipment::Folded;
@@ -67,13 +69,38 @@ pub(crate) fn assert_same_dataset(dataset: &Dataset, export: &Export) {
     assert_eq!(dataset.carriers(), export.carriers);
 }
 
+/// Holds both to the same answer about many numbers, each with its carrier or any.
+fn assert_same_batch(dataset: &Dataset, export: &Export, lookups: &[(String, Option<String>)]) {
+    let results = lookups.iter().map(|(number, carrier)| {
+        let shipments = match carrier {
+            Some(carrier) => export.shipment(number, carrier).into_iter().collect(),
+            None => export.shipments_with_number(number),
+        };
+        let (number, carrier) = (json!(number), json!(carrier));
+        let shipments = jsons(shipments).join(",");
+        format!(r#"{{"tracking_number":{number},"carrier":{carrier},"shipments":[{shipments}]}}"#)
+    });
+    let expected = format!(r#"{{"results":[{}]}}"#, results.collect::<Vec<_>>().join(","));
+    let asked = |(number, carrier): &(String, Option<String>)| json!({"tracking_number": number, "carrier": carrier});
+    let body = json!({"lookups": lookups.iter().map(asked).collect::<Vec<_>>()}).to_string();
+    let mut body = body.into_bytes();
+    let lookups = batch::parse(&mut body).unwrap();
+    let answer = batch::answer(dataset, &lookups, expected.len()).unwrap();
+    assert_eq!(String::from_utf8(answer).unwrap(), expected);
+    let one_byte_less = batch::answer(dataset, &lookups, expected.len() - 1);
+    assert_eq!(one_byte_less, Err(BatchError::AnswerTooLarge { bytes_max: expected.len() - 1 }));
+}
+
 /// Every lookup that finds something, in many spellings, and some that find nothing.
 fn assert_same_lookups(dataset: &Dataset, export: &Export) {
+    let mut lookups = vec![("nothing".to_owned(), None), ("nothing".to_owned(), Some("nobody".to_owned()))];
     for shipment in &export.shipments {
         for number in spellings(&shipment.tracking_number) {
             for carrier in spellings(&shipment.carrier) {
                 assert_same_lookup(dataset, export, &number, &carrier);
+                lookups.push((number.clone(), Some(carrier)));
             }
+            lookups.push((number, None));
         }
         assert_same_lookup(dataset, export, &shipment.tracking_number, "nobody");
         assert_same_lookup(dataset, export, &format!("{}x", shipment.tracking_number), &shipment.carrier);
@@ -82,6 +109,9 @@ fn assert_same_lookups(dataset: &Dataset, export: &Export) {
         }
     }
     assert_same_lookup(dataset, export, "", "");
+    for lookups in lookups.chunks(batch::LOOKUPS_MAX) {
+        assert_same_batch(dataset, export, lookups);
+    }
 }
 
 /// Loads the file and holds what becomes of it to the reference.

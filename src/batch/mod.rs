@@ -1,0 +1,44 @@
+//! Many lookups at once: a JSON question, a JSON answer.
+//!
+//! `{"lookups":[{"tracking_number":"TN1","carrier":"DHL"},…]}` in, and out, in the same order,
+//! `{"results":[{"tracking_number":"TN1","carrier":"DHL","shipments":[…]},…]}`.
+
+mod answer;
+mod parse;
+
+pub use answer::answer;
+pub use parse::parse;
+
+/// Lookups of one question.
+pub const LOOKUPS_MAX: usize = 1000;
+/// Bytes of one answer.
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A number to look for, as the client spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup<'b> {
+    /// Not blank.
+    pub tracking_number: &'b str,
+    /// Not blank; none means any.
+    pub carrier: Option<&'b str>,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// Not JSON, or JSON of another shape: what is wrong, and where.
+    #[error("{0}")]
+    Invalid(String),
+    /// More than [`LOOKUPS_MAX`].
+    #[error("lookups: {count} of them; at most {LOOKUPS_MAX} are answered at once")]
+    TooManyLookups {
+        /// How many were asked.
+        count: usize,
+    },
+    /// The answer would exceed its limit.
+    #[error("the answer would be larger than {bytes_max} bytes; ask for fewer shipments at once")]
+    AnswerTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+}
