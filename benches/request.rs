@@ -7,7 +7,6 @@ use std::hint::black_box;
 use std::io::BufWriter;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hyper::server::conn::http1;
@@ -17,7 +16,6 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use waybill::generate::{self, Plan};
 use waybill::http::route::Listener;
 use waybill::http::{App, Service, Worker};
-use waybill::load::Options;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 
@@ -32,19 +30,12 @@ fn app(runtime: &LocalRuntime) -> Arc<App> {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("shipments.csv");
     generate::write(&PLAN, &mut BufWriter::new(File::create(&data).unwrap())).unwrap();
-    let settings = ReloadSettings {
-        data,
-        load: Options::default(),
-        shipments_min: 1,
-        removed_percent_max: 50.0,
-        keep_previous: false,
-        watch_interval: None,
-    };
+    let settings = ReloadSettings::new(data);
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
     let outcome = runtime.block_on(first_load).unwrap();
     assert!(outcome.is_ok());
-    Arc::new(App { store, reloader, draining: AtomicBool::new(false) })
+    Arc::new(App::new(store, reloader))
 }
 
 /// A connection to a server on the same runtime.

@@ -76,6 +76,10 @@ pub struct ServeArgs {
     #[arg(long, env = "WAYBILL_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
 
+    /// Time for a request's body
+    #[arg(long, env = "WAYBILL_BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub body_timeout: Duration,
+
     /// Time between two requests on a connection
     #[arg(long, env = "WAYBILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = duration)]
     pub idle_timeout: Duration,
@@ -111,6 +115,9 @@ pub struct ServeArgs {
     /// Look at the file this often, and reload it when it has changed and stood still since the last look
     #[arg(long, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]
     pub watch: Option<Duration>,
+    /// Pages for people, / and /browse and /docs, beside the API
+    #[arg(long, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
+    pub pages: Pages,
 
     /// Form of the log, which goes to standard error
     #[arg(long, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
@@ -176,6 +183,15 @@ pub enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Value of `--pages`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pages {
+    /// They are served.
+    On,
+    /// The API alone is.
+    Off,
 }
 
 /// Value of `--admin-listen`.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::cli::{AdminListen, LogFormat, ServeArgs, ToleranceArgs};
+use crate::cli::{AdminListen, LogFormat, Pages, ServeArgs, ToleranceArgs};
+use crate::http::route::Listener;
 use crate::http::server::{Limits, TimeLimits};
 use crate::load;
 use crate::reload::ReloadSettings;
@@ -21,6 +22,8 @@ const THREADS_MAX: usize = 1024;
 pub struct Settings {
     /// Where everybody asks.
     pub listen: SocketAddr,
+    /// What everybody may ask for.
+    pub public: Listener,
     /// Where operators ask, if at all.
     pub admin_listen: Option<SocketAddr>,
     /// Threads that serve.
@@ -69,6 +72,7 @@ impl Settings {
         in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
         for (flag, time) in [
             ("--header-timeout", args.header_timeout),
+            ("--body-timeout", args.body_timeout),
             ("--idle-timeout", args.idle_timeout),
             ("--write-timeout", args.write_timeout),
         ] {
@@ -84,11 +88,20 @@ impl Settings {
         }
         Ok(Settings {
             listen: args.listen,
+            public: match args.pages {
+                Pages::On => Listener::Public,
+                Pages::Off => Listener::PublicWithoutPages,
+            },
             admin_listen,
             threads,
             limits: Limits {
                 connections_max: args.max_connections,
-                time: TimeLimits { header: args.header_timeout, idle: args.idle_timeout, write: args.write_timeout },
+                time: TimeLimits {
+                    header: args.header_timeout,
+                    body: args.body_timeout,
+                    idle: args.idle_timeout,
+                    write: args.write_timeout,
+                },
             },
             drain_delay: args.drain_delay,
             grace_period: args.grace_period,
@@ -144,6 +157,12 @@ mod tests {
         assert!(settings(&["--admin-listen", "[::1]:9"]).is_ok_and(|settings| settings.admin_listen.is_some()));
         assert!(settings(&["--admin-listen", "off"]).is_ok_and(|settings| settings.admin_listen.is_none()));
         assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminNotLoopback(_))));
+    }
+
+    #[test]
+    fn pages_can_be_switched_off() {
+        assert!(settings(&[]).is_ok_and(|settings| settings.public == Listener::Public));
+        assert!(settings(&["--pages", "off"]).is_ok_and(|settings| settings.public == Listener::PublicWithoutPages));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,10 +51,10 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
 
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings.reload.clone(), Arc::clone(&store), watch)?;
-    let app = Arc::new(App { store, reloader, draining: AtomicBool::new(false) });
+    let app = Arc::new(App::new(store, reloader));
     let (pulse, followers) = watch::channel(Pulse::default());
     let endpoints = Endpoints { settings, app: &app, pulse: followers };
-    let workers = endpoints.spawn(Listener::Public, public)?;
+    let workers = endpoints.spawn(settings.public, public)?;
     let admin = endpoints.spawn(Listener::Admin, admin)?;
     drop(endpoints);
 
@@ -92,7 +92,7 @@ impl Endpoints<'_> {
     ) -> std::io::Result<Vec<std::thread::JoinHandle<usize>>> {
         let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
         let name = match listener {
-            Listener::Public => "worker",
+            Listener::Public | Listener::PublicWithoutPages => "worker",
             Listener::Admin => "admin",
         };
         let start = |(number, socket)| {

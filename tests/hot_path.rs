@@ -4,7 +4,6 @@
 use std::alloc::System;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -13,7 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions};
 use waybill::http::route::Listener;
 use waybill::http::{App, Service, Worker};
-use waybill::load::Options;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 
@@ -27,21 +25,13 @@ const ALLOCATIONS_PER_REQUEST: usize = 3;
 
 #[test]
 fn a_lookup_allocates_its_answer_and_no_more() {
-    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into();
-    let settings = ReloadSettings {
-        data,
-        load: Options::default(),
-        shipments_min: 1,
-        removed_percent_max: 50.0,
-        keep_previous: false,
-        watch_interval: None,
-    };
+    let settings = ReloadSettings::new(concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into());
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
     let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
     let per_request = runtime.block_on(async {
         assert!(first_load.await.unwrap().is_ok());
-        let app = Arc::new(App { store, reloader, draining: AtomicBool::new(false) });
+        let app = Arc::new(App::new(store, reloader));
         let (mut client, server) = tokio::io::duplex(1 << 16);
         let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
         tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));

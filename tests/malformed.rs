@@ -3,7 +3,6 @@
 //! Full form, 10,000 files in process: `PROPTEST_CASES=5000 cargo test --release --test malformed`
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[allow(dead_code, reason = "each test file needs some of it")]
 mod reference;
 mod support;
 

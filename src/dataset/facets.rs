@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use roaring::RoaringBitmap;
+use serde::Serialize;
 
 use super::Dataset;
 use super::index::Spread;
@@ -15,12 +16,12 @@ use crate::shipment::Facet;
 
 /// Values that a facet lists at most.
 pub const FACET_VALUES_MAX: usize = 100;
-/// Of so many shipments of the dataset one may be selected for each to be looked at; where more are, the bitmaps of
-/// values are intersected with theirs. Measured: looking at one costs about as much as intersecting 30.
-const WALKED_SHARE: u32 = 32;
+/// Where at most one of so many shipments is selected, each is looked at; else the bitmaps of the values are intersected
+/// with theirs. Of a million, 10,000 were looked at in 1 ms, and any number was intersected with 130 values in 1 to 4 ms.
+const WALKED_SHARE: u32 = 128;
 
 /// A value of a facet, and how often it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FacetCount {
     /// As the first row in the file that has it spells it.
     pub value: String,
@@ -34,19 +35,19 @@ type Count = (u32, u32);
 /// The most frequent values of each facet, in the order of [`Facet::ALL`].
 pub(super) fn facets<'d>(dataset: &'d Dataset, selected: &Set<'_>) -> [Cow<'d, [FacetCount]>; FACETS] {
     let postings = &dataset.postings;
-    let most_frequent = |facet, counts| Cow::Owned(most_frequent(dataset, postings, facet, counts));
+    let most_frequent = |facet, counts: &[Count]| Cow::Owned(most_frequent(dataset, postings, facet, counts));
     match selected {
         Set::All(_) => Facet::ALL.map(|facet| Cow::Borrowed(postings.top(facet))),
         Set::Bitmap(bitmap) if selected.len() > dataset.order.len() as u32 / WALKED_SHARE => {
-            Facet::ALL.map(|facet| most_frequent(facet, counts_within(postings, facet, bitmap)))
+            Facet::ALL.map(|facet| most_frequent(facet, &counts_within(postings, facet, bitmap)))
         }
         Set::Bitmap(bitmap) => {
-            let mut counts = counts_of(dataset, bitmap.iter());
-            Facet::ALL.map(|facet| most_frequent(facet, std::mem::take(&mut counts[facet as usize])))
+            let counts = counts_of(dataset, bitmap.iter());
+            Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
         Set::List(list) => {
-            let mut counts = counts_of(dataset, list.iter().copied());
-            Facet::ALL.map(|facet| most_frequent(facet, std::mem::take(&mut counts[facet as usize])))
+            let counts = counts_of(dataset, list.iter().copied());
+            Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
     }
 }
@@ -89,40 +90,45 @@ fn counts_within(postings: &Postings, facet: Facet, bitmap: &RoaringBitmap) -> V
 }
 
 /// The [`FACET_VALUES_MAX`] most frequent values: the most frequent first, then by value.
-pub(super) fn most_frequent(
-    dataset: &Dataset,
-    postings: &Postings,
-    facet: Facet,
-    mut counts: Vec<Count>,
-) -> Vec<FacetCount> {
-    let spelled = |number| postings.spelling(dataset, facet, number).unwrap_or_default();
-    let mut listed: Vec<FacetCount> = Vec::with_capacity(counts.len().min(FACET_VALUES_MAX));
+pub(super) fn most_frequent(dataset: &Dataset, postings: &Postings, facet: Facet, counts: &[Count]) -> Vec<FacetCount> {
+    let mut least = 0;
     if counts.len() > FACET_VALUES_MAX {
-        let (_, (_, least), _) = counts.select_nth_unstable_by_key(FACET_VALUES_MAX - 1, |(_, count)| Reverse(*count));
-        let least = *least;
-        // Of those that are as frequent as the last one listed, only the first by value are.
-        let more_frequent = counts.iter().filter(|(_, count)| *count > least).count();
-        let as_frequent = counts.iter().filter(|(_, count)| *count == least).map(|(number, _)| spelled(*number));
-        let first = first_values(as_frequent, FACET_VALUES_MAX - more_frequent);
-        listed.extend(first.into_iter().map(|value| FacetCount { value, count: u64::from(least) }));
-        counts.retain(|(_, count)| *count > least);
+        let mut only_counts: Vec<u32> = counts.iter().map(|(_, count)| *count).collect();
+        least = *only_counts.select_nth_unstable_by_key(FACET_VALUES_MAX - 1, |count| Reverse(*count)).1;
     }
-    listed
-        .extend(counts.iter().map(|(number, count)| FacetCount { value: spelled(*number), count: u64::from(*count) }));
+    let mut listed: Vec<FacetCount> = Vec::with_capacity(counts.len().min(FACET_VALUES_MAX));
+    for (number, count) in counts.iter().filter(|(_, count)| *count > least) {
+        let value = postings.with_spelling(dataset, facet, *number, str::to_owned).unwrap_or_default();
+        listed.push(FacetCount { value, count: u64::from(*count) });
+    }
+    // Of those that are as frequent as the last one listed, the first by value are.
+    let mut as_frequent = FirstValues::new(FACET_VALUES_MAX - listed.len());
+    for (number, _) in counts.iter().filter(|(_, count)| *count == least) {
+        postings.with_spelling(dataset, facet, *number, |value| as_frequent.add(value));
+    }
+    listed.extend(as_frequent.values.into_iter().map(|value| FacetCount { value, count: u64::from(least) }));
     listed.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
     listed
 }
 
-/// The first `max` of `values` in order, of however many.
-fn first_values(values: impl Iterator<Item = String>, max: usize) -> Vec<String> {
-    let mut first = BinaryHeap::with_capacity(max + 1);
-    for value in values {
-        if first.len() < max {
-            first.push(value);
-        } else if first.peek().is_some_and(|last| value < *last) {
-            first.pop();
-            first.push(value);
-        }
+/// The first values in order, of however many.
+struct FirstValues {
+    values: BinaryHeap<String>,
+    max: usize,
+}
+
+impl FirstValues {
+    fn new(max: usize) -> FirstValues {
+        FirstValues { values: BinaryHeap::new(), max }
     }
-    first.into_vec()
+
+    fn add(&mut self, value: &str) {
+        if self.values.len() == self.max {
+            if self.values.peek().is_none_or(|last| last.as_str() <= value) {
+                return;
+            }
+            self.values.pop();
+        }
+        self.values.push(value.to_owned());
+    }
 }

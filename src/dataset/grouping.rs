@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
@@ -25,6 +25,10 @@ const LISTED_PER_RANGE: usize = 32;
 const LOW_BYTES: usize = size_of::<u16>();
 /// Bytes of a range's ordinals, once for each facet.
 const RANGE_BYTES: usize = RANGE_SHIPMENTS * FACETS * LOW_BYTES;
+/// Bytes of a value's number, little-endian.
+const NUMBER_BYTES: usize = size_of::<u32>();
+/// Bytes of the numbers of a range's values, once for each facet.
+const NUMBERS_BYTES: usize = RANGE_SHIPMENTS * FACETS * NUMBER_BYTES;
 
 /// The postings of all facets.
 pub(super) fn group(
@@ -33,27 +37,34 @@ pub(super) fn group(
     numbering: &Numbering,
     names: &Names,
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
-    let bytes = dataset.order.len() * FACETS * LOW_BYTES;
+    let ordinals_bytes = dataset.order.len() * FACETS * LOW_BYTES;
+    let bytes = ordinals_bytes + threads.max(1) * NUMBERS_BYTES;
     // The allocator would keep so much memory; a map goes back to the system.
-    let map = MmapOptions::new().len(bytes.max(1)).map_anon();
+    let map = MmapOptions::new().len(bytes).map_anon();
     let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
-    let room: Vec<Mutex<&mut [u8]>> = map[..bytes].chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
+    let (ordinals, numbers) = map.split_at_mut(ordinals_bytes);
+    let room: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
+    let numbers = Mutex::new(numbers.chunks_exact_mut(NUMBERS_BYTES));
     let values = in_parallel(threads, room.len(), || {
-        let (mut giver, mut grouper) = (names.namer(), Grouper::default());
+        let (mut giver, mut grouper) = (names.namer(), Grouper::new(lock(&numbers).next().unwrap_or_default()));
         let room = &room;
         move |range| {
             for ordinal in range * RANGE_SHIPMENTS..dataset.order.len().min((range + 1) * RANGE_SHIPMENTS) {
                 let record = dataset.at(ordinal as u32);
                 grouper.add(numbering.of(&record, |place| giver.place(place)));
             }
-            grouper.take(&mut room[range].lock().unwrap_or_else(PoisonError::into_inner))
+            grouper.take(&mut lock(&room[range]))
         }
     });
     drop(room);
-    let ranges: Vec<Range<'_>> =
-        values.into_iter().zip(map.chunks(RANGE_BYTES)).map(|(values, lows)| Range { values, lows }).collect();
+    let lows = map[..ordinals_bytes].chunks(RANGE_BYTES);
+    let ranges: Vec<Range<'_>> = values.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();
     let facets = in_parallel(threads, FACETS, || |facet| collect(Facet::ALL[facet], &ranges));
     Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The number of a value, and how many shipments of a range have it.
@@ -87,41 +98,47 @@ fn ordinals(range: u32, lows: &[u8]) -> impl Iterator<Item = u32> {
 }
 
 /// Groups the shipments of a range by their values.
-#[derive(Default)]
-struct Grouper {
-    /// Of each facet the values of the shipments so far.
-    numbers: [Vec<u32>; FACETS],
+struct Grouper<'m> {
+    /// Of each facet the numbers of the shipments so far.
+    numbers: [&'m mut [[u8; NUMBER_BYTES]]; FACETS],
+    shipments: usize,
     /// By number; all zero between two facets.
     counts: Vec<u32>,
 }
 
-impl Grouper {
+impl<'m> Grouper<'m> {
+    /// Works in `room`, which has the same bytes for each facet.
+    fn new(room: &'m mut [u8]) -> Grouper<'m> {
+        let bytes = room.len() / FACETS;
+        let mut numbers = room.chunks_mut(bytes.max(1));
+        let numbers = std::array::from_fn(|_| numbers.next().unwrap_or_default().as_chunks_mut().0);
+        Grouper { numbers, shipments: 0, counts: Vec::new() }
+    }
+
     fn add(&mut self, numbers: [u32; FACETS]) {
         for (of_facet, number) in self.numbers.iter_mut().zip(numbers) {
-            if of_facet.capacity() == 0 {
-                of_facet.reserve_exact(RANGE_SHIPMENTS);
-            }
-            of_facet.push(number);
+            of_facet[self.shipments] = number.to_le_bytes();
         }
+        self.shipments += 1;
     }
 
     /// Groups what was added into `lows`, as [`Range::lows`] has it, and begins anew.
     fn take(&mut self, lows: &mut [u8]) -> [Vec<ValueCount>; FACETS] {
         let bytes = lows.len() / FACETS;
         let mut lows = lows.chunks_mut(bytes);
-        std::array::from_fn(|facet| {
-            let values = group_facet(&self.numbers[facet], &mut self.counts, lows.next().unwrap_or_default());
-            self.numbers[facet].clear();
-            values
-        })
+        let shipments = std::mem::take(&mut self.shipments);
+        self.numbers
+            .each_ref()
+            .map(|numbers| group_facet(&numbers[..shipments], &mut self.counts, lows.next().unwrap_or_default()))
     }
 }
 
-fn group_facet(numbers: &[u32], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<ValueCount> {
-    let values_max = numbers.iter().max().map_or(0, |max| *max as usize + 1);
+fn group_facet(numbers: &[[u8; NUMBER_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<ValueCount> {
+    let numbers = || numbers.iter().map(|number| u32::from_le_bytes(*number));
+    let values_max = numbers().max().map_or(0, |max| max as usize + 1);
     counts.resize(counts.len().max(values_max), 0);
     let mut values = Vec::new();
-    for &number in numbers {
+    for number in numbers() {
         let count = &mut counts[number as usize];
         if *count == 0 {
             values.push((number, 0));
@@ -135,8 +152,8 @@ fn group_facet(numbers: &[u32], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<V
         next += *count;
     }
     let lows = lows.as_chunks_mut::<LOW_BYTES>().0;
-    for (low, number) in numbers.iter().enumerate() {
-        let place = &mut counts[*number as usize];
+    for (low, number) in numbers().enumerate() {
+        let place = &mut counts[number as usize];
         lows[*place as usize] = (low as u16).to_le_bytes();
         *place += 1;
     }
@@ -175,7 +192,8 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
         value.start -= value.count;
     }
     let mut by_count: Vec<u32> = (0..).zip(&values).filter(|(_, value)| value.count > 0).map(|(at, _)| at).collect();
-    by_count.sort_unstable_by_key(|number| Reverse(values[*number as usize].count));
+    // Among equals in the order of numbers, which is about that in which the file has them first.
+    by_count.sort_unstable_by_key(|number| (Reverse(values[*number as usize].count), *number));
     FacetPostings {
         values: values.into_boxed_slice(),
         listed_max,
@@ -248,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_range_is_grouped_by_value_and_the_next_one_afresh() {
-        let mut grouper = Grouper::default();
+        let mut room = [0; 6 * FACETS * NUMBER_BYTES];
+        let mut grouper = Grouper::new(&mut room);
         for _ in 0..2 {
             for number in [7, 0, 7, 3, 0, 7] {
                 grouper.add([number, 1, number, number, number, number]);
@@ -257,10 +276,10 @@ mod tests {
             let values = grouper.take(&mut lows);
             assert_eq!(values[0], [(7, 3), (0, 2), (3, 1)]);
             let range = Range { values, lows: &lows };
-            let grouped: Vec<(u32, Vec<u32>)> =
+            let by_value: Vec<(u32, Vec<u32>)> =
                 range.of(Facet::ALL[0]).map(|(number, lows)| (number, ordinals(1, lows).collect())).collect();
             let expected = [(7, vec![0, 2, 5]), (0, vec![1, 4]), (3, vec![3])];
-            assert_eq!(grouped, expected.map(|(number, lows)| (number, lows.iter().map(|low| 65536 + low).collect())));
+            assert_eq!(by_value, expected.map(|(number, lows)| (number, lows.iter().map(|low| 65536 + low).collect())));
             assert_eq!(
                 range.of(Facet::ALL[1]).map(|(number, lows)| (number, lows.len())).collect::<Vec<_>>(),
                 [(1, 12)]

@@ -86,8 +86,8 @@ impl Postings {
         let tops = in_parallel(threads, FACETS, || {
             |facet| {
                 let facet = Facet::ALL[facet];
-                let counts = postings.by_count(facet).map(|(number, set)| (number, set.len())).collect();
-                most_frequent(dataset, &postings, facet, counts).into_boxed_slice()
+                let counts: Vec<_> = postings.by_count(facet).map(|(number, set)| (number, set.len())).collect();
+                most_frequent(dataset, &postings, facet, &counts).into_boxed_slice()
             }
         });
         for (facet, top) in postings.facets.iter_mut().zip(tops) {
@@ -112,9 +112,15 @@ impl Postings {
         &self.facets[facet as usize].top
     }
 
-    /// As the first shipment that has the value spells it.
-    pub(super) fn spelling(&self, dataset: &Dataset, facet: Facet, number: u32) -> Option<String> {
-        dataset.at(self.get(facet, number).first()?).facet_value(facet)
+    /// What `look` makes of a value, as the first shipment that has it spells it.
+    pub(super) fn with_spelling<T>(
+        &self,
+        dataset: &Dataset,
+        facet: Facet,
+        number: u32,
+        look: impl FnOnce(&str) -> T,
+    ) -> Option<T> {
+        dataset.at(self.get(facet, number).first()?).with_value(facet, look)
     }
 
     /// The number of a value that shipments of `dataset` have.
@@ -124,10 +130,10 @@ impl Postings {
         let from = numbers.partition_point(|(other, _)| *other < hash);
         let mut same_hash = numbers[from..].iter().take_while(|(other, _)| *other == hash).map(|(_, number)| *number);
         // A hash is never trusted alone.
+        let is_value = |spelling: &str| Folded::new(spelling) == *value;
         same_hash.find(|number| {
             let mut facets = Facet::ALL.into_iter().filter(|facet| Kind::of(*facet) == kind);
-            let spelling = facets.find_map(|facet| self.spelling(dataset, facet, *number));
-            spelling.is_some_and(|spelling| Folded::new(&spelling) == *value)
+            facets.find_map(|facet| self.with_spelling(dataset, facet, *number, is_value)) == Some(true)
         })
     }
 

@@ -138,9 +138,8 @@ mod tests {
         };
         let [list, _] = shifted(0);
         for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
-            let form = |list: Vec<u32>, is_list| match is_list {
-                true => Set::List(list.into()),
-                false => Set::Bitmap(Cow::Owned(list.into_iter().collect())),
+            let form = |list: Vec<u32>, is_list| {
+                if is_list { Set::List(list.into()) } else { Set::Bitmap(Cow::Owned(list.into_iter().collect())) }
             };
             let [other, _] = shifted(2);
             let union = Set::union_of_disjoint(vec![form(list.clone(), a), form(other, b)]);

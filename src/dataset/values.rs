@@ -161,17 +161,17 @@ fn has_part(escaped: &[u8]) -> bool {
 }
 
 impl Record<'_> {
-    /// The shipment's value of `facet`, as the file spells it.
-    pub(super) fn facet_value(&self, facet: Facet) -> Option<String> {
+    /// What `look` makes of the shipment's value of `facet`, as the file spells it.
+    pub(super) fn with_value<T>(&self, facet: Facet, look: impl FnOnce(&str) -> T) -> Option<T> {
         let head = self.parse();
         let (address, part): (_, fn(Place<'_>) -> Option<&str>) = match facet {
-            Facet::Carrier => return Some(self.dictionaries().carrier(head.carrier).into_owned()),
-            Facet::Status => return Some(self.dictionaries().status(head.status).into_owned()),
+            Facet::Carrier => return Some(look(&self.dictionaries().carrier(head.carrier))),
+            Facet::Status => return Some(look(&self.dictionaries().status(head.status))),
             Facet::SenderCity => (head.sender, |place| place.city),
             Facet::SenderCountry => (head.sender, |place| Some(place.country)),
             Facet::ReceiverCity => (head.receiver, |place| place.city),
             Facet::ReceiverCountry => (head.receiver, |place| Some(place.country)),
         };
-        Place::of(&unescape(&self.escaped_address(address))).and_then(part).map(str::to_owned)
+        Place::of(&unescape(&self.escaped_address(address))).and_then(part).map(look)
     }
 }

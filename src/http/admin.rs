@@ -71,7 +71,7 @@ pub(super) fn dataset(app: &App) -> Answer {
         bytes: snapshot.dataset.bytes(),
         load_seconds: summary.seconds,
         bad_rows: summary.bad_rows,
-        last_reload: app.reloader.last().map(LastReloadBody::from),
+        last_reload: app.reloader.history().last.map(LastReloadBody::from),
     })
 }
 

@@ -2,10 +2,15 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
 
+use super::etag;
 use crate::load::FileError;
 
 /// What is sent back: a status, header fields and a body that is there as a whole.
@@ -13,6 +18,7 @@ pub type Answer = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Caches keep the answer but ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
@@ -29,6 +35,16 @@ pub enum Code {
     MethodNotAllowed,
     /// A parameter of the path or query is unusable.
     InvalidParameter,
+    /// The body is not what the resource takes.
+    InvalidBody,
+    /// The body is over its limit.
+    BodyTooLarge,
+    /// More lookups than are answered at once.
+    TooManyLookups,
+    /// The answer would be over its limit.
+    AnswerTooLarge,
+    /// The body is of another media type, or coded.
+    UnsupportedMediaType,
     /// The request comes from a page of another site.
     ForbiddenOrigin,
     /// Nothing is served yet, or no longer.
@@ -54,10 +70,12 @@ impl Code {
         match self {
             Code::ShipmentNotFound | Code::RouteNotFound => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Code::InvalidParameter => StatusCode::BAD_REQUEST,
+            Code::InvalidParameter | Code::InvalidBody => StatusCode::BAD_REQUEST,
+            Code::BodyTooLarge | Code::TooManyLookups => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
             Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -116,10 +134,51 @@ impl DatasetFields {
     }
 }
 
+/// Content that is part of the program, served as it is.
+pub struct Document {
+    etag: HeaderValue,
+    fields: HeaderMap,
+    body: Bytes,
+}
+
+impl Document {
+    /// `body`, with header fields that are its own, its media type among them.
+    pub fn new(body: impl Into<Bytes>, fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Document {
+        let body = body.into();
+        let etag = etag::of_version(&format!("{:032x}", xxh3_128(&body)));
+        let mut fields = HeaderMap::from_iter(fields);
+        fields.insert(ETAG, etag.clone());
+        fields.insert(CACHE_CONTROL, REVALIDATE);
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Document { etag, fields, body }
+    }
+
+    /// 200 with the content, or 304 if the client has it.
+    pub fn answer(&self, headers: &HeaderMap) -> Answer {
+        let is_known = etag::is_known(headers, self.etag.as_bytes());
+        let mut answer = Answer::new(Full::new(if is_known { Bytes::new() } else { self.body.clone() }));
+        *answer.headers_mut() = self.fields.clone();
+        if is_known {
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            answer.headers_mut().remove(CONTENT_TYPE);
+            answer.headers_mut().remove(CONTENT_ENCODING);
+        }
+        answer
+    }
+}
+
 /// 200 with JSON about the process itself.
 pub fn json(value: &impl Serialize) -> Answer {
     let Ok(body) = serde_json::to_vec(value) else { return problem(Code::Internal, "the answer cannot be written") };
     let mut answer = json_bytes(body.into());
+    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    answer
+}
+
+/// 200 with the text format of Prometheus, version 0.0.4.
+pub fn metrics(text: String) -> Answer {
+    let mut answer = Answer::new(Full::new(text.into()));
+    answer.headers_mut().insert(CONTENT_TYPE, PROMETHEUS_TEXT);
     answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
     answer
 }
@@ -157,10 +216,27 @@ fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Answe
     answer
 }
 
+/// 301: the resource is at `location` for good (RFC 9110, section 15.4.2).
+pub fn moved(location: HeaderValue) -> Answer {
+    let mut answer = Answer::new(Full::default());
+    *answer.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    answer.headers_mut().insert(LOCATION, location);
+    // hyper would leave it out for HEAD.
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    answer
+}
+
 /// 405, naming the methods that are allowed.
 pub fn method_not_allowed(allow: &'static str) -> Answer {
     let mut answer = problem(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+/// 415 for a body that is coded, naming what is taken (RFC 9110, section 12.5.3).
+pub fn unsupported_coding(detail: &str) -> Answer {
+    let mut answer = problem(Code::UnsupportedMediaType, detail);
+    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     answer
 }
 
@@ -169,6 +245,17 @@ pub fn unavailable(detail: &str) -> Answer {
     let mut answer = problem(Code::DatasetUnavailable, detail);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
+}
+
+/// `answer`, as the last on its connection.
+pub fn closing(mut answer: Answer) -> Answer {
+    close(&mut answer);
+    answer
+}
+
+/// 500: the server failed, not the client.
+pub fn bug() -> Answer {
+    problem(Code::Internal, "a bug in the server; its log has the message")
 }
 
 /// Makes `answer` the last on its connection (RFC 9112, section 9.6).

@@ -7,7 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use hyper::Request;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::answer::Answer;
+use super::counters::Counters;
 use super::socket::{Buffers, Phase, Socket, Transport};
 use super::{Reply, Service};
 
@@ -33,6 +35,8 @@ pub struct TimeLimits {
     pub header: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// Sending a request's body, from its head to its last byte; and ending a connection whose body was refused.
+    pub body: Duration,
     /// Taking none of an answer's bytes.
     pub write: Duration,
 }
@@ -42,6 +46,7 @@ impl TimeLimits {
         match phase {
             Phase::Idle => Some(self.idle),
             Phase::Head => Some(self.header),
+            Phase::Body | Phase::Linger => Some(self.body),
             Phase::Write => Some(self.write),
             // The server's own time.
             Phase::Answer => None,
@@ -81,13 +86,14 @@ impl Entry {
 pub(super) struct Connections {
     entries: RefCell<Slab<Entry>>,
     limits: TimeLimits,
+    counters: Arc<Counters>,
     emptied: Notify,
     builder: http1::Builder,
     buffers: Rc<Buffers>,
 }
 
 impl Connections {
-    pub(super) fn new(limits: TimeLimits) -> Rc<Connections> {
+    pub(super) fn new(limits: TimeLimits, counters: Arc<Counters>) -> Rc<Connections> {
         let mut builder = http1::Builder::new();
         // The sweep does this, without a timer per request.
         builder.header_read_timeout(None);
@@ -97,6 +103,7 @@ impl Connections {
         Rc::new(Connections {
             entries: RefCell::default(),
             limits,
+            counters,
             emptied: Notify::new(),
             builder,
             buffers: Rc::default(),
@@ -114,10 +121,11 @@ impl Connections {
             waker: Rc::clone(&waker),
             seen: (0, Instant::now()),
         });
+        self.counters.accepted.add(1);
         let registered = Registered { connections: Rc::clone(&self), key };
         let tracked = Tracked { service, socket: Rc::clone(&socket) };
         let http = self.builder.serve_connection(Transport(Rc::clone(&socket)), tracked);
-        Connection { http: Some(http), socket, order, waker, finishing: false }.await;
+        Connection { http: Some(http), socket, order, waker, finishing: false, lingering: false }.await;
         drop((registered, permit));
     }
 
@@ -128,6 +136,7 @@ impl Connections {
             if entry.seen.0 != progress {
                 entry.seen = (progress, now);
             } else if self.limits.of(entry.socket.phase()).is_some_and(|limit| now - entry.seen.1 >= limit) {
+                self.counters.timed_out[entry.socket.phase() as usize].add(1);
                 entry.tell(Order::End);
             }
         }
@@ -138,6 +147,11 @@ impl Connections {
         for (_, entry) in self.entries.borrow().iter() {
             entry.tell(Order::Finish);
         }
+    }
+
+    /// What their thread counts.
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Open connections.
@@ -163,6 +177,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut entries = self.connections.entries.borrow_mut();
         entries.remove(self.key);
+        self.connections.counters.closed.add(1);
         if entries.is_empty() {
             self.connections.emptied.notify_one();
         }
@@ -177,6 +192,8 @@ struct Connection {
     order: Rc<Cell<Order>>,
     waker: Rc<RefCell<Option<Waker>>>,
     finishing: bool,
+    /// Whether the client is to end the connection, since it may still be sending.
+    lingering: bool,
 }
 
 impl Future for Connection {
@@ -200,10 +217,12 @@ impl Future for Connection {
             if turn.is_ready() {
                 // An error is the client's: malformed bytes or a connection that broke off. hyper has answered it.
                 this.http = None;
+                this.lingering = this.socket.has_unread_body();
             }
         }
         match this.socket.send(cx) {
             Poll::Ready(Ok(())) if this.http.is_some() => Poll::Pending,
+            Poll::Ready(Ok(())) if this.lingering => this.socket.linger(cx),
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => Poll::Pending,
         }
@@ -211,6 +230,7 @@ impl Future for Connection {
 }
 
 /// A service that tells the socket where its requests are.
+#[derive(Clone)]
 struct Tracked {
     service: Service,
     socket: Rc<Socket>,
@@ -230,16 +250,32 @@ impl hyper::service::Service<Request<Incoming>> for Tracked {
                 self.socket.answer_ready();
                 None
             }
-            Reply::Later(_) => Some(Rc::clone(&self.socket)),
+            Reply::Later(_) => Some(self.clone()),
+            Reply::Receiving(_) => {
+                self.socket.body_begun();
+                Some(self.clone())
+            }
         };
         TrackedReply { reply, waiting }
     }
 }
 
-/// A reply; `waiting` is told when it is there.
+impl Tracked {
+    /// Waits for what is not there at once.
+    fn poll(&self, reply: &mut Reply, cx: &mut Context<'_>) -> Poll<Result<Answer, Infallible>> {
+        if matches!(reply, Reply::Receiving(_)) {
+            self.socket.body_ended(ready!(reply.poll_body(cx)));
+        }
+        let answer = ready!(Pin::new(reply).poll(cx));
+        self.socket.answer_ready();
+        Poll::Ready(answer)
+    }
+}
+
+/// A reply; `waiting` is told how it comes along.
 struct TrackedReply {
     reply: Reply,
-    waiting: Option<Rc<Socket>>,
+    waiting: Option<Tracked>,
 }
 
 impl Future for TrackedReply {
@@ -247,12 +283,10 @@ impl Future for TrackedReply {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.reply).poll(cx);
-        if answer.is_ready()
-            && let Some(socket) = self.waiting.take()
-        {
-            socket.answer_ready();
+        let this = &mut *self;
+        match &this.waiting {
+            None => Pin::new(&mut this.reply).poll(cx),
+            Some(waiting) => waiting.poll(&mut this.reply, cx),
         }
-        answer
     }
 }

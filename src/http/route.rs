@@ -10,6 +10,8 @@ use percent_encoding::percent_decode_str;
 pub enum Listener {
     /// For everybody.
     Public,
+    /// For everybody, the API alone: without the pages that people look at.
+    PublicWithoutPages,
     /// For operators.
     Admin,
 }
@@ -29,12 +31,37 @@ pub enum Route<'a> {
         /// As the client spells it.
         tracking_number: Cow<'a, str>,
     },
+    /// `GET /v1/shipments?…`
+    Shipments,
+    /// `GET /v1/facets?…`
+    Facets,
+    /// `POST /v1/lookup`
+    Lookup,
     /// `GET /v1/dataset`
     Dataset,
+    /// `GET /shipment/list/?…`
+    List,
+    /// `GET /shipment/list`
+    ListWithoutSlash,
+    /// `GET /`
+    Track,
+    /// `GET /browse`
+    Browse,
+    /// `GET /docs`
+    Docs,
+    /// `GET /docs/{asset}`
+    DocsAsset {
+        /// The name of a file.
+        asset: Cow<'a, str>,
+    },
+    /// `GET /openapi.json`
+    OpenApi,
     /// `GET /livez`
     Live,
     /// `GET /readyz`
     Ready,
+    /// `GET /metrics`
+    Metrics,
     /// `GET /-/dataset`
     AdminDataset,
     /// `POST /-/reload`
@@ -63,6 +90,7 @@ pub enum NoRoute {
 }
 
 const LOOKUP: &str = "/v1/shipments/";
+const DOCS: &str = "/docs/";
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
 
@@ -85,11 +113,43 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, NoRoute> {
     segments.map(|segments| Cow::Owned(segments.join("/")))
 }
 
+impl Route<'static> {
+    /// Every route for everybody, each as its pattern is parsed. What has no parameter is found by this list alone.
+    pub const PUBLIC: [Route<'static>; 15] = [
+        Route::Shipment { carrier: Cow::Borrowed("{carrier}"), tracking_number: Cow::Borrowed("{tracking_number}") },
+        Route::ShipmentsWithNumber { tracking_number: Cow::Borrowed("{tracking_number}") },
+        Route::Shipments,
+        Route::Facets,
+        Route::Lookup,
+        Route::Dataset,
+        Route::List,
+        Route::ListWithoutSlash,
+        Route::Track,
+        Route::Browse,
+        Route::Docs,
+        Route::DocsAsset { asset: Cow::Borrowed("{asset}") },
+        Route::OpenApi,
+        Route::Live,
+        Route::Ready,
+    ];
+
+    /// Every route for operators, likewise.
+    pub const ADMIN: [Route<'static>; 6] =
+        [Route::Metrics, Route::AdminDataset, Route::Reload, Route::RollBack, Route::Live, Route::Ready];
+
+    /// How many [numbers](Route::number) there are.
+    pub const NUMBERS: usize = 19;
+}
+
 impl<'a> Route<'a> {
     /// Finds the route of a request. `path` is normalized, still percent-encoded, and has no query.
     pub fn parse(listener: Listener, method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
         let route = match listener {
             Listener::Public => Route::public(path)?,
+            Listener::PublicWithoutPages => match Route::public(path)? {
+                Route::Track | Route::Browse | Route::Docs | Route::DocsAsset { .. } => return Err(NoRoute::NotFound),
+                route => route,
+            },
             Listener::Admin => Route::admin(path)?,
         };
         let allow = route.allow();
@@ -105,27 +165,18 @@ impl<'a> Route<'a> {
         if let Some(parameters) = path.strip_prefix(LOOKUP) {
             return Route::lookup(parameters);
         }
-        match path {
-            "/v1/dataset" => Ok(Route::Dataset),
-            _ => Route::probe(path),
+        if let Some(asset) = path.strip_prefix(DOCS) {
+            return Ok(Route::DocsAsset { asset: asset.into() });
         }
+        Route::in_list(Route::PUBLIC, path)
     }
 
-    fn admin(path: &'a str) -> Result<Route<'a>, NoRoute> {
-        match path {
-            "/-/dataset" => Ok(Route::AdminDataset),
-            "/-/reload" => Ok(Route::Reload),
-            "/-/rollback" => Ok(Route::RollBack),
-            _ => Route::probe(path),
-        }
+    fn admin(path: &str) -> Result<Route<'a>, NoRoute> {
+        Route::in_list(Route::ADMIN, path)
     }
 
-    fn probe(path: &str) -> Result<Route<'a>, NoRoute> {
-        match path {
-            "/livez" => Ok(Route::Live),
-            "/readyz" => Ok(Route::Ready),
-            _ => Err(NoRoute::NotFound),
-        }
+    fn in_list<const N: usize>(routes: [Route<'static>; N], path: &str) -> Result<Route<'a>, NoRoute> {
+        routes.into_iter().find(|route| route.pattern() == path).ok_or(NoRoute::NotFound)
     }
 
     fn lookup(parameters: &'a str) -> Result<Route<'a>, NoRoute> {
@@ -145,30 +196,87 @@ impl<'a> Route<'a> {
         })
     }
 
-    fn allow(&self) -> &'static str {
+    /// The methods that it takes, as in an `Allow` field.
+    pub fn allow(&self) -> &'static str {
         match self {
-            Route::Reload | Route::RollBack => POST,
+            Route::Lookup | Route::Reload | Route::RollBack => POST,
             _ => READ,
+        }
+    }
+
+    /// Its path, with the names of parameters in braces.
+    pub fn pattern(&self) -> &'static str {
+        match self {
+            Route::Shipment { .. } => "/v1/shipments/{carrier}/{tracking_number}",
+            Route::ShipmentsWithNumber { .. } => "/v1/shipments/{tracking_number}",
+            Route::Shipments => "/v1/shipments",
+            Route::Facets => "/v1/facets",
+            Route::Lookup => "/v1/lookup",
+            Route::Dataset => "/v1/dataset",
+            Route::List => "/shipment/list/",
+            Route::ListWithoutSlash => "/shipment/list",
+            Route::Track => "/",
+            Route::Browse => "/browse",
+            Route::Docs => "/docs",
+            Route::DocsAsset { .. } => "/docs/{asset}",
+            Route::OpenApi => "/openapi.json",
+            Route::Live => "/livez",
+            Route::Ready => "/readyz",
+            Route::Metrics => "/metrics",
+            Route::AdminDataset => "/-/dataset",
+            Route::Reload => "/-/reload",
+            Route::RollBack => "/-/rollback",
+        }
+    }
+
+    /// A number of its own, less than [`Route::NUMBERS`], by which it is counted.
+    #[inline]
+    pub fn number(&self) -> usize {
+        match self {
+            Route::Shipment { .. } => 0,
+            Route::ShipmentsWithNumber { .. } => 1,
+            Route::Shipments => 2,
+            Route::Facets => 3,
+            Route::Lookup => 4,
+            Route::Dataset => 5,
+            Route::List => 6,
+            Route::ListWithoutSlash => 7,
+            Route::Track => 8,
+            Route::Browse => 9,
+            Route::Docs => 10,
+            Route::DocsAsset { .. } => 11,
+            Route::OpenApi => 12,
+            Route::Live => 13,
+            Route::Ready => 14,
+            Route::Metrics => 15,
+            Route::AdminDataset => 16,
+            Route::Reload => 17,
+            Route::RollBack => 18,
         }
     }
 }
 
-/// Percent-decodes a path segment (RFC 3986, section 2.1).
+/// Percent-decodes a path segment.
 fn decode<'a>(parameter: &'static str, segment: &'a str) -> Result<Cow<'a, str>, NoRoute> {
-    if !segment.as_bytes().contains(&b'%') {
-        return Ok(Cow::Borrowed(segment));
+    percent_decoded(segment).map_err(|reason| NoRoute::Undecodable { parameter, reason })
+}
+
+/// Percent-decodes `text` (RFC 3986, section 2.1). The error says what is wrong with it.
+pub(super) fn percent_decoded(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    if !text.as_bytes().contains(&b'%') {
+        return Ok(Cow::Borrowed(text));
     }
-    let undecodable = |reason| NoRoute::Undecodable { parameter, reason };
     let is_escape = |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
-    if !segment.split('%').skip(1).all(|rest| is_escape(rest.as_bytes())) {
-        return Err(undecodable("a % is not followed by two hexadecimal digits; a plain % is written %25"));
+    if !text.split('%').skip(1).all(|rest| is_escape(rest.as_bytes())) {
+        return Err("a % is not followed by two hexadecimal digits; a plain % is written %25");
     }
-    percent_decode_str(segment).decode_utf8().map_err(|_| undecodable("its bytes are not UTF-8 after decoding"))
+    percent_decode_str(text).decode_utf8().map_err(|_| "its bytes are not UTF-8 after decoding")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn get(path: &str) -> Result<Route<'_>, NoRoute> {
         Route::parse(Listener::Public, &Method::GET, path)
@@ -188,8 +296,40 @@ mod tests {
 
     #[test]
     fn segments_that_are_missing_or_too_many_have_no_route() {
-        for path in ["/v1/shipments/", "/v1/shipments/a/", "/v1/shipments//a", "/v1/shipments/a/b/c", "/", "*", ""] {
+        for path in ["/v1/shipments/", "/v1/shipments/a/", "/v1/shipments//a", "/v1/shipments/a/b/c", "//", "*", ""] {
             assert_eq!(get(path), Err(NoRoute::NotFound), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_lists_have_every_route_as_its_pattern_is_parsed() {
+        for (listener, routes) in [(Listener::Public, &Route::PUBLIC[..]), (Listener::Admin, &Route::ADMIN)] {
+            for route in routes {
+                let method = if route.allow() == POST { Method::POST } else { Method::GET };
+                assert_eq!(Route::parse(listener, &method, route.pattern()), Ok(route.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_route_has_a_number_of_its_own() {
+        let numbers: BTreeMap<usize, &str> =
+            Route::PUBLIC.iter().chain(&Route::ADMIN).map(|route| (route.number(), route.pattern())).collect();
+        let patterns: BTreeSet<&str> = Route::PUBLIC.iter().chain(&Route::ADMIN).map(Route::pattern).collect();
+        assert!(numbers.keys().copied().eq(0..Route::NUMBERS) && patterns.len() == Route::NUMBERS);
+    }
+
+    #[test]
+    fn without_pages_there_is_the_api_alone() {
+        for method in [Method::GET, Method::POST] {
+            for path in ["/", "/browse", "/docs", "/docs/page.js"] {
+                let route = Route::parse(Listener::PublicWithoutPages, &method, path);
+                assert_eq!(route, Err(NoRoute::NotFound), "{method} {path}");
+            }
+        }
+        for path in ["/openapi.json", "/v1/dataset", "/v1/shipments", "/v1/shipments/dhl/1", "/livez"] {
+            assert_eq!(Route::parse(Listener::PublicWithoutPages, &Method::GET, path), get(path), "{path}");
+            assert!(get(path).is_ok());
         }
     }
 

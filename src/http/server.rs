@@ -17,11 +17,17 @@ use super::connection::Connections;
 pub use super::connection::TimeLimits;
 use super::route::Listener;
 use super::{App, Service, Worker};
+use crate::load;
 
 /// Connections that the kernel completes before they are accepted, per listener.
 const BACKLOG: i32 = 4096;
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
 const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
+
+/// Threads beside each worker, for what would keep its requests waiting. Each is lent one answer at a time.
+const ASIDE_THREADS_MAX: usize = 2;
+/// Added to the scheduling niceness of these threads, so that what is short goes first.
+const ASIDE_NICENESS: i32 = 5;
 
 /// Limits of a server.
 #[derive(Clone, Debug)]
@@ -107,7 +113,11 @@ pub struct Endpoint {
 
 /// Serves `endpoint` on the calling thread until it has ended. Returns how many connections were cut off then.
 pub fn run(endpoint: Endpoint) -> io::Result<usize> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build_local(LocalOptions::default())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .max_blocking_threads(ASIDE_THREADS_MAX)
+        .on_thread_start(|| load::be_nice(ASIDE_NICENESS))
+        .build_local(LocalOptions::default())?;
     runtime.block_on(serve(endpoint))
 }
 
@@ -115,7 +125,7 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     let Endpoint { listener, socket, app, permits, limits, mut pulse } = endpoint;
     let socket = TcpListener::from_std(socket)?;
     let worker = Rc::new(Worker::new(app));
-    let connections = Connections::new(limits.time);
+    let connections = Connections::new(limits.time, Arc::clone(&worker.counters));
     let accept = Accept {
         socket,
         permits,
@@ -169,6 +179,7 @@ impl Accept {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
+                    self.connections.counters().accept_errors.add(1);
                     tracing::warn!(%error, "cannot accept connections; trying again");
                     self.wait(backoff_beats).await;
                     backoff_beats = (backoff_beats * 2).min(ACCEPT_BACKOFF_BEATS_MAX);

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,8 @@ const UNSENT_BYTES_MAX: usize = 64 << 10;
 const SPARE_BUFFERS_MAX: usize = 4;
 /// Bytes taken from the socket at a time.
 const READ_BYTES: usize = 16 << 10;
+/// Bytes that a client may still send after the last answer.
+const LINGER_BYTES_MAX: usize = 64 << 20;
 
 /// What a connection is doing; how long it may is a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +31,32 @@ pub(super) enum Phase {
     Idle,
     /// Sending a request's head.
     Head,
+    /// Sending a request's body.
+    Body,
     /// Waiting for an answer that is being made.
     Answer,
     /// Taking an answer.
     Write,
+    /// Ending the connection, having got the last answer.
+    Linger,
+}
+
+impl Phase {
+    /// Every phase, in the order in which they are declared.
+    pub(super) const ALL: [Phase; 6] =
+        [Phase::Idle, Phase::Head, Phase::Body, Phase::Answer, Phase::Write, Phase::Linger];
+
+    /// What it is called in metrics.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Phase::Idle => "idle",
+            Phase::Head => "header",
+            Phase::Body => "body",
+            Phase::Answer => "answer",
+            Phase::Write => "write",
+            Phase::Linger => "linger",
+        }
+    }
 }
 
 /// A socket and what is known of its connection. Lives on one thread.
@@ -46,6 +70,14 @@ pub(super) struct Socket {
     blocked: Cell<bool>,
     /// Whether a request's answer is not there yet.
     answering: Cell<bool>,
+    /// Whether the answer waits for the request's body.
+    receiving: Cell<bool>,
+    /// Whether the request has a body of which the end was not seen.
+    unread_body: Cell<bool>,
+    /// Whether the rest of a body was refused, so that the connection ends with the answer.
+    refusing: Cell<bool>,
+    /// Bytes that came after the last answer.
+    lingered_bytes: Cell<usize>,
     /// Whether the bytes read last end like a request, so that no other one has begun.
     at_end: Cell<bool>,
     buffers: Rc<Buffers>,
@@ -90,6 +122,10 @@ impl Socket {
             progress: Cell::new(0),
             blocked: Cell::new(false),
             answering: Cell::new(false),
+            receiving: Cell::new(false),
+            unread_body: Cell::new(false),
+            refusing: Cell::new(false),
+            lingered_bytes: Cell::new(0),
             at_end: Cell::new(true),
             buffers,
         }
@@ -113,9 +149,25 @@ impl Socket {
     #[inline]
     pub(super) fn answer_begun(&self, has_body: bool) {
         self.answering.set(true);
+        self.unread_body.set(has_body);
         if has_body {
             self.at_end.set(true);
         }
+        self.enter(Phase::Answer);
+    }
+
+    /// The answer needs the request's body.
+    pub(super) fn body_begun(&self) {
+        self.receiving.set(true);
+        self.enter(Phase::Body);
+    }
+
+    /// No more of the body is waited for: all is there, unless the rest is not wanted.
+    pub(super) fn body_ended(&self, is_whole: bool) {
+        self.receiving.set(false);
+        self.unread_body.set(!is_whole);
+        self.refusing.set(!is_whole);
+        self.at_end.set(true);
         self.enter(Phase::Answer);
     }
 
@@ -131,10 +183,39 @@ impl Socket {
         let sent = self.poll_send(cx);
         if sent.is_pending() || self.blocked.get() {
             self.phase.set(Phase::Write);
-        } else if !self.answering.get() && matches!(self.phase.get(), Phase::Answer | Phase::Write) {
-            self.enter(if self.at_end.get() { Phase::Idle } else { Phase::Head });
+        } else if !self.answering.get() {
+            if matches!(self.phase.get(), Phase::Answer | Phase::Write) {
+                self.enter(if self.at_end.get() { Phase::Idle } else { Phase::Head });
+            }
+        } else if self.phase.get() == Phase::Write {
+            self.enter(if self.receiving.get() { Phase::Body } else { Phase::Answer });
         }
         sent
+    }
+
+    /// Whether the last request has a body of which a part was not read. hyper reads what is there already of a body
+    /// that nobody wants; where that was all of it, the connection goes on to the next request.
+    pub(super) fn has_unread_body(&self) -> bool {
+        let goes_on = matches!(self.phase.get(), Phase::Idle | Phase::Head);
+        self.unread_body.get() && (self.refusing.get() || !goes_on)
+    }
+
+    /// Lets the client end the connection after the last answer, dropping what it still sends. A socket that is closed
+    /// over unread bytes is reset, which may take the answer from the client (RFC 9112, section 9.6).
+    pub(super) fn linger(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase.get() != Phase::Linger {
+            self.enter(Phase::Linger);
+        }
+        let mut scratch = self.buffers.read.borrow_mut();
+        while self.lingered_bytes.get() < LINGER_BYTES_MAX {
+            let mut read = ReadBuf::new(&mut scratch[..]);
+            let is_broken = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read)).is_err();
+            if is_broken || read.filled().is_empty() {
+                break;
+            }
+            self.lingered_bytes.set(self.lingered_bytes.get() + read.filled().len());
+        }
+        Poll::Ready(())
     }
 
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

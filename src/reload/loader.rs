@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::guards::MemoryGuard;
 use super::report::{log_oddities, log_reload, log_rollback};
 use super::watch::FileWatch;
-use super::{LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
+use super::{History, LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
 use crate::dataset::Changes;
 use crate::load::{self, Loaded, Progress, Stamp};
 use crate::memory;
@@ -47,7 +47,7 @@ pub(super) struct LoaderThread {
     retired: Vec<Arc<Snapshot>>,
     /// When the allocator is asked for what it keeps.
     give_back_at: Option<Instant>,
-    last: Arc<Mutex<Option<LastReload>>>,
+    history: Arc<Mutex<History>>,
 }
 
 impl LoaderThread {
@@ -56,12 +56,12 @@ impl LoaderThread {
         store: Arc<Store>,
         progress: Box<dyn FnMut(&Progress) + Send>,
         queue: mpsc::Receiver<Trigger>,
-        last: Arc<Mutex<Option<LastReload>>>,
+        history: Arc<Mutex<History>>,
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(FileWatch::new);
         let (waiting, retired) = (Vec::new(), Vec::new());
         let (previous, give_back_at) = (None, None);
-        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, give_back_at, last }
+        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, give_back_at, history }
     }
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
@@ -145,7 +145,7 @@ impl LoaderThread {
         let outcome = self.load(request);
         if !request.dry_run {
             let last = LastReload { at: Timestamp::now(), outcome: Arc::clone(&outcome) };
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+            self.history.lock().unwrap_or_else(PoisonError::into_inner).add(last);
         }
         log_reload(request, &outcome);
         outcome

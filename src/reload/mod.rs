@@ -10,7 +10,7 @@ mod loader;
 mod report;
 mod watch;
 
-pub use report::{LastReload, Outcome, ReloadError, Report};
+pub use report::{History, LastReload, Outcome, ReloadError, Report};
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -40,6 +40,20 @@ pub struct ReloadSettings {
     pub watch_interval: Option<Duration>,
 }
 
+impl ReloadSettings {
+    /// The settings that hold for the file `data` unless others are asked for.
+    pub fn new(data: PathBuf) -> ReloadSettings {
+        ReloadSettings {
+            data,
+            load: load::Options::default(),
+            shipments_min: 1,
+            removed_percent_max: 50.0,
+            keep_previous: false,
+            watch_interval: None,
+        }
+    }
+}
+
 /// What a caller asks for. Callers that ask for the same share a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
@@ -53,7 +67,7 @@ pub struct Request {
 #[derive(Clone)]
 pub struct Reloader {
     triggers: mpsc::Sender<Trigger>,
-    last: Arc<Mutex<Option<LastReload>>>,
+    history: Arc<Mutex<History>>,
 }
 
 impl Reloader {
@@ -66,10 +80,10 @@ impl Reloader {
     ) -> std::io::Result<(Reloader, oneshot::Receiver<Outcome>)> {
         let (triggers, queue) = mpsc::channel();
         let (first, first_outcome) = oneshot::channel();
-        let last = Arc::new(Mutex::new(None));
-        let thread = LoaderThread::new(settings, store, progress, queue, Arc::clone(&last));
+        let history = Arc::default();
+        let thread = LoaderThread::new(settings, store, progress, queue, Arc::clone(&history));
         std::thread::Builder::new().name("loader".to_owned()).spawn(move || thread.run(first))?;
-        Ok((Reloader { triggers, last }, first_outcome))
+        Ok((Reloader { triggers, history }, first_outcome))
     }
 
     /// Loads the file again; the answer comes when that is done.
@@ -92,8 +106,8 @@ impl Reloader {
         }
     }
 
-    /// The last reload that was not a dry run; none before the first. A rollback is none.
-    pub fn last(&self) -> Option<LastReload> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What became of the reloads so far.
+    pub fn history(&self) -> History {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -133,6 +133,35 @@ pub struct LastReload {
     pub outcome: Outcome,
 }
 
+/// What became of all reloads that were not dry runs. The first load is none, nor is a rollback.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The last one; none before the first.
+    pub last: Option<LastReload>,
+    /// How many published their file.
+    pub published: u64,
+    /// How many found what was served already.
+    pub unchanged: u64,
+    /// How many were refused or failed.
+    pub failed: u64,
+    /// When the last one ended that was not refused and did not fail.
+    pub last_success: Option<Timestamp>,
+}
+
+impl History {
+    pub(super) fn add(&mut self, reload: LastReload) {
+        match reload.outcome.as_ref() {
+            Ok(Report::Unchanged { .. }) => self.unchanged += 1,
+            Ok(_) => self.published += 1,
+            Err(_) => self.failed += 1,
+        }
+        if reload.outcome.is_ok() {
+            self.last_success = Some(reload.at);
+        }
+        self.last = Some(reload);
+    }
+}
+
 /// What was tolerated in the file.
 pub(super) fn log_oddities(summary: &Summary) {
     if !summary.ignored_columns.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::to_string as quoted;
+
 use super::{Export, Shipment, folded};
 
 /// What shipments are counted by, as answers list it.
@@ -124,4 +126,47 @@ impl Model {
         };
         FACETS.into_iter().map(of_facet).collect()
     }
+}
+
+/// A query as clients write it.
+pub(crate) fn form(pairs: &[(String, String)]) -> String {
+    let encoded = |text: &str| {
+        let encode = |byte: u8| match byte {
+            b' ' => "+".to_owned(),
+            b'_' | b'.' | b'-' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect::<String>()
+    };
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| encoded(name) + "=" + &encoded(value)).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}
+
+/// What is answered about a page: `link` makes the URL of the one at an offset.
+pub(crate) fn page_body(
+    model: &Model,
+    filters: &Filters,
+    offset: u64,
+    limit: usize,
+    link: impl Fn(u64) -> String,
+) -> String {
+    let count = model.count(filters);
+    let next = offset.checked_add(limit as u64).filter(|next| *next < count as u64);
+    let previous = (offset > 0).then(|| offset.saturating_sub(limit as u64));
+    let [next, previous] = [next, previous].map(|at| at.map_or("null".to_owned(), |at| quoted(&link(at)).unwrap()));
+    let results = model.page(filters, offset, limit).join(",");
+    format!(r#"{{"count":{count},"next":{next},"previous":{previous},"results":[{results}]}}"#)
+}
+
+pub(crate) fn facets_body(model: &Model, filters: &Filters) -> String {
+    let facets: Vec<String> = FACETS
+        .into_iter()
+        .zip(model.facets(filters))
+        .map(|(facet, counts)| {
+            let count = |(value, count)| format!(r#"{{"value":{},"count":{count}}}"#, quoted(&value).unwrap());
+            format!(r#""{facet}":[{}]"#, counts.into_iter().map(count).collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    format!(r#"{{"count":{},"facets":{{{}}}}}"#, model.count(filters), facets.join(","))
 }

@@ -121,6 +121,12 @@ pub(crate) fn request(method: &str, path: &str, fields: &[&str]) -> String {
     fields.iter().fold(start, |head, field| head + field + "\r\n") + "\r\n"
 }
 
+/// The bytes of a request with JSON.
+pub(crate) fn post(path: &str, fields: &[&str], body: &str) -> String {
+    let length = format!("Content-Length: {}", body.len());
+    request("POST", path, &[fields, &["Content-Type: application/json", &length]].concat()) + body
+}
+
 /// An answer as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {

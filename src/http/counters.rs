@@ -1,0 +1,126 @@
+//! What a worker counts. Each worker has numbers of its own, which no other thread writes, so that counting shares
+//! nothing on the way of a request; a scrape reads and sums them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use super::route::Route;
+use super::socket::Phase;
+
+/// Upper bounds of the buckets of durations, in nanoseconds: 10 µs to 10 s.
+pub(super) const BUCKETS_NS: [u64; 19] = [
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+/// Every status that an answer may have, the most frequent first; the last stands for all others.
+pub(super) const CODES: [u16; 18] =
+    [200, 404, 304, 301, 400, 401, 403, 405, 409, 412, 413, 415, 421, 422, 503, 507, 429, 500];
+
+/// Where requests without a route are counted.
+pub(super) const NO_ROUTE: usize = Route::NUMBERS;
+
+/// A number that one thread adds to and any thread may read.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    /// Adds `n`. For the one thread that the count belongs to: a second one would lose what they add at once.
+    #[inline]
+    pub(super) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The requests of one route.
+#[derive(Debug, Default)]
+pub(super) struct RouteCounts {
+    /// By status, in the order of [`CODES`].
+    pub(super) codes: [Count; CODES.len()],
+    /// By time, in the order of [`BUCKETS_NS`]; the last took longer.
+    pub(super) buckets: [Count; BUCKETS_NS.len() + 1],
+    /// Of all, in nanoseconds.
+    pub(super) sum_ns: Count,
+}
+
+/// All that one worker counts. Aligned so that no two workers write to one cache line, or to the pair of lines that
+/// processors fetch together.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters {
+    /// By the routes' numbers; the last is for requests without a route.
+    pub(super) routes: [RouteCounts; NO_ROUTE + 1],
+    /// Connections accepted.
+    pub(super) accepted: Count,
+    /// Connections ended.
+    pub(super) closed: Count,
+    /// Connections that could not be accepted.
+    pub(super) accept_errors: Count,
+    /// Connections that were ended because they took too long, in the order of [`Phase::ALL`].
+    pub(super) timed_out: [Count; Phase::ALL.len()],
+    /// Requests whose handling panicked.
+    pub(super) panics: Count,
+}
+
+impl Counters {
+    /// Counts an answer of the route with the number `route`, which took `duration` to make.
+    #[inline]
+    pub(super) fn answered(&self, route: usize, status: StatusCode, duration: Duration) {
+        let counts = &self.routes[route];
+        let code = CODES.iter().position(|code| *code == status.as_u16()).unwrap_or(CODES.len() - 1);
+        counts.codes[code].add(1);
+        let ns = duration.as_nanos() as u64;
+        let bucket = BUCKETS_NS.iter().position(|bound| ns <= *bound).unwrap_or(BUCKETS_NS.len());
+        counts.buckets[bucket].add(1);
+        counts.sum_ns.add(ns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_counted_once_by_status_and_by_time() {
+        let counters = Counters::default();
+        counters.answered(0, StatusCode::OK, Duration::from_micros(10));
+        counters.answered(0, StatusCode::OK, Duration::from_nanos(10_001));
+        counters.answered(0, StatusCode::IM_A_TEAPOT, Duration::from_secs(11));
+        let counts = &counters.routes[0];
+        let counted = |counts: &[Count]| counts.iter().map(Count::get).collect::<Vec<_>>();
+        assert_eq!(counted(&counts.codes)[..2], [2, 0]);
+        assert_eq!(counts.codes[CODES.len() - 1].get(), 1);
+        let buckets = counted(&counts.buckets);
+        assert_eq!((buckets[0], buckets[1], buckets[BUCKETS_NS.len()]), (1, 1, 1));
+        assert_eq!(counts.sum_ns.get(), 10_000 + 10_001 + 11_000_000_000);
+    }
+
+    #[test]
+    fn buckets_ascend() {
+        assert!(BUCKETS_NS.is_sorted());
+    }
+}

@@ -1,0 +1,208 @@
+//! `GET /metrics`: what the workers count and what is served, in the text format of Prometheus.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::App;
+use super::answer::{self, Answer, Code};
+use super::counters::{BUCKETS_NS, CODES, Count, Counters, NO_ROUTE, RouteCounts};
+use super::route::Route;
+use super::socket::Phase;
+use crate::reload::History;
+use crate::store::Snapshot;
+
+/// The answer to a scrape.
+pub(super) fn metrics(app: &App) -> Answer {
+    let mut families = of_requests(&app.all_counters());
+    if let Some(snapshot) = app.store.load().as_deref() {
+        families.extend(of_dataset(snapshot));
+        families.extend(of_reloads(&app.reloader.history(), snapshot));
+    }
+    families.extend(ProcessCollector::for_self().collect());
+    // The format knows no family without a value.
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    match TextEncoder::new().encode_to_string(&families) {
+        Ok(text) => answer::metrics(text),
+        Err(error) => answer::problem(Code::Internal, &error.to_string()),
+    }
+}
+
+fn of_requests(workers: &[Arc<Counters>]) -> Vec<MetricFamily> {
+    let sum = |count: &dyn Fn(&Counters) -> &Count| workers.iter().map(|worker| count(worker).get()).sum::<u64>();
+    let mut requests = Vec::new();
+    let mut durations = Vec::new();
+    let routes = Route::PUBLIC.iter().chain(&Route::ADMIN).map(|route| (route.number(), route.pattern()));
+    // The probes are routes of both listeners.
+    let patterns: BTreeMap<usize, &str> = routes.chain([(NO_ROUTE, "none")]).collect();
+    for (route, pattern) in patterns {
+        for (at, code) in CODES.iter().enumerate() {
+            let count = sum(&|worker| &worker.routes[route].codes[at]);
+            if count > 0 {
+                requests.push(counter(count, &[("route", pattern), ("code", &code.to_string())]));
+            }
+        }
+        let counts: Vec<&RouteCounts> = workers.iter().map(|worker| &worker.routes[route]).collect();
+        durations.extend(histogram(&counts, pattern));
+    }
+    let accepted = sum(&|worker| &worker.accepted);
+    let closed = sum(&|worker| &worker.closed);
+    let timed_out = Phase::ALL
+        .map(|phase| counter(sum(&|worker| &worker.timed_out[phase as usize]), &[("phase", phase.name())]))
+        .to_vec();
+    let rejected = counter(sum(&|worker| &worker.accept_errors), &[("reason", "accept_error")]);
+    let panics = counter(sum(&|worker| &worker.panics), &[]);
+    vec![
+        family("waybill_http_requests_total", "Requests answered, by route and status.", MetricType::COUNTER, requests),
+        family(
+            "waybill_http_request_duration_seconds",
+            "Time from a request's head to its answer.",
+            MetricType::HISTOGRAM,
+            durations,
+        ),
+        family(
+            "waybill_http_connections",
+            "Open connections.",
+            MetricType::GAUGE,
+            vec![gauge(accepted.saturating_sub(closed) as f64, &[])],
+        ),
+        family(
+            "waybill_http_connections_total",
+            "Connections accepted.",
+            MetricType::COUNTER,
+            vec![counter(accepted, &[])],
+        ),
+        family(
+            "waybill_http_connections_rejected_total",
+            "Connections that could not be accepted.",
+            MetricType::COUNTER,
+            vec![rejected],
+        ),
+        family(
+            "waybill_http_connections_timed_out_total",
+            "Connections ended for taking too long, by what they were doing.",
+            MetricType::COUNTER,
+            timed_out,
+        ),
+        family("waybill_http_panics_total", "Requests whose handling panicked.", MetricType::COUNTER, vec![panics]),
+    ]
+}
+
+fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let dataset = &snapshot.dataset;
+    let one = |name: &str, help: &str, value: f64, labels: &[(&str, &str)]| {
+        family(name, help, MetricType::GAUGE, vec![gauge(value, labels)])
+    };
+    vec![
+        one(
+            "waybill_dataset_info",
+            "1, with the version that is served.",
+            1.0,
+            &[("version", &snapshot.summary.version)],
+        ),
+        one("waybill_dataset_generation", "Generation that is served.", snapshot.generation as f64, &[]),
+        one("waybill_dataset_shipments", "Shipments that are served.", dataset.shipment_count() as f64, &[]),
+        one("waybill_dataset_articles", "Articles that are served.", dataset.article_count() as f64, &[]),
+        one("waybill_dataset_bytes", "Memory of the dataset.", dataset.bytes() as f64, &[]),
+        one(
+            "waybill_dataset_load_duration_seconds",
+            "Time that loading what is served took.",
+            snapshot.summary.seconds,
+            &[],
+        ),
+    ]
+}
+
+fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let by_result = [("ok", history.published), ("unchanged", history.unchanged), ("failed", history.failed)];
+    let reloads = by_result.map(|(result, count)| counter(count, &[("result", result)])).to_vec();
+    let is_successful = history.last.as_ref().is_none_or(|last| last.outcome.is_ok());
+    let last_success = history.last_success.unwrap_or(snapshot.loaded_at).as_millisecond() as f64 / 1e3;
+    let one = |name: &str, help: &str, value: f64| family(name, help, MetricType::GAUGE, vec![gauge(value, &[])]);
+    vec![
+        family(
+            "waybill_dataset_reloads_total",
+            "Reloads, dry runs not counted, by result.",
+            MetricType::COUNTER,
+            reloads,
+        ),
+        one(
+            "waybill_dataset_last_reload_successful",
+            "1 unless the last reload was refused or failed.",
+            f64::from(u8::from(is_successful)),
+        ),
+        one(
+            "waybill_dataset_last_reload_success_timestamp_seconds",
+            "When the file was last found good, by a load or a reload.",
+            last_success,
+        ),
+    ]
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn counter(value: u64, labels: &[(&str, &str)]) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauge(value: f64, labels: &[(&str, &str)]) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_gauge(gauge);
+    metric
+}
+
+/// The durations of a route; none before its first request.
+fn histogram(workers: &[&RouteCounts], route: &str) -> Option<Metric> {
+    let mut count = 0;
+    let mut cumulative = |at: usize| {
+        count += workers.iter().map(|counts| counts.buckets[at].get()).sum::<u64>();
+        count
+    };
+    let buckets = BUCKETS_NS.iter().enumerate().map(|(at, bound)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(seconds(*bound));
+        bucket.set_cumulative_count(cumulative(at));
+        bucket
+    });
+    let buckets = buckets.collect();
+    let count = cumulative(BUCKETS_NS.len());
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets);
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(seconds(workers.iter().map(|counts| counts.sum_ns.get()).sum()));
+    let mut metric = Metric::from_label(pairs(&[("route", route)]));
+    metric.set_histogram(histogram);
+    (count > 0).then_some(metric)
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}

@@ -1,0 +1,180 @@
+//! Pages of shipments, and how many there are of what.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::{HeaderMap, Uri};
+
+use super::answer::{self, Answer, Code};
+use super::links::{self, Links};
+use super::query::{self, Invalid};
+use super::{Reply, Worker};
+use crate::dataset::{Dataset, Filter, Record, Selection};
+use crate::shipment::Facet;
+
+const PATH: &str = "/v1/shipments";
+const LIMIT: &str = "limit";
+const OFFSET: &str = "offset";
+/// Shipments of a page where the request does not say.
+pub(super) const LIMIT_DEFAULT: usize = 10;
+/// Shipments of a page, at most.
+pub(super) const LIMIT_MAX: usize = 1000;
+/// Bytes of a page: one shipment may have any number of articles.
+const PAGE_BYTES_MAX: usize = 64 << 20;
+/// A page with more shipments than this, of a filter with more values, or with more bytes is made aside.
+const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
+const SHORT_FILTER_VALUES_MAX: usize = 8;
+const SHORT_PAGE_BYTES_MAX: usize = 256 << 10;
+const LOADING: &str = "the dataset is being loaded";
+
+/// What a page is to have.
+pub(super) struct PageRequest {
+    pub(super) filter: Filter,
+    pub(super) limit: usize,
+    pub(super) offset: u64,
+    pub(super) links: Links,
+}
+
+/// `GET /v1/shipments?…`
+pub(super) fn shipments(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
+    match page_request(uri, headers) {
+        Ok(request) => page(worker, headers, request),
+        Err(invalid) => Reply::now(invalid.answer()),
+    }
+}
+
+fn page_request(uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> {
+    let pairs = query::pairs(uri.query())?;
+    let (mut limit, mut offset) = (None, None);
+    let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET], |name, value| {
+        let before = match name {
+            LIMIT => limit.replace(
+                query::digits(value)
+                    .filter(|limit| (1..=LIMIT_MAX as u64).contains(limit))
+                    .ok_or_else(|| Invalid::new(LIMIT, format!("a number from 1 to {LIMIT_MAX} is expected")))?,
+            ),
+            OFFSET => offset
+                .replace(query::digits(value).ok_or_else(|| Invalid::new(OFFSET, "a number from 0 on is expected"))?),
+            _ => return Ok(false),
+        };
+        if before.is_some() { Err(Invalid::new(name, "given twice; once is allowed")) } else { Ok(true) }
+    })?;
+    let mut others = String::new();
+    for (name, value) in pairs.iter().filter(|(name, _)| name != OFFSET) {
+        query::append(&mut others, name, value);
+    }
+    Ok(PageRequest {
+        filter,
+        limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
+        offset: offset.unwrap_or(0),
+        links: Links { base: links::base(uri, headers, PATH), around_offset: [others, String::new()] },
+    })
+}
+
+/// The page of `request`. What takes long is made aside.
+pub(super) fn page(worker: &Rc<Worker>, headers: &HeaderMap, request: PageRequest) -> Reply {
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::unavailable(LOADING)) };
+    if request.limit <= SHORT_PAGE_SHIPMENTS_MAX && request.filter.value_count() <= SHORT_FILTER_VALUES_MAX {
+        let page = Page::new(&request, &snapshot.dataset);
+        if page.bytes <= SHORT_PAGE_BYTES_MAX {
+            return Reply::now(worker.dataset_answer(snapshot, headers, |out| page.render(out)));
+        }
+    }
+    // A page that is too large is none that the client could have.
+    let not_modified = worker.not_modified(snapshot, headers);
+    worker.aside(Arc::clone(snapshot), move |snapshot| {
+        let page = Page::new(&request, &snapshot.dataset);
+        if page.bytes > PAGE_BYTES_MAX {
+            return Err(Box::new(too_large(page.bytes)));
+        }
+        if let Some(answer) = not_modified {
+            return Err(Box::new(answer));
+        }
+        let mut out = Vec::with_capacity(page.bytes);
+        page.render(&mut out);
+        Ok(out)
+    })
+}
+
+fn too_large(bytes: usize) -> Answer {
+    let detail = format!("the page would have {bytes} bytes, of {PAGE_BYTES_MAX} allowed; ask for fewer shipments");
+    answer::problem(Code::AnswerTooLarge, &detail)
+}
+
+/// A page that is ready to be written.
+struct Page<'d> {
+    count: u64,
+    next: Option<String>,
+    previous: Option<String>,
+    records: Vec<Record<'d>>,
+    /// What it takes, and no less.
+    bytes: usize,
+}
+
+impl<'d> Page<'d> {
+    fn new(request: &PageRequest, dataset: &'d Dataset) -> Page<'d> {
+        let PageRequest { filter, limit, offset, links } = request;
+        let selection = dataset.select(filter);
+        let count = selection.count();
+        let records = selection.page(*offset, *limit);
+        let (next, previous) = (links.next(*offset, *limit, count), links.previous(*offset, *limit));
+        let of_links = [&next, &previous].into_iter().flatten().map(String::len).sum::<usize>();
+        let of_records = records.iter().map(|record| record.rendered_bytes() + b",".len()).sum::<usize>();
+        let around = r#"{"count":18446744073709551615,"next":null,"previous":null,"results":[]}"#.len();
+        Page { count, next, previous, records, bytes: around + of_links + of_records }
+    }
+
+    fn render(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"count\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.count).as_bytes());
+        for (key, link) in [("next", &self.next), ("previous", &self.previous)] {
+            out.extend_from_slice(format!(",\"{key}\":").as_bytes());
+            match link {
+                // A URL has nothing that JSON escapes.
+                Some(link) => out.extend_from_slice(format!("\"{link}\"").as_bytes()),
+                None => out.extend_from_slice(b"null"),
+            }
+        }
+        out.extend_from_slice(b",\"results\":[");
+        for (at, record) in self.records.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            record.render(out);
+        }
+        out.extend_from_slice(b"]}");
+    }
+}
+
+/// `GET /v1/facets?…`
+pub(super) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+    let filter = query::pairs(query).and_then(|pairs| query::strict_filter(&pairs, &[], |_, _| Ok(false)));
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(invalid) => return Reply::now(invalid.answer()),
+    };
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::unavailable(LOADING)) };
+    if filter.value_count() == 0 {
+        // They are ready since the load.
+        let selection = snapshot.dataset.select(&filter);
+        return Reply::now(worker.dataset_answer(snapshot, headers, |out| render_facets(&selection, out)));
+    }
+    worker.dataset_answer_aside(Arc::clone(snapshot), headers, move |snapshot| {
+        let mut out = Vec::new();
+        render_facets(&snapshot.dataset.select(&filter), &mut out);
+        Ok(out)
+    })
+}
+
+fn render_facets(selection: &Selection<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{{\"count\":{},\"facets\":{{", selection.count()).as_bytes());
+    for (at, (facet, counts)) in Facet::ALL.iter().zip(selection.facets()).enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        out.extend_from_slice(format!("{comma}\"{}\":", facet.name()).as_bytes());
+        // Writing to memory cannot fail, and there is no map whose keys could.
+        let _ = serde_json::to_writer(&mut *out, counts.as_ref());
+    }
+    out.extend_from_slice(b"}}");
+}

@@ -1,0 +1,134 @@
+//! Requests as hyper hands them over, and what it gets for each: an answer, now or later.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use hyper::Request;
+use hyper::body::Incoming;
+
+use super::Worker;
+use super::answer::Answer;
+use super::body::{Received, Receiving};
+use super::route::Listener;
+
+/// Answers the requests of one listener on one worker.
+#[derive(Clone)]
+pub struct Service {
+    listener: Listener,
+    worker: Rc<Worker>,
+}
+
+impl Service {
+    /// The service behind `listener`.
+    pub fn new(listener: Listener, worker: Rc<Worker>) -> Service {
+        Service { listener, worker }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Reply;
+
+    #[inline]
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        self.worker.serve(self.listener, request)
+    }
+}
+
+/// An answer, now or later: most are there at once and cost no boxed future.
+pub enum Reply {
+    /// Until it was taken.
+    Now(Option<Answer>),
+    /// What needs the request's body first.
+    Receiving(Box<Receiving>),
+    /// What waits for the loader or another thread.
+    Later(Pin<Box<dyn Future<Output = Answer>>>),
+}
+
+impl Reply {
+    #[inline]
+    pub(super) fn now(answer: Answer) -> Reply {
+        Reply::Now(Some(answer))
+    }
+
+    pub(super) fn later(answer: impl Future<Output = Answer> + 'static) -> Reply {
+        Reply::Later(Box::pin(answer))
+    }
+
+    /// Waits for the body, if there is one to wait for. Whether it is there as a whole then.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Reply::Receiving(receiving) = self else { return Poll::Ready(true) };
+        let (next, is_whole) = match ready!(receiving.poll(cx)) {
+            Received::Whole(reply) => (reply, true),
+            Received::Broken(reply) => (reply, false),
+        };
+        *self = next;
+        Poll::Ready(is_whole)
+    }
+}
+
+impl Future for Reply {
+    type Output = Result<Answer, Infallible>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match this {
+            Reply::Receiving(_) => {
+                ready!(this.poll_body(cx));
+                Pin::new(this).poll(cx)
+            }
+            Reply::Now(answer) => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                None => Poll::Pending,
+            },
+            Reply::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+/// Counts a request whose answer is not there at once.
+pub(super) struct Meter {
+    worker: Rc<Worker>,
+    route: usize,
+    begun: Instant,
+}
+
+impl Meter {
+    pub(super) fn new(worker: Rc<Worker>, route: usize, begun: Instant) -> Meter {
+        Meter { worker, route, begun }
+    }
+
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// `reply`, counted when its answer is there.
+    pub(super) fn over(self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Now(mut answer) => {
+                if let Some(answer) = &mut answer {
+                    self.done(answer);
+                }
+                Reply::Now(answer)
+            }
+            Reply::Receiving(mut receiving) => {
+                receiving.count_with(self);
+                Reply::Receiving(receiving)
+            }
+            Reply::Later(answer) => Reply::later(async move {
+                let mut answer = answer.await;
+                self.done(&mut answer);
+                answer
+            }),
+        }
+    }
+
+    fn done(&self, answer: &mut Answer) {
+        self.worker.done(self.route, self.begun, answer);
+    }
+}

@@ -1,0 +1,82 @@
+//! The pages that people look at.
+//!
+//! Each is one answer, its style and script within: usable after one round trip. They know the API as any client does.
+
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use sha2::{Digest, Sha256};
+
+use super::answer::{Answer, Document};
+
+static TRACK: LazyLock<Document> = LazyLock::new(|| {
+    page(
+        include_str!("site/track.html"),
+        concat!(include_str!("site/page.css"), include_str!("site/track.css")),
+        concat!(include_str!("site/page.js"), include_str!("site/track.js")),
+    )
+});
+
+static BROWSE: LazyLock<Document> = LazyLock::new(|| {
+    page(
+        include_str!("site/browse.html"),
+        concat!(include_str!("site/page.css"), include_str!("site/browse.css")),
+        concat!(include_str!("site/page.js"), include_str!("site/browse.js")),
+    )
+});
+
+/// `GET /`
+pub(super) fn track(headers: &HeaderMap) -> Answer {
+    TRACK.answer(headers)
+}
+
+/// `GET /browse`
+pub(super) fn browse(headers: &HeaderMap) -> Answer {
+    BROWSE.answer(headers)
+}
+
+/// Where a page's style and script go.
+const STYLE: &str = "{{style}}";
+const SCRIPT: &str = "{{script}}";
+
+fn page(html: &str, style: &str, script: &str) -> Document {
+    let body = html.replacen(STYLE, style, 1).replacen(SCRIPT, script, 1);
+    let html_type = HeaderValue::from_static("text/html; charset=utf-8");
+    // The policy is printable ASCII; if not, the page may do nothing.
+    let policy = HeaderValue::try_from(policy(style, script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    // The address of a tracking page has numbers in it that concern nobody else.
+    let referrer_policy = HeaderValue::from_static("no-referrer");
+    Document::new(
+        body,
+        [(CONTENT_TYPE, html_type), (REFERRER_POLICY, referrer_policy), (CONTENT_SECURITY_POLICY, policy)],
+    )
+}
+
+/// What a page may do (Content Security Policy Level 3): run this script, look like this, ask this server, nothing
+/// else. No text becomes markup, whatever the data holds: the browser itself refuses (Trusted Types).
+fn policy(style: &str, script: &str) -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src 'self' data:; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'",
+        hash(script),
+        hash(style)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_the_script_and_the_style_by_hash() {
+        // `printf abc | openssl dgst -sha256 -binary | base64`
+        let policy = policy("", "abc");
+        assert!(policy.contains("script-src 'sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='; "), "{policy}");
+        assert!(policy.contains("style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "), "{policy}");
+    }
+}

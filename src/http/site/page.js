@@ -1,0 +1,126 @@
+"use strict";
+// What both pages need. No text of the data or of the server ever becomes markup.
+
+const PATIENCE_MS = 20000;
+const AGE_EVERY_MS = 30000;
+
+const byId = (id) => document.getElementById(id);
+
+/** An element; texts among its children become text. */
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes || {})) made.setAttribute(attribute, value);
+  made.append(...children);
+  return made;
+}
+
+/** A text of the data: its writing direction stays its own, and what is empty is said to be. */
+function datum(text, empty, name = "span", attributes = {}) {
+  if (text.trim() === "") return element(name, { ...attributes, class: "quiet" }, empty);
+  return element(name, { ...attributes, dir: "auto" }, text);
+}
+
+/** Street above town and country, which say most. */
+function linesOfAddress(address) {
+  const cut = address.lastIndexOf(",", address.lastIndexOf(",") - 1) + 1;
+  if (!cut) return [datum(address, "not given")];
+  return [datum(address.slice(0, cut), ""), " ", datum(address.slice(cut).trimStart(), "")];
+}
+
+/**
+ * JSON with each number as the text of its digits: prices may have 18, and JSON.parse would round them. A text or a
+ * number is the longest thing that starts here, so digits in texts are passed over.
+ */
+function readJson(text) {
+  return JSON.parse(text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) => (token[0] === '"' ? token : `"${token}"`)));
+}
+
+/** What went wrong, in words for people. */
+class Failure extends Error {}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Asks the API. While the server loads its data (503) it says so by `onLoading` and asks again. Throws a Failure. */
+async function ask(path, { onLoading, ...request }) {
+  for (;;) {
+    const late = pause(PATIENCE_MS).then(() => Promise.reject(new Error("late")));
+    const answering = fetch(path, request).then(async (answer) => [answer, await answer.text()]);
+    const [answer, text] = await Promise.race([answering, late]).catch(() => {
+      throw new Failure("The server cannot be reached. Check the connection, then try again.");
+    });
+    if (answer.ok) return readJson(text);
+    if (answer.status !== 503) throw new Failure(`The server refused: ${detailOf(text) || `status ${answer.status}`}.`);
+    onLoading();
+    await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));
+    if (request.signal.aborted) throw new Failure("");
+  }
+}
+
+function detailOf(text) {
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return "";
+  }
+}
+
+/** Runs one view at a time: a newer one ends the one before. `show` gets what `ask` needs; failures are shown. */
+let view = new AbortController();
+async function run(show) {
+  view.abort();
+  const { signal } = (view = new AbortController());
+  const onLoading = () => signal.aborted || say("The server is loading its data. This page asks again by itself.");
+  alarm("");
+  byId("results").classList.add("busy");
+  try {
+    await show({ signal, onLoading });
+  } catch (failure) {
+    if (signal.aborted) return;
+    if (!(failure instanceof Failure)) throw failure;
+    say("");
+    byId("results").hidden = true;
+    alarm(failure.message, () => run(show));
+  } finally {
+    if (!signal.aborted) byId("results").classList.remove("busy");
+  }
+}
+
+/** What is going on, read out by screen readers; `aloud` for them alone. */
+function say(text, aloud = false) {
+  byId("status").textContent = text;
+  byId("status").classList.toggle("off-screen", aloud);
+}
+
+/** What went wrong, with a way to try again. */
+function alarm(text, retry) {
+  const box = byId("alert");
+  box.replaceChildren();
+  if (text) box.append(element("p", {}, text));
+  if (!retry) return;
+  const button = element("button", { type: "button", class: "link" }, "Try again");
+  button.addEventListener("click", retry);
+  box.append(button);
+}
+
+/** Says how old the served dataset is. */
+function showAge(dataset) {
+  const loaded = new Date(dataset.loaded_at);
+  const time = element("time", { datetime: dataset.loaded_at, title: loaded.toLocaleString() });
+  byId("age").replaceChildren("Data from ", time);
+  clearInterval(showAge.timer);
+  const tick = () => (time.textContent = ago((Date.now() - loaded) / 1000));
+  showAge.timer = setInterval(tick, AGE_EVERY_MS);
+  tick();
+}
+
+function ago(seconds) {
+  if (seconds < 60) return "less than a minute ago";
+  const [unit, length] = seconds < 3600 ? ["minute", 60] : seconds < 86400 ? ["hour", 3600] : ["day", 86400];
+  return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / length), unit);
+}
+
+const fold = (text) => text.trim().toLowerCase();
+/** Without what people paste along: blanks, dashes, invisible marks. */
+const bare = (text) => text.replace(/[\s\p{Pd}\p{Cf}\u2212]/gu, "");
+/** `1 shipment`, `1,200 shipments` */
+const counted = (count, noun) => `${Number(count).toLocaleString("en")} ${noun}${Number(count) === 1 ? "" : "s"}`;

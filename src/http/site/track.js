@@ -1,0 +1,290 @@
+
+// The tracking page. Its address is its state: `/?n=…&n=…&carrier=…`, each `n` a line of the field.
+
+/** Numbers that are looked up at once, and lookups that one request takes. */
+const NUMBERS_MAX = 1000;
+const LOOKUPS_MAX = 1000;
+/** Runs of words of one text that are tried, at most. */
+const RUNS_MAX = 20000;
+/** No carrier has longer numbers: words are put together up to this length. */
+const JOINED_MAX = 40;
+/** Longer addresses would not get through: their state goes behind `#`, which is never sent. */
+const ADDRESS_MAX = 4000;
+
+const form = byId("form");
+const field = byId("n");
+const carriers = byId("carrier");
+
+/*
+ * How a text is read. Commas, semicolons and lines separate numbers; a blank may separate two or stand within one, as
+ * may dashes. So every run of neighbouring words is a reading, as typed and without blanks and dashes, and the server
+ * is asked for all of them at once. What it knows decides:
+ *
+ * 1. A line that is a number as typed is that number, whatever stands in it.
+ * 2. Else its words are grouped so that the fewest are left over; then so that the fewest blanks and dashes have to be
+ *    dropped, since as typed comes first; then into the fewest numbers.
+ * 3. Words left over side by side are one unknown number (`00340 4341-6109 4938`), unless each looks like a whole one.
+ */
+const linesOf = (text) => text.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => bare(line.replace(/[,;]/g, "")));
+
+/** The pieces of a line, each a list of words that know where they stand. */
+function piecesOf(line) {
+  const pieces = line.split(/[,;]/).map((text) => ({ text, words: [...text.matchAll(/\S+/g)] }));
+  return pieces.filter((piece) => piece.words.length);
+}
+
+const between = (piece, start, end) => piece.text.slice(piece.words[start].index, piece.words[end - 1].index + piece.words[end - 1][0].length);
+
+/** The runs of words that end before `end`, shortest first, with their readings. */
+function* runsBefore(piece, end) {
+  for (let start = end - 1; start >= 0; start--) {
+    const typed = between(piece, start, end);
+    const joined = bare(typed);
+    if (joined.length > JOINED_MAX && start < end - 1) return;
+    yield { start, readings: joined && joined !== typed ? [typed, joined] : [typed] };
+  }
+}
+
+/** Whether a word that nobody knows looks like a whole number rather than a group of one. */
+const isWhole = (word) => word.length >= 8 || (word.length >= 4 && /\p{L}/u.test(word) && /\d/.test(word));
+
+/** Of words in a row that may be one number or several. */
+const apart = (piece, start, end) => piece.words.slice(start, end).every(([word]) => isWhole(word));
+
+/** How many numbers a piece seems to have. */
+const guessed = (piece) => (apart(piece, 0, piece.words.length) ? piece.words.length : 1);
+
+/** All readings of the lines, each once; none if there are too many. */
+function readingsOf(lines) {
+  const readings = new Set(lines);
+  let runs = 0;
+  for (const piece of lines.flatMap(piecesOf)) {
+    for (let end = 1; end <= piece.words.length; end++) {
+      for (const run of runsBefore(piece, end)) {
+        run.readings.forEach((reading) => readings.add(reading));
+        if (++runs > RUNS_MAX) return [];
+      }
+    }
+  }
+  return [...readings];
+}
+
+/** The numbers of a line: `{typed, number, shipments}`, the shipments being none where nothing is known. */
+function numbersOf(line, found) {
+  if (found.has(line)) return [{ typed: line, number: line, shipments: found.get(line) }];
+  return piecesOf(line).flatMap((piece) => grouped(piece, found));
+}
+
+function grouped(piece, found) {
+  const LEFT_OVER = 1e11;
+  const DROPPED = 1e5;
+  // Of the words before each place: the best grouping, by its last number.
+  const best = [{ cost: 0 }];
+  for (let end = 1; end <= piece.words.length; end++) {
+    best.push({ cost: best[end - 1].cost + LEFT_OVER, start: end - 1 });
+    for (const { start, readings } of runsBefore(piece, end)) {
+      const number = readings.find((reading) => found.has(reading));
+      if (number === undefined) continue;
+      const cost = best[start].cost + (readings[0].length - number.length) * DROPPED + 1;
+      if (cost < best[end].cost) best[end] = { cost, start, number };
+    }
+  }
+  const numbers = [];
+  for (let end = piece.words.length; end > 0; ) {
+    let { start, number } = best[end];
+    if (number === undefined) {
+      while (start > 0 && best[start].number === undefined) start = best[start].start;
+      const unknown = apart(piece, start, end) ? piece.words.slice(start, end).map(([word]) => word) : [between(piece, start, end)];
+      numbers.unshift(...unknown.map((typed) => ({ typed, number: typed, shipments: [] })));
+    } else {
+      numbers.unshift({ typed: between(piece, start, end), number, shipments: found.get(number) });
+    }
+    end = start;
+  }
+  return numbers;
+}
+
+/** The readings that found something, with their shipments. */
+async function lookUp(readings, carrier, asking) {
+  const found = new Map();
+  for (let at = 0; at < readings.length; at += LOOKUPS_MAX) {
+    const lookups = readings.slice(at, at + LOOKUPS_MAX).map((tracking_number) => ({ tracking_number, carrier: carrier || null }));
+    const request = { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) };
+    const { results } = await ask("/v1/lookup", request);
+    results.forEach(({ shipments }, number) => shipments.length && found.set(readings[at + number], shipments));
+  }
+  return found;
+}
+
+/** Decimals are added as whole numbers of their smallest unit: exact at any length. */
+const decimalsOf = (price) => (price.split(".")[1] || "").length;
+function times(quantity, price, decimals) {
+  return BigInt(quantity) * BigInt(price.replace(".", "")) * 10n ** BigInt(decimals - decimalsOf(price));
+}
+function digits(units, decimals) {
+  const text = String(units).padStart(decimals + 1, "0");
+  return decimals ? `${text.slice(0, -decimals)}.${text.slice(-decimals)}` : text;
+}
+function totalOf(articles) {
+  const decimals = articles.reduce((most, { price }) => Math.max(most, decimalsOf(price)), 0);
+  return digits(articles.reduce((sum, { quantity, price }) => sum + times(quantity, price, decimals), 0n), decimals);
+}
+
+function card({ tracking_number, carrier, status, sender_address, receiver_address, articles }, typed) {
+  const title = element("div", {}, datum(tracking_number, "", "h3", { class: "number" }), datum(carrier, "", "p"));
+  if (fold(typed) !== fold(tracking_number)) title.append(element("p", { class: "quiet hint" }, "typed as ", datum(typed, "")));
+  const head = element("div", { class: "title" }, title, element("p", { class: "status" }, datum(status, "no status")));
+  const route = element("dl", { class: "route" }, place("From", sender_address), place("To", receiver_address));
+  return element("article", { class: "card" }, head, route, table(articles, tracking_number));
+}
+
+const place = (label, address) => element("div", {}, element("dt", {}, label), element("dd", {}, ...linesOfAddress(address)));
+
+function table(articles, tracking_number) {
+  const header = (text) => element("th", { scope: "col" }, text);
+  const row = ({ name, SKU, quantity, price }) => {
+    const article = element("th", { scope: "row" }, datum(name, "no name"));
+    if (SKU.trim()) article.append(" ", datum(SKU, "", "small"));
+    const decimals = decimalsOf(price);
+    const cells = [quantity, price, digits(times(quantity, price, decimals), decimals)];
+    return element("tr", {}, article, ...cells.map((text) => element("td", {}, text)));
+  };
+  const total = element("tr", {}, element("th", { scope: "row" }, "Total"), element("td", { colspan: 3 }, totalOf(articles)));
+  return element(
+    "table",
+    {},
+    element("caption", { class: "off-screen" }, `Articles of ${tracking_number}`),
+    element("thead", {}, element("tr", {}, ...["Article", "Qty", "Price", "Amount"].map(header))),
+    element("tbody", {}, ...articles.map(row)),
+    element("tfoot", {}, total),
+  );
+}
+
+function entry({ typed, number, shipments }, carrier) {
+  if (!shipments.length) {
+    const none = `No shipment has this number${carrier ? ` with carrier ${carrier}` : ""}.`;
+    const title = element("div", { class: "title" }, datum(number, "", "h3", { class: "number" }), element("p", { class: "quiet" }, none));
+    return element("article", { class: "card missing" }, title);
+  }
+  const cards = shipments.map((shipment) => card(shipment, typed));
+  if (cards.length === 1) return cards[0];
+  const note = element("p", {}, `${cards.length} carriers use the number `, datum(number, "", "b", { class: "number" }), ":");
+  return element("section", { class: "several" }, note, ...cards);
+}
+
+function summaryOf(numbers) {
+  const known = numbers.filter(({ shipments }) => shipments.length);
+  if (!known.length) return "No shipment found";
+  if (numbers.length > 1) return `${known.length} of ${numbers.length} numbers found`;
+  return `${counted(known[0].shipments.length, "shipment")} found`;
+}
+
+/** A number that was typed in two ways is shown once. */
+function once(numbers) {
+  const seen = new Set();
+  return numbers.filter(({ number }) => !seen.has(fold(number)) && seen.add(fold(number)));
+}
+
+function addressOf({ lines, carrier }) {
+  const parameters = new URLSearchParams(lines.map((line) => ["n", line]));
+  if (carrier) parameters.set("carrier", carrier);
+  const text = String(parameters);
+  return `/${text && (text.length > ADDRESS_MAX ? "#" : "?")}${text}`;
+}
+
+function stateOfAddress() {
+  const parameters = new URLSearchParams(location.search || location.hash.slice(1));
+  return { lines: parameters.getAll("n").flatMap(linesOf), carrier: parameters.get("carrier") || "" };
+}
+
+/** Chooses a carrier, which is offered from then on: the list may come later, or not know it. */
+function choose(carrier) {
+  const options = [...carriers.options];
+  let option = options.find(({ value }) => fold(value) === fold(carrier));
+  if (!option) carriers.append((option = element("option", { value: carrier }, carrier)));
+  option.selected = true;
+}
+
+function offer(names) {
+  const chosen = carriers.value;
+  carriers.replaceChildren(carriers.options[0], ...names.map((name) => element("option", { value: name }, name)));
+  choose(chosen);
+}
+
+/** Shows `{lines, carrier}`; `byHand` when somebody just asked for it. */
+async function show(state, byHand, asking) {
+  const results = byId("results");
+  ask("/v1/dataset", { signal: asking.signal, onLoading() {} }).then((dataset) => {
+    offer(dataset.carriers);
+    showAge(dataset);
+  }, () => {});
+  if (!state.lines.length) {
+    results.hidden = true;
+    say("");
+    document.title = "Track a parcel · Waybill";
+    return;
+  }
+  const guess = state.lines.flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0);
+  const readings = readingsOf(state.lines);
+  if (guess > NUMBERS_MAX || !readings.length) {
+    const much = guess > NUMBERS_MAX ? `These are ${counted(guess, "number")}.` : "This is a long text.";
+    results.hidden = true;
+    say("");
+    alarm(`${much} Up to 1,000 can be looked up at once: take some out.`);
+    return;
+  }
+  say(`Looking up ${counted(guess, "number")}…`);
+  const found = await lookUp(readings, state.carrier, asking);
+  const numbers = once(state.lines.flatMap((line) => numbersOf(line, found)));
+  const summary = summaryOf(numbers);
+  byId("summary").textContent = summary;
+  byId("link").href = addressOf(state);
+  byId("none").hidden = found.size > 0;
+  byId("any").hidden = !state.carrier;
+  byId("any").firstElementChild.href = addressOf({ lines: state.lines });
+  byId("list").replaceChildren(...numbers.map((number) => entry(number, state.carrier)));
+  results.hidden = false;
+  document.title = `${numbers.length === 1 ? numbers[0].number : summary} · Waybill`;
+  // Who asked is taken to the answer, and it is read out by that.
+  say(byHand ? "" : summary, true);
+  if (byHand) byId("summary").focus();
+}
+
+function showAddress() {
+  const state = stateOfAddress();
+  field.value = state.lines.join("\n");
+  choose(state.carrier);
+  run((asking) => show(state, false, asking));
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const state = { lines: linesOf(field.value), carrier: carriers.value };
+  if (!state.lines.length) {
+    alarm("Type or paste a tracking number first.");
+    field.focus();
+    return;
+  }
+  const address = addressOf(state);
+  if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
+  run((asking) => show(state, true, asking));
+});
+
+field.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+
+if (navigator.clipboard) {
+  const copy = byId("copy");
+  copy.hidden = false;
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(byId("link").href);
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy"), 2000);
+  });
+}
+
+addEventListener("popstate", showAddress);
+showAddress();
