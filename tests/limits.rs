@@ -4,9 +4,10 @@
 mod support;
 
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use support::client::request;
+use support::client::{Client, request};
 use support::{DEADLINE, SEED, Server, csv, row};
 
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
@@ -192,4 +193,40 @@ fn clients_that_break_off_leave_their_places_to_others() {
         }
     }
     assert_eq!(server.get(LOOKUP).status, 200);
+}
+
+/// A server that may have `descriptors` open files, sockets included.
+fn start_with_descriptors(descriptors: u32) -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data.csv");
+    std::fs::write(&data, SEED).unwrap();
+    let mut command = Command::new("sh");
+    let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+    command.args(["-c", &limited, env!("CARGO_BIN_EXE_waybill"), "serve", "--log-format", "json", "--threads", "1"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).arg("--data").arg(&data);
+    Server::spawn(&mut command, dir, data)
+}
+
+#[test]
+fn more_clients_than_descriptors_wait_their_turn_and_accepting_does_not_spin() {
+    let begun = Instant::now();
+    let mut server = start_with_descriptors(64);
+    server.wait_for("serving");
+    let mut clients: Vec<Client> = (0..200).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(request("GET", LOOKUP, &[]));
+    }
+    for _ in 0..3 {
+        server.wait_for("cannot accept connections; trying again");
+    }
+    // Each that goes makes room for another; the kernel completes connections in the order in which they came.
+    for mut client in clients {
+        assert_eq!(client.answer_to("GET").status, 200);
+    }
+    let metrics = server.admin_get("/metrics");
+    let line = "waybill_http_connections_rejected_total{reason=\"accept_error\"} ";
+    let errors: f64 = metrics.text().lines().find_map(|text| text.strip_prefix(line)).unwrap().parse().unwrap();
+    // At least the shortest pause lies between two errors of a listener: 250 ms. There are two listeners.
+    let bound = 2.0 * (begun.elapsed().as_secs_f64() / 0.25 + 1.0);
+    assert!((3.0..=bound).contains(&errors), "{errors} errors, at most {bound}");
 }
