@@ -1,0 +1,77 @@
+//! Two workers that answer lookups one after the other, each marking when on standard error. Under a tool that records
+//! every access to memory (`tests/system/shared_writes.sh`) this shows what both write to.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs::File;
+use std::io::Write;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{Builder, LocalOptions};
+use waybill::http::route::Listener;
+use waybill::http::{App, Service, Worker};
+use waybill::reload::{ReloadSettings, Reloader};
+use waybill::store::Store;
+
+/// The allocator of the real binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const REQUEST: &[u8] = b"GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+/// First, to fill caches and buffers.
+const WARM_UP: usize = 5;
+const REQUESTS: usize = 5;
+
+/// A worker on the calling thread: prepares, reports by dropping `ready`'s sender, and answers when `turn` says so.
+fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>) {
+    // Not through a lock that both workers take.
+    let mut marks = File::options().append(true).open("/dev/stderr").unwrap();
+    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
+        tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+        let mut answer = vec![0; 4096];
+        let mut length = 0;
+        for _ in 0..WARM_UP {
+            client.write_all(REQUEST).await.unwrap();
+            length = client.read(&mut answer).await.unwrap();
+        }
+        ready();
+        turn.recv().unwrap();
+        let (begin, end) = (format!("\nMARK {name} begins\n"), format!("\nMARK {name} ends\n"));
+        marks.write_all(begin.as_bytes()).unwrap();
+        for _ in 0..REQUESTS {
+            client.write_all(REQUEST).await.unwrap();
+            client.read_exact(&mut answer[..length]).await.unwrap();
+        }
+        marks.write_all(end.as_bytes()).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer[..length].ends_with(b"]}"));
+    });
+}
+
+#[test]
+fn two_workers_answer_in_turn() {
+    let settings = ReloadSettings::new(concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into());
+    let store = Arc::new(Store::default());
+    let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
+    assert!(first_load.blocking_recv().unwrap().is_ok());
+    let app = Arc::new(App::new(store, reloader));
+    let workers = ["first", "second"].map(|name| {
+        let (turn, wait) = channel();
+        let (ready, is_ready) = channel::<()>();
+        let app = Arc::clone(&app);
+        let thread = std::thread::spawn(move || work(app, name, move || drop(ready), &wait));
+        // The sender is dropped then.
+        assert!(is_ready.recv().is_err());
+        (turn, thread)
+    });
+    for (turn, thread) in workers {
+        turn.send(()).unwrap();
+        thread.join().unwrap();
+    }
+}
