@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Lints the OpenAPI document with spectral, tries the server against it with schemathesis, and compares the viewer's
+# files with the package that they are from.
+#
+# Needs curl, jq, npm, python3 with venv, and a release build. WAYBILL_BIN is the binary, SEED that of the requests
+# (random: the same finds nothing new), EXAMPLES how many requests are made up per operation.
+set -euo pipefail
+readonly seconds_max=600 cases_min=2000
+# Nothing here takes as long, whatever hangs.
+[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
+cd "$(dirname "$0")/../.."
+
+bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
+seed=${SEED:-1}
+examples=${EXAMPLES:-150}
+tools=tests/system/openapi
+viewer=src/http/docs/swagger-ui
+
+dir=$(mktemp -d)
+server=
+clean_up() {
+    [[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+cp "$tools"/package.json "$tools"/package-lock.json "$dir"
+npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --silent
+python3 -m venv "$dir/venv"
+"$dir/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$tools/requirements.txt"
+
+package=$dir/node_modules/swagger-ui-dist
+for file in swagger-ui-bundle.js swagger-ui.css; do
+    gzip -dc "$viewer/$file.gz" | cmp - "$package/$file" || fail "$viewer/$file.gz is not that of the package"
+done
+for file in LICENSE NOTICE swagger-ui-bundle.js.LICENSE.txt; do
+    cmp "$viewer/$file" "$package/$file" || fail "$viewer/$file is not that of the package"
+done
+
+"$dir/node_modules/.bin/spectral" lint src/http/openapi.json --ruleset "$tools/ruleset.yaml" --fail-severity hint ||
+    fail "spectral"
+
+# Made-up shipments, and those of the document's examples.
+"$bin" generate --shipments 20000 --seed 1 --output "$dir/data.csv"
+tail -n +2 seed_data.csv >>"$dir/data.csv"
+mkfifo "$dir/log"
+"$bin" serve --data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen off --log-format json 2>"$dir/log" &
+server=$!
+exec {log}<"$dir/log"
+public=
+while read -r -t 60 -u "$log" line; do
+    case $(jq -r .fields.message <<<"$line") in
+        listening) public=http://$(jq -r .fields.public <<<"$line") ;;
+        serving) break ;;
+    esac
+done
+[[ $public ]] || fail "the server does not listen"
+curl -fsS "$public/openapi.json" | cmp - src/http/openapi.json || fail "another document is served"
+
+# The document is read from the file: the path that it is read from would not be tried.
+(cd "$dir" && venv/bin/st --config-file "$OLDPWD/$tools/schemathesis.toml" run "$OLDPWD/src/http/openapi.json" \
+    --url "$public" --seed "$seed" --max-examples "$examples" --generation-database none --workers 1 --no-color \
+    --continue-on-failure --report json --report-json-path report.json >log.txt 2>&1) ||
+    { cut -c1-1000 "$dir/log.txt" >&2; fail "schemathesis, seed $seed"; }
+sed -n '/= SUMMARY =/,$p' "$dir/log.txt"
+cases=$(jq .test_cases.generated "$dir/report.json")
+jq -e '(.failures + .errors == []) and .complete and .operations.tested == .operations.total
+    and ([.phases[].status] | all(. == "success"))' "$dir/report.json" >/dev/null ||
+    fail "schemathesis did not try everything: $(jq -c '{operations, phases, errors}' "$dir/report.json")"
+((cases >= cases_min)) || fail "schemathesis made only $cases cases"
+
+kill -TERM "$server"
+wait "$server" || fail "the server ended with status $?"
+server=
+echo "ok: spectral found nothing; schemathesis made $cases cases and found nothing"
