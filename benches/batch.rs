@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
 mod exports;
+#[path = "exports/random.rs"]
+mod random;
 
 use std::hint::black_box;
 
@@ -69,13 +71,7 @@ fn main() {
     let (shipments, questions) = if exports::is_test_run() { (100, 2) } else { (1_000_000, QUESTIONS) };
     let (plan, file) = exports::export(shipments);
     let dataset = load::load(file.path(), &Options::default(), &mut |_| ()).unwrap_or_else(|e| panic!("{e}")).dataset;
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = random::numbers();
     let keys: Vec<Keys> = (0..questions).map(|_| keys(&plan, &mut random)).collect();
     for keys in &keys[..2] {
         assert_is_right(&dataset, keys);

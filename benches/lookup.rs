@@ -9,6 +9,8 @@
 #[path = "exports/bodies.rs"]
 mod bodies;
 mod exports;
+#[path = "exports/random.rs"]
+mod random;
 
 use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
@@ -53,13 +55,7 @@ impl Key {
 
 /// As many keys as there are shipments, in an order that no cache foresees.
 fn shuffled(plan: &Plan) -> Vec<Key> {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = random::numbers();
     (0..plan.shipments).map(|_| Key::of(plan, random() % plan.shipments)).collect()
 }
 

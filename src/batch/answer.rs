@@ -27,12 +27,7 @@ pub fn answer(dataset: &Dataset, lookups: &[Lookup<'_>], bytes_max: usize) -> Re
             out.push(b',');
         }
         render_head(lookup, &mut out);
-        for (at, shipment) in shipments.enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            shipment.render(&mut out);
-        }
+        Record::render_all(shipments, &mut out);
         out.extend_from_slice(AFTER_SHIPMENTS);
     }
     out.extend_from_slice(AFTER_RESULTS);

@@ -224,6 +224,16 @@ impl<'a> Record<'a> {
         output.truncate();
     }
 
+    /// Appends several as [`Record::render`] does, commas between.
+    pub fn render_all(records: impl IntoIterator<Item = Record<'a>>, out: &mut Vec<u8>) {
+        for (at, record) in records.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            record.render(out);
+        }
+    }
+
     /// Renders over what is in `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
     /// less. Returns the shipment.
     pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>) -> &'v [u8] {

@@ -58,7 +58,7 @@ fn result_name(report: &Report) -> &'static str {
 /// `GET /-/dataset`
 pub(super) fn dataset(app: &App) -> Answer {
     let current = app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::unavailable("the dataset is being loaded") };
+    let Some(snapshot) = current.as_deref() else { return answer::loading() };
     let summary = &snapshot.summary;
     answer::json(&DatasetBody {
         generation: snapshot.generation,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    HeaderName, HeaderValue, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -134,6 +134,13 @@ impl DatasetFields {
     }
 }
 
+/// A header field.
+pub type Field = (HeaderName, HeaderValue);
+/// Of a page for a browser.
+pub const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+/// Of a page whose address concerns nobody else: there may be tracking numbers in it.
+pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+
 /// Content that is part of the program, served as it is.
 pub struct Document {
     etag: HeaderValue,
@@ -143,7 +150,7 @@ pub struct Document {
 
 impl Document {
     /// `body`, with header fields that are its own, its media type among them.
-    pub fn new(body: impl Into<Bytes>, fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Document {
+    pub fn new(body: impl Into<Bytes>, fields: impl IntoIterator<Item = Field>) -> Document {
         let body = body.into();
         let etag = etag::of_version(&format!("{:032x}", xxh3_128(&body)));
         let mut fields = HeaderMap::from_iter(fields);
@@ -170,22 +177,19 @@ impl Document {
 /// 200 with JSON about the process itself.
 pub fn json(value: &impl Serialize) -> Answer {
     let Ok(body) = serde_json::to_vec(value) else { return problem(Code::Internal, "the answer cannot be written") };
-    let mut answer = json_bytes(body.into());
-    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
-    answer
+    of_now(JSON, body.into())
 }
 
 /// 200 with the text format of Prometheus, version 0.0.4.
 pub fn metrics(text: String) -> Answer {
-    let mut answer = Answer::new(Full::new(text.into()));
-    answer.headers_mut().insert(CONTENT_TYPE, PROMETHEUS_TEXT);
-    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
-    answer
+    of_now(PROMETHEUS_TEXT, text.into())
 }
 
-fn json_bytes(body: Bytes) -> Answer {
+/// 200 with what holds for this moment alone.
+fn of_now(media_type: HeaderValue, body: Bytes) -> Answer {
     let mut answer = Answer::new(Full::new(body));
-    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    answer.headers_mut().insert(CONTENT_TYPE, media_type);
+    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
     answer
 }
 
@@ -209,10 +213,8 @@ fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Answe
         code,
         errors,
     };
-    let mut answer = Answer::new(Full::new(serde_json::to_vec(&problem).unwrap_or_default().into()));
+    let mut answer = of_now(PROBLEM_JSON, serde_json::to_vec(&problem).unwrap_or_default().into());
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
-    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
     answer
 }
 
@@ -245,6 +247,11 @@ pub fn unavailable(detail: &str) -> Answer {
     let mut answer = problem(Code::DatasetUnavailable, detail);
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
+}
+
+/// 503: nothing is served yet.
+pub fn loading() -> Answer {
+    unavailable("the dataset is being loaded")
 }
 
 /// `answer`, as the last on its connection.

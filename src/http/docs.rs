@@ -5,22 +5,16 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
-use hyper::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    VARY,
-};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 
-use super::answer::{self, Answer, Code, Document};
+use super::answer::{self, Answer, Code, Document, Field, HTML, NO_REFERRER};
 
-type Field = (HeaderName, HeaderValue);
 const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
-const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
 const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
 const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 const TEXT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
 const GZIP: Field = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
 const BY_ENCODING: Field = (VARY, HeaderValue::from_static("accept-encoding"));
-const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 
 /// All that the page loads comes from this server; the viewer's style has its icons as `data:` URLs.
 const POLICY: Field = (

@@ -19,12 +19,11 @@ use crate::store::Snapshot;
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
 /// Bytes of an answer that is rendered at once.
 const SHORT_ANSWER_BYTES_MAX: usize = 256 << 10;
-const LOADING: &str = "the dataset is being loaded";
 
 /// `POST /v1/lookup`
 pub(super) fn batch(worker: &Rc<Worker>, request: Request<Incoming>) -> Reply {
     if worker.app.store.load().is_none() {
-        return Reply::now(answer::unavailable(LOADING));
+        return Reply::now(answer::loading());
     }
     let (head, body) = request.into_parts();
     let worker = Rc::clone(worker);
@@ -33,7 +32,7 @@ pub(super) fn batch(worker: &Rc<Worker>, request: Request<Incoming>) -> Reply {
 
 fn answer(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::unavailable(LOADING)) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
     if body.len() <= SHORT_BODY_BYTES_MAX {
         // Parsing spends its input, and this one may be needed again.
         match render(snapshot, &mut body.clone(), SHORT_ANSWER_BYTES_MAX) {

@@ -25,7 +25,6 @@ const PAGE_BYTES_MAX: usize = 64 << 20;
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
 const SHORT_PAGE_BYTES_MAX: usize = 256 << 10;
-const LOADING: &str = "the dataset is being loaded";
 
 /// What a page is to have.
 pub(super) struct PageRequest {
@@ -74,7 +73,7 @@ fn page_request(uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> 
 /// The page of `request`. What takes long is made aside.
 pub(super) fn page(worker: &Rc<Worker>, headers: &HeaderMap, request: PageRequest) -> Reply {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::unavailable(LOADING)) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
     if request.limit <= SHORT_PAGE_SHIPMENTS_MAX && request.filter.value_count() <= SHORT_FILTER_VALUES_MAX {
         let page = Page::new(&request, &snapshot.dataset);
         if page.bytes <= SHORT_PAGE_BYTES_MAX {
@@ -137,12 +136,7 @@ impl<'d> Page<'d> {
             }
         }
         out.extend_from_slice(b",\"results\":[");
-        for (at, record) in self.records.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            record.render(out);
-        }
+        Record::render_all(self.records.iter().copied(), out);
         out.extend_from_slice(b"]}");
     }
 }
@@ -155,7 +149,7 @@ pub(super) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&st
         Err(invalid) => return Reply::now(invalid.answer()),
     };
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::unavailable(LOADING)) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
     if filter.value_count() == 0 {
         // They are ready since the load.
         let selection = snapshot.dataset.select(&filter);

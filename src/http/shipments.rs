@@ -11,14 +11,13 @@ use crate::shipment::Folded;
 
 /// Shipments of one number that are gathered without an allocation: more carriers than use one.
 const SHIPMENTS_INLINE: usize = 4;
-const LOADING: &str = "the dataset is being loaded";
 
 /// `GET /v1/shipments/{carrier}/{tracking_number}`
 #[inline]
 pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Answer {
     let folded = (Folded::new(tracking_number), Folded::new(carrier));
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    let Some(snapshot) = current.as_deref() else { return answer::loading() };
     match snapshot.dataset.shipment(&folded.0, &folded.1) {
         Some(record) => worker.shipment_answer(snapshot, headers, record),
         None => not_found(&format!("no shipment {tracking_number} with carrier {carrier}")),
@@ -29,7 +28,7 @@ pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_
 pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -> Answer {
     let number = Folded::new(tracking_number);
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    let Some(snapshot) = current.as_deref() else { return answer::loading() };
     let records: SmallVec<[Record<'_>; SHIPMENTS_INLINE]> = snapshot.dataset.shipments_with_number(&number).collect();
     if records.is_empty() {
         return not_found(&format!("no shipment {tracking_number}"));
@@ -38,12 +37,7 @@ pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
         out.extend_from_slice(b"{\"count\":");
         out.extend_from_slice(itoa::Buffer::new().format(records.len()).as_bytes());
         out.extend_from_slice(b",\"results\":[");
-        for (at, record) in records.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            record.render(out);
-        }
+        Record::render_all(records.iter().copied(), out);
         out.extend_from_slice(b"]}");
     })
 }
@@ -64,7 +58,7 @@ struct DatasetBody<'a> {
 /// `GET /v1/dataset`
 pub(super) fn dataset(worker: &Worker, headers: &HeaderMap) -> Answer {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::unavailable(LOADING) };
+    let Some(snapshot) = current.as_deref() else { return answer::loading() };
     worker.dataset_answer(snapshot, headers, |out| {
         let body = DatasetBody {
             version: &snapshot.summary.version,

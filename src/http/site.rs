@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use super::answer::{Answer, Document};
+use super::answer::{Answer, Document, HTML, NO_REFERRER};
 
 static TRACK: LazyLock<Document> = LazyLock::new(|| {
     page(
@@ -44,15 +44,9 @@ const SCRIPT: &str = "{{script}}";
 
 fn page(html: &str, style: &str, script: &str) -> Document {
     let body = html.replacen(STYLE, style, 1).replacen(SCRIPT, script, 1);
-    let html_type = HeaderValue::from_static("text/html; charset=utf-8");
     // The policy is printable ASCII; if not, the page may do nothing.
     let policy = HeaderValue::try_from(policy(style, script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-    // The address of a tracking page has numbers in it that concern nobody else.
-    let referrer_policy = HeaderValue::from_static("no-referrer");
-    Document::new(
-        body,
-        [(CONTENT_TYPE, html_type), (REFERRER_POLICY, referrer_policy), (CONTENT_SECURITY_POLICY, policy)],
-    )
+    Document::new(body, [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy)])
 }
 
 /// What a page may do (Content Security Policy Level 3): run this script, look like this, ask this server, nothing

@@ -128,7 +128,7 @@ impl Worker {
         if self.app.draining.load(Ordering::Relaxed) {
             answer::unavailable("the server is shutting down")
         } else if self.app.store.load().is_none() {
-            answer::unavailable("the dataset is being loaded")
+            answer::loading()
         } else {
             answer::json(&serde_json::json!({"status": "ready"}))
         }
@@ -137,16 +137,7 @@ impl Worker {
     /// The answer that is the one shipment `record` of `snapshot`, or 304 if the client has it.
     #[inline]
     pub(super) fn shipment_answer(&self, snapshot: &Snapshot, headers: &HeaderMap, record: Record<'_>) -> Answer {
-        self.with_fields(snapshot, |fields| {
-            if etag::is_known(headers, fields.etag()) {
-                return fields.not_modified();
-            }
-            let mut scratch = self.scratch.borrow_mut();
-            let body = Bytes::copy_from_slice(record.render_over(&mut scratch));
-            scratch.truncate(SCRATCH_BYTES);
-            scratch.shrink_to(SCRATCH_BYTES);
-            fields.answer(body)
-        })
+        self.unless_known(snapshot, headers, |scratch| Bytes::copy_from_slice(record.render_over(scratch)))
     }
 
     /// The answer that `render` makes from `snapshot`, or 304 if the client has it.
@@ -157,14 +148,28 @@ impl Worker {
         headers: &HeaderMap,
         render: impl FnOnce(&mut Vec<u8>),
     ) -> Answer {
+        self.unless_known(snapshot, headers, |scratch| {
+            scratch.clear();
+            render(scratch);
+            Bytes::copy_from_slice(scratch)
+        })
+    }
+
+    /// The answer with the body that `make` makes in the worker's scratch memory, or 304 if the client has it.
+    #[inline]
+    fn unless_known(
+        &self,
+        snapshot: &Snapshot,
+        headers: &HeaderMap,
+        make: impl FnOnce(&mut Vec<u8>) -> Bytes,
+    ) -> Answer {
         self.with_fields(snapshot, |fields| {
             if etag::is_known(headers, fields.etag()) {
                 return fields.not_modified();
             }
             let mut scratch = self.scratch.borrow_mut();
-            scratch.clear();
-            render(&mut scratch);
-            let body = Bytes::copy_from_slice(&scratch);
+            let body = make(&mut scratch);
+            scratch.truncate(SCRATCH_BYTES);
             scratch.shrink_to(SCRATCH_BYTES);
             fields.answer(body)
         })
