@@ -4,25 +4,15 @@
 #
 # Needs root, curl, jq and a release build. Where no control group with a memory limit can be made, it says so and ends
 # with status 0. WAYBILL_BIN is the binary, SHIPMENTS how many shipments. Full form: SHIPMENTS=1000000
-set -euo pipefail
 readonly seconds_max=300
-# Nothing here takes as long, whatever hangs.
-[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
-cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 
-bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 shipments=${SHIPMENTS:-300000}
 
-dir=$(mktemp -d)
-pids=()
 group=
-clean_up() {
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
-    [[ -z $group ]] || rmdir "$group" || true
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
+# A group can go once no process is in it.
+trap 'clean_up; [[ -z $group ]] || rmdir "$group" || true' EXIT
 skip() { echo "SKIPPED: memory_limit: $*"; exit 0; }
 
 # A group below that of this script: limits above it go on to hold.

@@ -4,26 +4,14 @@
 #
 # Needs curl, jq, npm, python3 with venv, and a release build. WAYBILL_BIN is the binary, SEED that of the requests
 # (random: the same finds nothing new), EXAMPLES how many requests are made up per operation.
-set -euo pipefail
 readonly seconds_max=600 cases_min=2000
-# Nothing here takes as long, whatever hangs.
-[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
-cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 
-bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 seed=${SEED:-1}
 examples=${EXAMPLES:-150}
 tools=tests/system/openapi
 viewer=src/http/docs/swagger-ui
-
-dir=$(mktemp -d)
-server=
-clean_up() {
-    [[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
 
 cp "$tools"/package.json "$tools"/package-lock.json "$dir"
 npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --silent
@@ -47,6 +35,7 @@ tail -n +2 seed_data.csv >>"$dir/data.csv"
 mkfifo "$dir/log"
 "$bin" serve --data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen off --log-format json 2>"$dir/log" &
 server=$!
+pids+=("$server")
 exec {log}<"$dir/log"
 public=
 while read -r -t 60 -u "$log" line; do
@@ -72,5 +61,4 @@ jq -e '(.failures + .errors == []) and .complete and .operations.tested == .oper
 
 kill -TERM "$server"
 wait "$server" || fail "the server ended with status $?"
-server=
 echo "ok: spectral found nothing; schemathesis made $cases cases and found nothing"

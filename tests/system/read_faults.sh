@@ -4,24 +4,12 @@
 #
 # Needs strace, curl, jq and a build. WAYBILL_BIN is the binary. Where the system lets nobody trace, it says so and ends
 # with status 0.
-set -euo pipefail
 readonly seconds_max=300
-# Nothing here takes as long, whatever hangs.
-[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
-cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 
-bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 # More calls of a kind than a load makes.
 readonly calls_max=20
-
-dir=$(mktemp -d)
-pids=()
-clean_up() {
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
 
 if ! strace -f -o /dev/null true 2>"$dir/why"; then
     echo "SKIPPED: read_faults: this system does not let strace trace: $(tail -n 1 "$dir/why")"

@@ -4,28 +4,16 @@
 #
 # Needs curl, jq and a release build. WAYBILL_BIN is the binary, RELOADS how many reloads, SHIPMENTS how many shipments.
 # Full form, some minutes: RELOADS=50 SHIPMENTS=1000000
-set -euo pipefail
 readonly seconds_max=${SECONDS_MAX:-900}
-# Nothing here takes as long, whatever hangs.
-[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
-cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 
-bin=${WAYBILL_BIN:-target/release/waybill}
 reloads=${RELOADS:-12}
 shipments=${SHIPMENTS:-400000}
 # The forecast holds within so much.
 readonly tolerance_percent=20
 # What the allocator keeps goes back to the system within so many seconds.
 readonly settled_seconds=10
-
-dir=$(mktemp -d)
-pids=()
-clean_up() {
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
 
 "$bin" generate --shipments "$shipments" --seed 1 --output "$dir/a.csv"
 awk 'NR > 1 { $0 = $0 "-b" } 1' "$dir/a.csv" >"$dir/b.csv"

@@ -4,25 +4,13 @@
 #
 # Needs wrk, curl, jq and a release build. WAYBILL_BIN is the binary, RELOADS how many reloads, SHIPMENTS how many
 # shipments.
-set -euo pipefail
 readonly seconds_max=300
-# Nothing here takes as long, whatever hangs.
-[[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
-cd "$(dirname "$0")/../.."
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
 
-bin=${WAYBILL_BIN:-target/release/waybill}
 reloads=${RELOADS:-100}
 shipments=${SHIPMENTS:-20000}
 keys=200
-
-dir=$(mktemp -d)
-pids=()
-clean_up() {
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-fail() { echo "FAILED: $*" >&2; exit 1; }
 
 # Two files of the same shipments: in the second each status ends in -b.
 "$bin" generate --shipments "$shipments" --seed 1 --output "$dir/a.csv"
