@@ -48,7 +48,7 @@ pub(super) fn check_memory(
             "a file of this size often needs more memory than is left"
         );
     }
-    Ok(Some(MemoryGuard::new(file_bytes, available)))
+    Ok(Some(MemoryGuard::new(file_bytes, needed, available)))
 }
 
 /// Memory that a load leaves for what is served meanwhile; a smaller file leaves its own size.
@@ -66,21 +66,23 @@ const STEPS_AHEAD: u64 = 2;
 /// is of another kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
     file_bytes: u64,
+    /// What the load was foretold to take.
+    needed: u64,
     /// What was left before the load.
     available: Available,
     /// What was read and what was left once the load had started: index and buffers, taken once, are there then.
     start: Option<(u64, u64)>,
     left_last: u64,
-    /// The most that was taken between two looks after the first.
+    /// The most that was taken between two looks; once the load had started, since then.
     step_bytes_max: u64,
     refusal: Option<ReloadError>,
 }
 
 impl MemoryGuard {
-    /// Of a load of `file_bytes` bytes that begins with so much memory.
-    fn new(file_bytes: u64, available: Available) -> MemoryGuard {
+    /// Of a load of `file_bytes` bytes that is foretold to take `needed` and begins with so much memory.
+    fn new(file_bytes: u64, needed: u64, available: Available) -> MemoryGuard {
         let left_last = available.bytes;
-        MemoryGuard { file_bytes, available, start: None, left_last, step_bytes_max: 0, refusal: None }
+        MemoryGuard { file_bytes, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
     }
 
     /// What the load may take.
@@ -100,8 +102,14 @@ impl MemoryGuard {
         let taken = self.available.bytes.saturating_sub(left);
         let mut rest = in_proportion(taken, unread, read_bytes);
         if read_bytes >= file_bytes / STARTED_SHARE {
-            let (start_read, start_left) = *self.start.get_or_insert((read_bytes, left));
+            let (start_read, start_left) = *self.start.get_or_insert_with(|| {
+                self.step_bytes_max = 0;
+                (read_bytes, left)
+            });
             rest = rest.min(in_proportion(start_left.saturating_sub(left), unread, read_bytes - start_read));
+        } else if taken <= self.needed && left >= self.needed - taken {
+            // Much is taken at once at the start; as long as that is no more than was foretold, it says nothing.
+            return;
         }
         let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
         let reserve = RESERVE_BYTES.min(file_bytes) + progress.rows() * FINISH_ROW_BYTES;
@@ -159,7 +167,7 @@ mod tests {
     }
 
     fn guard(left_before_mib: u64) -> MemoryGuard {
-        MemoryGuard::new(100 * MIB, available(left_before_mib))
+        MemoryGuard::new(100 * MIB, 0, available(left_before_mib))
     }
 
     /// Looks at a load of a file of 100 MiB: after how many of them, so much is left. Where it was stopped.
@@ -194,6 +202,15 @@ mod tests {
         assert_eq!(stopped_at(guard(100), &[(10, 100), (20, 3)]), Some(20));
         assert_eq!(stopped_at(guard(100), &[(0, 98), (0, 90), (0, 60), (0, 40)]), Some(0));
         assert_eq!(stopped_at(guard(100), &[(50, 70), (99, 55), (100, 3)]), Some(100));
+    }
+
+    #[test]
+    fn what_is_taken_at_the_start_as_foretold_stops_nothing() {
+        let foretold = || MemoryGuard::new(100 * MIB, 47 * MIB, available(49));
+        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 25), (6, 23), (50, 16), (100, 8)]), None);
+        // More than foretold, or gone to others.
+        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 1)]), Some(2));
+        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 25), (6, 23), (10, 3)]), Some(10));
     }
 
     #[test]
