@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Reloads a server many times with data in which every shipment has changed, without and with --keep-previous, and checks
-# its memory: never above what `waybill check` foretells, and back at what serving takes soon after the last reload.
+# its memory: never above what `waybill check` foretells, and soon after the last reload back at what it foretells for
+# serving, no more and no less.
 #
 # Needs curl, jq and a release build. WAYBILL_BIN is the binary, RELOADS how many reloads, SHIPMENTS how many shipments.
 # Full form, some minutes: RELOADS=50 SHIPMENTS=1000000
@@ -10,8 +11,8 @@ readonly seconds_max=${SECONDS_MAX:-900}
 
 reloads=${RELOADS:-12}
 shipments=${SHIPMENTS:-400000}
-# The forecast holds within so much.
-readonly tolerance_percent=20
+# The forecast of the peak is not exceeded by more, that at rest holds within.
+readonly tolerance_percent=20 rest_tolerance_percent=10
 # What the allocator keeps goes back to the system within so many seconds.
 readonly settled_seconds=10
 
@@ -23,7 +24,7 @@ memory_kb() { # server field of /proc/…/status
     awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"
 }
 measure() { # name, forecasts of the peak and at rest, arguments of the server
-    local name=$1 peak_bytes=$2 rest_bytes=$3 line server admin number second peak_kb peak_kb_max rest_kb rest_kb_max file
+    local name=$1 peak_bytes=$2 rest_bytes=$3 line server admin number second peak_kb peak_kb_max rest_kb rest_kb_min rest_kb_max file
     shift 3
     cp "$dir/a.csv" "$dir/data.csv"
     rm -f "$dir/log"
@@ -51,13 +52,15 @@ measure() { # name, forecasts of the peak and at rest, arguments of the server
     peak_kb=$(memory_kb "$server" VmHWM)
     peak_kb_max=$((peak_bytes / 1024 * (100 + tolerance_percent) / 100))
     ((peak_kb <= peak_kb_max)) || fail "$name: highest memory $peak_kb kB, $peak_kb_max kB foretold"
-    rest_kb_max=$((rest_bytes / 1024 * (100 + tolerance_percent) / 100))
+    rest_kb_max=$((rest_bytes / 1024 * (100 + rest_tolerance_percent) / 100))
+    rest_kb_min=$((rest_bytes / 1024 * (100 - rest_tolerance_percent) / 100))
     for ((second = 0; second < settled_seconds; second++)); do
         rest_kb=$(memory_kb "$server" VmRSS)
         ((rest_kb > rest_kb_max)) || break
         sleep 1
     done
     ((rest_kb <= rest_kb_max)) || fail "$name: $rest_kb kB after $settled_seconds s, $rest_kb_max kB foretold"
+    ((rest_kb >= rest_kb_min)) || fail "$name: $rest_kb kB at rest, $rest_kb_min kB foretold"
     kill -TERM "$server"
     wait "$server" || fail "$name: the server ended with status $?"
     pids=()
