@@ -55,9 +55,9 @@ impl Forecast {
         self.serving_bytes + self.kept_bytes + self.load_bytes
     }
 
-    /// The same where one more is kept from before (`--keep-previous`).
+    /// The same where one more is kept from before (`--keep-previous`), with what its load left.
     pub fn reload_peak_with_previous_bytes(&self) -> u64 {
-        self.reload_peak_bytes() + self.dataset_bytes
+        self.reload_peak_bytes() + self.dataset_bytes + self.kept_bytes
     }
 }
 
