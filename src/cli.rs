@@ -60,6 +60,14 @@ pub struct ServeArgs {
     #[arg(long, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
+    /// Certificates of the listener for everybody, in PEM form, its own first; it then speaks TLS, HTTP/2 and HTTP/1.1
+    #[arg(long, env = "WAYBILL_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate, in PEM form; both are read again at each reload
+    #[arg(long, env = "WAYBILL_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// Address for operators, which must be a loopback one; `off` for none
     #[arg(long, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,

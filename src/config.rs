@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{AdminListen, LogFormat, Pages, ServeArgs, ToleranceArgs};
@@ -24,6 +25,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What everybody may ask for.
     pub public: Listener,
+    /// The files of certificates and key, if connections of the public listener are secured.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Where operators ask, if at all.
     pub admin_listen: Option<SocketAddr>,
     /// Threads that serve.
@@ -92,6 +95,7 @@ impl Settings {
                 Pages::On => Listener::Public,
                 Pages::Off => Listener::PublicWithoutPages,
             },
+            tls: args.tls_cert.clone().zip(args.tls_key.clone()),
             admin_listen,
             threads,
             limits: Limits {

@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::http::App;
 use crate::http::route::Listener;
 use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
+use crate::http::tls::{Tls, TlsError};
 use crate::load::{LoadError, Progress};
 use crate::reload::{Outcome, ReloadError, Reloader, Report, Request};
 use crate::store::Store;
@@ -28,6 +29,9 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Connections cannot be secured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The first load failed.
     #[error("{0}")]
     Data(String),
@@ -38,6 +42,7 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT. `watch` sees the progress of loads.
 pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
+    let tls = settings.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
     let bind = |address, threads| server::bind(address, threads).map_err(|source| ServeError::Bind { address, source });
     let public = bind(settings.listen, settings.threads)?;
     let admin = settings.admin_listen.map(|address| bind(address, 1)).transpose()?.unwrap_or_default();
@@ -51,7 +56,9 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
 
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings.reload.clone(), Arc::clone(&store), watch)?;
-    let app = Arc::new(App::new(store, reloader));
+    let mut app = App::new(store, reloader);
+    app.tls = tls.map(Arc::new);
+    let app = Arc::new(app);
     let (pulse, followers) = watch::channel(Pulse::default());
     let endpoints = Endpoints { settings, app: &app, pulse: followers };
     let workers = endpoints.spawn(settings.public, public)?;
@@ -101,6 +108,7 @@ impl Endpoints<'_> {
                 socket,
                 app: Arc::clone(self.app),
                 permits: Arc::clone(&permits),
+                tls: self.app.tls.clone().filter(|_| !matches!(listener, Listener::Admin)),
                 limits: self.settings.limits.clone(),
                 pulse: self.pulse.clone(),
             };
@@ -149,6 +157,7 @@ async fn until_ended(
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => {
+                app.reread_files();
                 let reloader = app.reloader.clone();
                 // The outcome is in the log and in /-/dataset.
                 tokio::spawn(async move { reloader.reload(Request::default()).await });

@@ -84,6 +84,9 @@ pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
         Ok(request) => request,
         Err(detail) => return Reply::now(answer::problem(Code::InvalidParameter, &detail)),
     };
+    if !request.dry_run {
+        app.reread_files();
+    }
     let app = Arc::clone(app);
     Reply::later(async move { outcome_answer(&app.reloader.reload(request).await) })
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Body;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
     HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -252,6 +253,14 @@ pub fn unavailable(detail: &str) -> Answer {
 /// 503: nothing is served yet.
 pub fn loading() -> Answer {
     unavailable("the dataset is being loaded")
+}
+
+/// `answer` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
+pub fn without_body(mut answer: Answer) -> Answer {
+    if let Some(length) = answer.body().size_hint().exact().filter(|length| *length > 0) {
+        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    answer.map(|_| Full::default())
 }
 
 /// `answer`, as the last on its connection.

@@ -80,6 +80,8 @@ pub(super) struct Counters {
     pub(super) closed: Count,
     /// Connections that could not be accepted.
     pub(super) accept_errors: Count,
+    /// Connections on which TLS could not be agreed on.
+    pub(super) failed_handshakes: Count,
     /// Connections that were ended because they took too long, in the order of [`Phase::ALL`].
     pub(super) timed_out: [Count; Phase::ALL.len()],
     /// Requests whose handling panicked.

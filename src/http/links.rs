@@ -12,7 +12,7 @@ const HOST_BYTES_MAX: usize = 255;
 
 /// Where `path` is for the client: absolute where the request names one host, and else a reference relative to the
 /// request's own URL (RFC 3986, section 4.2), which leads to the same place.
-pub(super) fn base(uri: &Uri, headers: &HeaderMap, path: &str) -> String {
+pub(super) fn base(scheme: &str, uri: &Uri, headers: &HeaderMap, path: &str) -> String {
     // A request's target, if it is absolute, overrides its Host (RFC 9112, section 3.2.2).
     let authority = match uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -22,7 +22,7 @@ pub(super) fn base(uri: &Uri, headers: &HeaderMap, path: &str) -> String {
         }
     };
     match authority.filter(|authority| is_host(authority)) {
-        Some(authority) => format!("http://{authority}{path}"),
+        Some(authority) => format!("{scheme}://{authority}{path}"),
         None => path.to_owned(),
     }
 }
@@ -101,7 +101,7 @@ mod tests {
             for host in hosts {
                 headers.append(HOST, HeaderValue::from_static(host));
             }
-            base(&uri.parse().unwrap(), &headers, "/x")
+            base("http", &uri.parse().unwrap(), &headers, "/x")
         };
         assert_eq!(of("/x?a", &["h:1"]), "http://h:1/x");
         assert_eq!(of("http://other/x", &["h"]), "http://other/x");

@@ -46,7 +46,9 @@ const ESCAPED_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
 /// `GET /shipment/list/?…`
 pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
     match query::pairs(uri.query()) {
-        Ok(pairs) => pages::page(worker, headers, page_request(pairs, links::base(uri, headers, PATH))),
+        Ok(pairs) => {
+            pages::page(worker, headers, page_request(pairs, links::base(worker.app.scheme(), uri, headers, PATH)))
+        }
         Err(invalid) => Reply::now(invalid.answer()),
     }
 }

@@ -55,7 +55,10 @@ fn of_requests(workers: &[Arc<Counters>]) -> Vec<MetricFamily> {
     let timed_out = Phase::ALL
         .map(|phase| counter(sum(&|worker| &worker.timed_out[phase as usize]), &[("phase", phase.name())]))
         .to_vec();
-    let rejected = counter(sum(&|worker| &worker.accept_errors), &[("reason", "accept_error")]);
+    let rejected = vec![
+        counter(sum(&|worker| &worker.accept_errors), &[("reason", "accept_error")]),
+        counter(sum(&|worker| &worker.failed_handshakes), &[("reason", "tls_handshake")]),
+    ];
     let panics = counter(sum(&|worker| &worker.panics), &[]);
     vec![
         family("waybill_http_requests_total", "Requests answered, by route and status.", MetricType::COUNTER, requests),
@@ -79,9 +82,9 @@ fn of_requests(workers: &[Arc<Counters>]) -> Vec<MetricFamily> {
         ),
         family(
             "waybill_http_connections_rejected_total",
-            "Connections that could not be accepted.",
+            "Connections that could not be accepted, or not be secured.",
             MetricType::COUNTER,
-            vec![rejected],
+            rejected,
         ),
         family(
             "waybill_http_connections_timed_out_total",

@@ -1,7 +1,8 @@
 //! Request → route → answer.
 //!
-//! [`server`] accepts connections and drains them, `connection` bounds each in time and memory over its `socket`,
-//! `service` gives each request its [`Reply`], `worker` has the pipeline of one request, [`answer`] builds responses,
+//! [`server`] accepts connections and drains them, [`connections`](server::TimeLimits) has those of a thread and bounds
+//! their time, `connection` bounds each in memory over its `socket`, `streams` those with HTTP/2 over [`tls`], `service`
+//! gives each request its [`Reply`], `worker` has the pipeline of one request, [`answer`] builds responses,
 //! `counters` are what each worker counts, and the other modules have one resource each, or what several of them share
 //! (`head`, `body`, `query`, `links`, `etag`).
 
@@ -9,6 +10,7 @@ mod admin;
 pub mod answer;
 mod body;
 mod connection;
+mod connections;
 mod counters;
 mod docs;
 mod etag;
@@ -25,6 +27,8 @@ mod service;
 mod shipments;
 mod site;
 mod socket;
+mod streams;
+pub mod tls;
 mod worker;
 
 use std::sync::atomic::AtomicBool;
@@ -33,6 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::reload::Reloader;
 use crate::store::Store;
 use counters::Counters;
+use tls::Tls;
 
 pub use service::{Reply, Service};
 pub use worker::Worker;
@@ -43,6 +48,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// Who loads the next one.
     pub reloader: Reloader,
+    /// How the public listener's connections are secured, if they are.
+    pub tls: Option<Arc<Tls>>,
     /// Set when the process begins to end: `/readyz` says so.
     pub draining: AtomicBool,
     /// What each worker counts.
@@ -52,7 +59,22 @@ pub struct App {
 impl App {
     /// What workers share that answer from `store`, which `reloader` fills.
     pub fn new(store: Arc<Store>, reloader: Reloader) -> App {
-        App { store, reloader, draining: AtomicBool::new(false), counters: Mutex::default() }
+        App { store, reloader, tls: None, draining: AtomicBool::new(false), counters: Mutex::default() }
+    }
+
+    /// The scheme of the public listener's URLs.
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Reads the files beside the data again that a reload renews. What cannot be used is logged, and what it was to
+    /// replace goes on to hold.
+    pub fn reread_files(&self) {
+        let Some(tls) = &self.tls else { return };
+        match tls.reload() {
+            Ok(()) => tracing::info!("certificates read again"),
+            Err(error) => tracing::error!(%error, "certificates not read again; those from before still hold"),
+        }
     }
 
     /// Numbers for one more worker.

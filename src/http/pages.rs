@@ -36,13 +36,13 @@ pub(super) struct PageRequest {
 
 /// `GET /v1/shipments?…`
 pub(super) fn shipments(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
-    match page_request(uri, headers) {
+    match page_request(worker.app.scheme(), uri, headers) {
         Ok(request) => page(worker, headers, request),
         Err(invalid) => Reply::now(invalid.answer()),
     }
 }
 
-fn page_request(uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> {
+fn page_request(scheme: &str, uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> {
     let pairs = query::pairs(uri.query())?;
     let (mut limit, mut offset) = (None, None);
     let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET], |name, value| {
@@ -66,7 +66,7 @@ fn page_request(uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> 
         filter,
         limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
         offset: offset.unwrap_or(0),
-        links: Links { base: links::base(uri, headers, PATH), around_offset: [others, String::new()] },
+        links: Links { base: links::base(scheme, uri, headers, PATH), around_offset: [others, String::new()] },
     })
 }
 

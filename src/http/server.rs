@@ -13,9 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::connection::Connections;
-pub use super::connection::TimeLimits;
+use super::connections::Connections;
+pub use super::connections::TimeLimits;
 use super::route::Listener;
+use super::tls::Tls;
 use super::{App, Service, Worker};
 use crate::load;
 
@@ -105,6 +106,8 @@ pub struct Endpoint {
     pub app: Arc<App>,
     /// One permit per open connection.
     pub permits: Arc<Semaphore>,
+    /// How its connections are secured, if they are.
+    pub tls: Option<Arc<Tls>>,
     /// Its limits.
     pub limits: Limits,
     /// The beat to follow.
@@ -122,10 +125,10 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
 }
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
-    let Endpoint { listener, socket, app, permits, limits, mut pulse } = endpoint;
+    let Endpoint { listener, socket, app, permits, tls, limits, mut pulse } = endpoint;
     let socket = TcpListener::from_std(socket)?;
     let worker = Rc::new(Worker::new(app));
-    let connections = Connections::new(limits.time, Arc::clone(&worker.counters));
+    let connections = Connections::new(limits.time, Arc::clone(&worker.counters), tls);
     let accept = Accept {
         socket,
         permits,

@@ -1,4 +1,4 @@
-//! A connection's socket: answers are gathered while requests keep coming and sent together; both directions are
+//! The socket of a connection with HTTP/1: answers are gathered while requests keep coming and sent together; both directions are
 //! bounded.
 //!
 //! hyper flushes after every answer, which costs a system call per answer when a client pipelines. So a flush here
@@ -13,7 +13,8 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::connections::Activity;
 
 /// Answers that wait to be sent on one connection before it is read no further.
 const UNSENT_BYTES_MAX: usize = 64 << 10;
@@ -60,9 +61,11 @@ impl Phase {
 }
 
 /// A socket and what is known of its connection. Lives on one thread.
-pub(super) struct Socket {
-    stream: RefCell<TcpStream>,
+pub(super) struct Socket<S> {
+    stream: RefCell<S>,
     unsent: RefCell<Vec<u8>>,
+    /// Whether the stream may have taken bytes that it has not passed on yet, as with TLS.
+    unflushed: Cell<bool>,
     phase: Cell<Phase>,
     /// Grows with each change of phase and each byte sent.
     progress: Cell<u64>,
@@ -112,11 +115,22 @@ impl Buffers {
     }
 }
 
-impl Socket {
-    pub(super) fn new(stream: TcpStream, buffers: Rc<Buffers>) -> Socket {
+impl<S> Activity for Socket<S> {
+    fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    fn progress(&self) -> u64 {
+        self.progress.get()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    pub(super) fn new(stream: S, buffers: Rc<Buffers>) -> Socket<S> {
         Socket {
             stream: RefCell::new(stream),
             unsent: RefCell::default(),
+            unflushed: Cell::new(false),
             // A new connection has as long for its first head as any other.
             phase: Cell::new(Phase::Head),
             progress: Cell::new(0),
@@ -129,14 +143,6 @@ impl Socket {
             at_end: Cell::new(true),
             buffers,
         }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
-    pub(super) fn progress(&self) -> u64 {
-        self.progress.get()
     }
 
     #[inline]
@@ -221,7 +227,7 @@ impl Socket {
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.is_empty() {
-            return Poll::Ready(Ok(()));
+            return self.poll_flush(cx);
         }
         let mut sent = 0;
         while sent < unsent.len() {
@@ -238,6 +244,15 @@ impl Socket {
             }
         }
         self.buffers.take_back(std::mem::take(&mut unsent));
+        self.poll_flush(cx)
+    }
+
+    #[inline]
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed.get() {
+            ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx))?;
+            self.unflushed.set(false);
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -248,15 +263,16 @@ impl Socket {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.progress.set(self.progress.get() + 1);
+            self.unflushed.set(true);
         }
         written
     }
 }
 
 /// The socket as hyper sees it.
-pub(super) struct Transport(pub(super) Rc<Socket>);
+pub(super) struct Transport<S>(pub(super) Rc<Socket<S>>);
 
-impl hyper::rt::Read for Transport {
+impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Transport<S> {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let socket = &self.0;
@@ -279,7 +295,7 @@ impl hyper::rt::Read for Transport {
     }
 }
 
-impl hyper::rt::Write for Transport {
+impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Transport<S> {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.0;

@@ -1,0 +1,245 @@
+//! One connection with HTTP/2 (RFC 9113): hyper over a secured stream, its requests as streams of their own.
+//!
+//! What the connection is doing is what its streams are doing: a body that does not come counts before an answer that
+//! is not taken, and that before nothing being asked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{HOST, HeaderValue};
+use hyper::server::conn::http2;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection::HEAD_BYTES_MAX;
+use super::connections::{Activity, Order, Registered};
+use super::socket::Phase;
+use super::{Reply, Service, answer};
+
+/// Requests that a client may have open on one connection.
+const STREAMS_MAX: u32 = 100;
+/// Bytes of one request's body that may be on the way.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+/// Bytes of all bodies of a connection that may be on the way, or wait to be read.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes of one answer that wait to be sent.
+const UNSENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of an answer that are handed over at a time, once the client lets some come.
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// Runs the streams of a connection on its thread.
+#[derive(Clone, Copy)]
+pub(super) struct LocalTasks;
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalTasks {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+/// How connections are served.
+pub(super) fn builder() -> http2::Builder<LocalTasks> {
+    let mut builder = http2::Builder::new(LocalTasks);
+    builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(UNSENT_BYTES_MAX);
+    builder
+}
+
+/// Serves `stream` until it ends.
+pub(super) async fn serve<S>(registered: &Registered, stream: S, service: Service)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let streams = Rc::new(Streams::default());
+    registered.watch(Rc::clone(&streams) as Rc<_>);
+    let multiplexed = Multiplexed { service, streams };
+    let http = registered.connections.http2.serve_connection(TokioIo::new(stream), multiplexed);
+    let mut http = std::pin::pin!(http);
+    let mut finishing = false;
+    std::future::poll_fn(|cx| {
+        let order = registered.orders.heed(cx);
+        if order == Order::End {
+            return Poll::Ready(());
+        }
+        if order == Order::Finish && !finishing {
+            finishing = true;
+            http.as_mut().graceful_shutdown();
+        }
+        // An error is the client's: hyper has told it.
+        http.as_mut().poll(cx).map(drop)
+    })
+    .await;
+}
+
+/// What the streams of one connection are doing.
+#[derive(Default)]
+struct Streams {
+    /// Requests so far.
+    asked: Cell<u64>,
+    /// Requests whose answers are not there yet.
+    answering: Cell<usize>,
+    /// Answers that are there and not handed over as a whole.
+    unsent: Cell<usize>,
+    /// Parts of answers handed over so far.
+    sent: Cell<u64>,
+    /// The requests whose bodies are awaited, by number.
+    receiving: RefCell<BTreeSet<u64>>,
+}
+
+impl Activity for Streams {
+    fn phase(&self) -> Phase {
+        if !self.receiving.borrow().is_empty() {
+            Phase::Body
+        } else if self.unsent.get() > 0 {
+            Phase::Write
+        } else if self.answering.get() > 0 {
+            Phase::Answer
+        } else {
+            Phase::Idle
+        }
+    }
+
+    fn progress(&self) -> u64 {
+        let phase = self.phase();
+        let within = match phase {
+            // Whatever else comes: the oldest one has to end.
+            Phase::Body => self.receiving.borrow().first().copied().unwrap_or_default(),
+            Phase::Write => self.sent.get(),
+            _ => self.asked.get(),
+        };
+        within << 3 | phase as u64
+    }
+}
+
+/// A service that tells its connection what its streams do.
+struct Multiplexed {
+    service: Service,
+    streams: Rc<Streams>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Multiplexed {
+    type Response = Response<Paced>;
+    type Error = Infallible;
+    type Future = StreamReply;
+
+    fn call(&self, mut request: Request<Incoming>) -> StreamReply {
+        let streams = &self.streams;
+        let number = streams.asked.get() + 1;
+        streams.asked.set(number);
+        streams.answering.set(streams.answering.get() + 1);
+        name_host(&mut request);
+        let is_head = request.method() == Method::HEAD;
+        let reply = hyper::service::Service::call(&self.service, request);
+        if matches!(reply, Reply::Receiving(_)) {
+            streams.receiving.borrow_mut().insert(number);
+        }
+        StreamReply { reply, is_head, stream: Stream { number, streams: Rc::clone(streams) } }
+    }
+}
+
+/// Says in `Host` what `:authority` says, which takes its place in HTTP/2 (RFC 9113, section 8.3.1).
+fn name_host(request: &mut Request<Incoming>) {
+    let authority = request.uri().authority().and_then(|named| HeaderValue::from_str(named.as_str()).ok());
+    if let Some(authority) = authority {
+        request.headers_mut().entry(HOST).or_insert(authority);
+    }
+}
+
+/// A request that is being answered, until dropped.
+struct Stream {
+    number: u64,
+    streams: Rc<Streams>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.streams.answering.set(self.streams.answering.get() - 1);
+        self.streams.receiving.borrow_mut().remove(&self.number);
+    }
+}
+
+/// A reply on its way.
+struct StreamReply {
+    reply: Reply,
+    is_head: bool,
+    stream: Stream,
+}
+
+impl Future for StreamReply {
+    type Output = Result<Response<Paced>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        ready!(this.reply.poll_body(cx));
+        this.stream.streams.receiving.borrow_mut().remove(&this.stream.number);
+        let Ok(answer) = ready!(Pin::new(&mut this.reply).poll(cx));
+        // hyper sends what it is given, whatever was asked.
+        let answer = if this.is_head { answer::without_body(answer) } else { answer };
+        let unsent = Unsent::new(Rc::clone(&this.stream.streams));
+        Poll::Ready(Ok(answer.map(|body| Paced { body, rest: Bytes::new(), unsent })))
+    }
+}
+
+/// An answer's body that is handed over in parts, so that it shows whether the client takes them.
+struct Paced {
+    /// Until the first part was taken from it: all.
+    body: Full<Bytes>,
+    rest: Bytes,
+    unsent: Unsent,
+}
+
+impl Body for Paced {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty()
+            && let Some(Ok(frame)) = ready!(Pin::new(&mut self.body).poll_frame(cx))
+        {
+            self.rest = frame.into_data().unwrap_or_default();
+        }
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let streams = &self.unsent.0;
+        streams.sent.set(streams.sent.get() + 1);
+        let part = CHUNK_BYTES.min(self.rest.len());
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(part)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64 + self.body.size_hint().exact().unwrap_or_default())
+    }
+}
+
+/// An answer that is not handed over as a whole, until dropped.
+struct Unsent(Rc<Streams>);
+
+impl Unsent {
+    fn new(streams: Rc<Streams>) -> Unsent {
+        streams.unsent.set(streams.unsent.get() + 1);
+        Unsent(streams)
+    }
+}
+
+impl Drop for Unsent {
+    fn drop(&mut self) {
+        self.0.unsent.set(self.0.unsent.get() - 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! TLS: certificates from files, and the protocol that a client and the server agree on (RFC 7301).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// What clients may ask to speak, the preferred first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// What is spoken on a secured connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1, or 1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Why TLS cannot be spoken with these files.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or is no PEM file (RFC 7468) with what is needed.
+    #[error("{}: {expected} expected, in PEM form: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What should be there.
+        expected: &'static str,
+        /// Why it is not.
+        source: pem::Error,
+    },
+    /// They do not belong together, or are of an unknown kind.
+    #[error("{} and {}: {source}", certificate.display(), key.display())]
+    Unusable {
+        /// The certificates' file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What is wrong with them.
+        source: rustls::Error,
+    },
+}
+
+/// The server's certificates and key, as the files had them when they were last read.
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    config: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads `certificate`, the server's own first and then those that vouch for it, and `key`.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
+        let config = ArcSwap::new(config(certificate, key)?);
+        Ok(Tls { certificate: certificate.to_owned(), key: key.to_owned(), config })
+    }
+
+    /// Reads the files again, for connections that come from now on. After an error those read before go on to hold.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.config.store(config(&self.certificate, &self.key)?);
+        Ok(())
+    }
+
+    /// Secures `stream`.
+    pub(super) async fn accept<S>(&self, stream: S) -> std::io::Result<(Protocol, TlsStream<S>)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = TlsAcceptor::from(self.config.load_full()).accept(stream).await?;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        Ok((protocol, stream))
+    }
+}
+
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+    let file = |path: &Path, expected| {
+        let path = path.to_owned();
+        move |source| TlsError::File { path, expected, source }
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(file(certificate, "a certificate"))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(file(key, "a private key"))?;
+    let unusable = |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret))
+        .map_err(unusable)?;
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    // Clients resume without anything being kept for them here.
+    config.ticketer = ring::Ticketer::new().map_err(unusable)?;
+    Ok(Arc::new(config))
+}
