@@ -17,7 +17,8 @@
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
 //! - [`cli`], [`config`]: the command line as typed, and as checked
-//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them
+//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them, [`systemd`]:
+//!   what the service manager does
 //!
 //! # Invariants
 //!
@@ -51,4 +52,5 @@ pub mod check;
 pub mod generate;
 pub mod health;
 pub mod serve;
+pub mod systemd;
 pub mod terminal;

@@ -48,7 +48,7 @@ fn run(args: &ServeArgs) -> ExitCode {
     let Err(error) = serve(&settings, terminal::progress_display()) else { return ExitCode::SUCCESS };
     let status = match error {
         ServeError::Data(_) => EXIT_DATA,
-        ServeError::Bind { .. } | ServeError::Tls(_) | ServeError::System(_) => EXIT_USAGE,
+        _ => EXIT_USAGE,
     };
     fail(&error.into(), status)
 }

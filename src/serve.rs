@@ -17,6 +17,7 @@ use crate::http::tls::{Tls, TlsError};
 use crate::load::{LoadError, Progress};
 use crate::reload::{Outcome, ReloadError, Reloader, Report, Request};
 use crate::store::Store;
+use crate::systemd;
 
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum ServeError {
     /// Connections cannot be secured.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The second socket that systemd handed over could be reached by anybody.
+    #[error("the socket for operators, {0}: their requests are taken on loopback addresses only")]
+    AdminNotLoopback(std::net::SocketAddr),
     /// The first load failed.
     #[error("{0}")]
     Data(String),
@@ -44,8 +48,16 @@ pub enum ServeError {
 pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
     let tls = settings.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
     let bind = |address, threads| server::bind(address, threads).map_err(|source| ServeError::Bind { address, source });
-    let public = bind(settings.listen, settings.threads)?;
-    let admin = settings.admin_listen.map(|address| bind(address, 1)).transpose()?.unwrap_or_default();
+    let handed = systemd::sockets()?;
+    let public = match handed.public {
+        Some(socket) => server::share(&socket, settings.threads)?,
+        None => bind(settings.listen, settings.threads)?,
+    };
+    let admin = match (settings.admin_listen, handed.admin) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(socket)) => vec![loopback(socket)?],
+        (Some(address), None) => bind(address, 1)?,
+    };
     let address = |sockets: &[TcpListener]| {
         sockets.first().and_then(|socket| socket.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string())
     };
@@ -58,6 +70,7 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     let (reloader, first_load) = Reloader::start(settings.reload.clone(), Arc::clone(&store), watch)?;
     let mut app = App::new(store, reloader);
     app.tls = tls.map(Arc::new);
+    app.connections_max = settings.limits.connections_max;
     let app = Arc::new(app);
     let (pulse, followers) = watch::channel(Pulse::default());
     let endpoints = Endpoints { settings, app: &app, pulse: followers };
@@ -81,6 +94,16 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// `socket`, if only this host reaches it.
+fn loopback(socket: TcpListener) -> Result<TcpListener, ServeError> {
+    let address = socket.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::AdminNotLoopback(address));
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// What all accept loops get.
@@ -159,8 +182,12 @@ async fn until_ended(
             Some(()) = hangup.recv() => {
                 app.reread_files();
                 let reloader = app.reloader.clone();
-                // The outcome is in the log and in /-/dataset.
-                tokio::spawn(async move { reloader.reload(Request::default()).await });
+                systemd::reloading();
+                tokio::spawn(async move {
+                    // It is in the log and in /-/dataset, too.
+                    let outcome = reloader.reload(Request::default()).await;
+                    systemd::ready(if outcome.is_ok() { "serving" } else { "serving; the last reload failed" });
+                });
             }
             outcome = async { first_load.as_mut().unwrap_or(&mut oneshot::channel().1).await },
                 if first_load.is_some() =>
@@ -172,6 +199,7 @@ async fn until_ended(
         }
     }
     app.draining.store(true, Ordering::Relaxed);
+    systemd::stopping();
     tracing::info!(delay_seconds = settings.drain_delay.as_secs_f64(), "draining");
     tokio::select! {
         () = tokio::time::sleep(settings.drain_delay) => {}
@@ -227,6 +255,7 @@ fn announce(app: &App, outcome: Option<&Result<Report, ReloadError>>) -> Result<
         load_seconds = summary.seconds,
         "serving"
     );
+    systemd::ready("serving");
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use crate::store::Snapshot;
 
 /// The answer to a scrape.
 pub(super) fn metrics(app: &App) -> Answer {
-    let mut families = of_requests(&app.all_counters());
+    let mut families = of_requests(&app.all_counters(), app.connections_max);
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
@@ -33,7 +33,7 @@ pub(super) fn metrics(app: &App) -> Answer {
     }
 }
 
-fn of_requests(workers: &[Arc<Counters>]) -> Vec<MetricFamily> {
+fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricFamily> {
     let sum = |count: &dyn Fn(&Counters) -> &Count| workers.iter().map(|worker| count(worker).get()).sum::<u64>();
     let mut requests = Vec::new();
     let mut durations = Vec::new();
@@ -73,6 +73,12 @@ fn of_requests(workers: &[Arc<Counters>]) -> Vec<MetricFamily> {
             "Open connections.",
             MetricType::GAUGE,
             vec![gauge(accepted.saturating_sub(closed) as f64, &[])],
+        ),
+        family(
+            "waybill_http_connections_max",
+            "Connections of the public listener that may be open.",
+            MetricType::GAUGE,
+            vec![gauge(connections_max as f64, &[])],
         ),
         family(
             "waybill_http_connections_total",

@@ -50,6 +50,8 @@ pub struct App {
     pub reloader: Reloader,
     /// How the public listener's connections are secured, if they are.
     pub tls: Option<Arc<Tls>>,
+    /// Connections of the public listener that may be open at a time.
+    pub connections_max: usize,
     /// Set when the process begins to end: `/readyz` says so.
     pub draining: AtomicBool,
     /// What each worker counts.
@@ -59,7 +61,14 @@ pub struct App {
 impl App {
     /// What workers share that answer from `store`, which `reloader` fills.
     pub fn new(store: Arc<Store>, reloader: Reloader) -> App {
-        App { store, reloader, tls: None, draining: AtomicBool::new(false), counters: Mutex::default() }
+        App {
+            store,
+            reloader,
+            tls: None,
+            connections_max: usize::MAX,
+            draining: AtomicBool::new(false),
+            counters: Mutex::default(),
+        }
     }
 
     /// The scheme of the public listener's URLs.

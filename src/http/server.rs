@@ -88,6 +88,12 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>>
         .collect()
 }
 
+/// `socket` for each of `threads` workers, which take turns at it as the kernel wakes them.
+pub fn share(socket: &StdListener, threads: usize) -> io::Result<Vec<StdListener>> {
+    socket.set_nonblocking(true)?;
+    (0..threads).map(|_| socket.try_clone()).collect()
+}
+
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart does not wait for old connections to time out.

@@ -141,7 +141,7 @@ impl Server {
 
     /// `command` must log to standard error, as JSON.
     pub(crate) fn spawn(command: &mut Command, dir: TempDir, data: PathBuf) -> Server {
-        let mut process = Guard(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut process = Guard(command.stderr(Stdio::piped()).spawn().unwrap());
         let stderr = BufReader::new(process.0.stderr.take().unwrap());
         let (sender, log) = mpsc::channel();
         std::thread::spawn(move || {

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Has a real Prometheus scrape a real server with the files of deploy/prometheus, tests their rules, and asks each
+# question of the dashboard of deploy/grafana: all have an answer.
+#
+# Needs curl, jq, prometheus, promtool and a release build. WAYBILL_BIN is the binary.
+readonly seconds_max=180
+# shellcheck source-path=SCRIPTDIR source=prelude.sh
+. "$(dirname "$0")/prelude.sh"
+
+readonly questions_seconds_max=60
+
+promtool check config deploy/prometheus/prometheus.yml >/dev/null || fail "prometheus.yml"
+(cd deploy/prometheus && promtool test rules rules.test.yml) || fail "the rules' tests"
+
+mkfifo "$dir/log"
+"$bin" serve --data seed_data.csv --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json 2>"$dir/log" &
+pids+=("$!")
+exec {log}<"$dir/log"
+public=
+while read -r -t 60 -u "$log" line; do
+    case $(jq -r .fields.message <<<"$line") in
+        listening) public=http://$(jq -r .fields.public <<<"$line") admin=$(jq -r .fields.admin <<<"$line") ;;
+        serving) break ;;
+    esac
+done
+[[ $public ]] || fail "the server does not listen"
+curl -fsS "http://$admin/metrics" | promtool check metrics || fail "promtool check metrics"
+
+# The file as it is, but for where the replicas are and how often they are asked.
+sed -e "s/targets: .*/targets: [\"$admin\"]/" -e 's/scrape_interval: .*/scrape_interval: 1s/' \
+    deploy/prometheus/prometheus.yml >"$dir/prometheus.yml"
+cp deploy/prometheus/rules.yml "$dir"
+port=$((20000 + RANDOM % 10000))
+prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/tsdb" --web.listen-address="127.0.0.1:$port" \
+    --log.level=warn >"$dir/prometheus.log" 2>&1 &
+pids+=("$!")
+prometheus=http://127.0.0.1:$port/api/v1
+curl -fsS --retry 40 --retry-delay 1 --retry-all-errors -o /dev/null "http://127.0.0.1:$port/-/ready" 2>/dev/null ||
+    fail "prometheus: $(cat "$dir/prometheus.log")"
+
+# Each with the variables as they are chosen first.
+jq -r '.panels[].targets[].expr' deploy/grafana/dashboard.json |
+    sed -e 's/\$job/waybill/g' -e 's/\$instance/.*/g' -e 's/\$__rate_interval/30s/g' \
+        -e 's|\$route|/v1/shipments/{carrier}/{tracking_number}|g' >"$dir/questions"
+(($(wc -l <"$dir/questions") >= 15)) || fail "the dashboard has too few questions"
+answered() { # question
+    curl -fsS --get --data-urlencode "query=$1" "$prometheus/query" | jq -e '.data.result | length > 0' >/dev/null
+}
+while read -r question; do
+    until answered "$question"; do
+        ((SECONDS < questions_seconds_max)) || fail "no answer: $question"
+        curl -fsS -o /dev/null "$public/v1/shipments/dhl/tn12345678"
+        sleep 0.2
+    done
+done <"$dir/questions"
+curl -fsS "$prometheus/rules" | jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")' >/dev/null ||
+    fail "rules: $(curl -fsS "$prometheus/rules")"
+echo "ok: $(wc -l <"$dir/questions") questions answered"
