@@ -1,5 +1,5 @@
-//! What systemd is told (sd_notify(3)), and the sockets that it hands over (sd_listen_fds(3)). Where the process was not
-//! started by it, nothing is.
+//! What systemd is told, by `sd_notify(3)`, and the sockets that it hands over, by `sd_listen_fds(3)`. Where the process
+//! was not started by it, nothing is.
 
 use std::io;
 use std::net::TcpListener;
