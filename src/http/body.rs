@@ -2,6 +2,9 @@
 //!
 //! hyper answers `Expect: 100-continue` when a body is first asked for, so a client that waits never sends what is
 //! refused here. A body that is left unread is the last on its connection (see [`super::connection`]).
+//!
+//! So is one with trailers. hyper reads on to the next line of CRLF alone, over one of LF alone, where others may see
+//! the trailers end: what they take for the next request would be lost.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,6 +27,7 @@ const FIRST_BYTES_MAX: usize = 16 << 10;
 pub struct Receiving {
     body: Limited<Incoming>,
     received: Vec<u8>,
+    has_trailers: bool,
     then: Option<Box<dyn FnOnce(Vec<u8>) -> Reply>>,
     meter: Option<Meter>,
 }
@@ -41,6 +45,7 @@ pub(super) fn receive_json(
     Reply::Receiving(Box::new(Receiving {
         body: Limited::new(body, BODY_BYTES_MAX),
         received: Vec::with_capacity(FIRST_BYTES_MAX.min(bytes_min as usize)),
+        has_trailers: false,
         then: Some(Box::new(then)),
         meter: None,
     }))
@@ -90,18 +95,24 @@ impl Receiving {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             match frame.map(hyper::body::Frame::into_data) {
                 Ok(Ok(data)) => self.received.extend_from_slice(&data),
-                // Trailer fields say nothing that is asked for.
-                Ok(Err(_)) => {}
-                Err(error) => {
-                    let refusal = Reply::now(refuse(error.is::<LengthLimitError>()));
-                    return Poll::Ready(Received::Broken(self.counted(|_| refusal)));
+                // Their fields say nothing that is asked for.
+                Ok(Err(trailers)) if trailers.trailers_ref().is_some_and(|fields| !fields.is_empty()) => {
+                    self.has_trailers = true;
                 }
+                // There is no trailer section without a field.
+                Ok(Err(_)) => return Poll::Ready(self.refused(false)),
+                Err(error) => return Poll::Ready(self.refused(error.is::<LengthLimitError>())),
             }
         }
-        Poll::Ready(Received::Whole(self.counted(|receiving| {
+        let reply = self.counted(|receiving| {
             let body = std::mem::take(&mut receiving.received);
             receiving.then.take().map_or_else(|| Reply::now(answer::bug()), |then| then(body))
-        })))
+        });
+        Poll::Ready(if self.has_trailers { Received::Last(reply.closing()) } else { Received::Whole(reply) })
+    }
+
+    fn refused(&mut self, is_too_large: bool) -> Received {
+        Received::Last(self.counted(|_| Reply::now(refuse(is_too_large))))
     }
 
     fn counted(&mut self, make: impl FnOnce(&mut Receiving) -> Reply) -> Reply {
@@ -119,8 +130,8 @@ impl Receiving {
 pub(super) enum Received {
     /// All of it is there, and this comes next.
     Whole(Reply),
-    /// The rest is not wanted, or will not come.
-    Broken(Reply),
+    /// The rest is not wanted or will not come, or where it ends is not certain.
+    Last(Reply),
 }
 
 fn refuse(is_too_large: bool) -> Answer {

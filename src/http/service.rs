@@ -10,7 +10,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 
 use super::Worker;
-use super::answer::Answer;
+use super::answer::{self, Answer};
 use super::body::{Received, Receiving};
 use super::route::Listener;
 
@@ -59,12 +59,22 @@ impl Reply {
         Reply::Later(Box::pin(answer))
     }
 
+    /// The same, as the last on its connection. One that needs the body first knows after it whether it is the last.
+    #[cold]
+    pub(super) fn closing(self) -> Reply {
+        match self {
+            Reply::Now(answer) => Reply::Now(answer.map(answer::closing)),
+            Reply::Later(answer) => Reply::later(async move { answer::closing(answer.await) }),
+            Reply::Receiving(_) => self,
+        }
+    }
+
     /// Waits for the body, if there is one to wait for. Whether it is there as a whole then.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Reply::Receiving(receiving) = self else { return Poll::Ready(true) };
         let (next, is_whole) = match ready!(receiving.poll(cx)) {
             Received::Whole(reply) => (reply, true),
-            Received::Broken(reply) => (reply, false),
+            Received::Last(reply) => (reply, false),
         };
         *self = next;
         Poll::Ready(is_whole)

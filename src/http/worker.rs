@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::{self, Answer, Code, DatasetFields};
 use super::counters::{Counters, NO_ROUTE};
+use super::head::Framing;
 use super::route::{self, Listener, NoRoute, Route};
 use super::service::Meter;
 use super::{App, Reply, admin, docs, etag, head, list, lookup, metrics, pages, shipments, site};
@@ -32,6 +33,13 @@ pub struct Worker {
     pub(super) closing: Cell<bool>,
     /// One for each answer that is made aside.
     aside_permits: Arc<Semaphore>,
+}
+
+/// What is to be known of a request besides its answer.
+struct Asked {
+    /// The number by which its route is counted.
+    route: usize,
+    framing: Framing,
 }
 
 /// Answers that a worker has made aside at a time; more wait.
@@ -56,13 +64,18 @@ impl Worker {
     #[inline]
     pub(super) fn serve(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>) -> Reply {
         let begun = Instant::now();
-        let mut route = NO_ROUTE;
-        let mut reply = self.caught(|| self.answer(listener, request, &mut route));
+        let mut asked = Asked { route: NO_ROUTE, framing: Framing::Length };
+        let mut reply = self.caught(|| self.answer(listener, request, &mut asked));
+        // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
+        // them is taken for a request.
+        if asked.framing == Framing::Chunked {
+            reply = reply.closing();
+        }
         if let Reply::Now(Some(answer)) = &mut reply {
-            self.done(route, begun, answer);
+            self.done(asked.route, begun, answer);
             return reply;
         }
-        Meter::new(Rc::clone(self), route, begun).over(reply)
+        Meter::new(Rc::clone(self), asked.route, begun).over(reply)
     }
 
     /// Counts an answer that is there.
@@ -85,11 +98,12 @@ impl Worker {
         answer::closing(answer::bug())
     }
 
-    /// From a request to its answer, or to what has to be waited for. Tells the number of its route.
+    /// From a request to its answer, or to what has to be waited for. Tells what was asked.
     #[inline]
-    fn answer(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>, number: &mut usize) -> Reply {
-        if let Err(reason) = head::check(&request) {
-            return Reply::now(answer::closing(answer::problem(Code::InvalidParameter, reason)));
+    fn answer(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>, asked: &mut Asked) -> Reply {
+        match head::check(&request) {
+            Ok(framing) => asked.framing = framing,
+            Err(reason) => return Reply::now(refuse(reason)),
         }
         let headers = request.headers();
         let path = match route::normalize(request.uri().path()) {
@@ -98,9 +112,12 @@ impl Worker {
         };
         let route = match Route::parse(listener, request.method(), &path) {
             Ok(route) => route,
-            Err(error) => return Reply::now(no_route(&error)),
+            Err(error) => {
+                let target = head::check_target(request.method(), &path);
+                return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
+            }
         };
-        *number = route.number();
+        asked.route = route.number();
         Reply::now(match route {
             Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
             Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),
@@ -227,6 +244,11 @@ impl Worker {
         }
         use_fields(&cached.1)
     }
+}
+
+/// The answer to a request that must not be forwarded, as the last on its connection.
+fn refuse(reason: &str) -> Answer {
+    answer::closing(answer::problem(Code::InvalidParameter, reason))
 }
 
 fn no_route(error: &NoRoute) -> Answer {
