@@ -19,15 +19,15 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Parses a command line. `serve` need not be spelled out: it is meant where flags come first.
-    pub fn parse_with_default(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    /// A command line with its command spelled out: `serve` is meant where flags come first.
+    pub fn with_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = arguments.into_iter().collect();
         let first = arguments.get(1).and_then(|argument| argument.to_str());
         let is_flag = first.is_none_or(|first| first.starts_with('-'));
         if is_flag && !matches!(first, Some("-h" | "--help" | "-V" | "--version")) {
             arguments.insert(1.min(arguments.len()), "serve".into());
         }
-        Cli::try_parse_from(arguments)
+        arguments
     }
 }
 
@@ -47,17 +47,39 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print the manual page, for man -l or a folder of manual pages
+    Man,
 }
 
-/// Flags of `serve`.
+const FILE: &str = "Settings file";
+const LISTENERS: &str = "Listeners";
+const LIMITS: &str = "Limits";
+const DATA: &str = "Data";
+const ENDING: &str = "Ending";
+const LOGS: &str = "Logs";
+
+/// Flags of `serve`. Those with a variable are its settings, which a settings file may hold too (see `sources`); what one
+/// of them requires of another is for `config` to check, since a command line alone does not have them all.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
+    /// Take settings from a TOML file; flags and variables go first
+    ///
+    /// Its keys are long flags without their dashes: max-connections = 100, listen = "0.0.0.0:8080", watch = "10s",
+    /// keep-previous = true. Relative paths in it start at the working directory, as those of flags do. Besides `serve`
+    /// only `health` reads it, if the variable names it.
+    #[arg(long, help_heading = FILE, env = "WAYBILL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print every setting, and where it comes from, as such a file, and end
+    #[arg(long, help_heading = FILE)]
+    pub print_config: bool,
+
     /// CSV file of shipments
-    #[arg(long, env = "WAYBILL_DATA", value_name = "FILE", default_value = "seed_data.csv")]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_DATA", value_name = "FILE", default_value = "seed_data.csv")]
     pub data: PathBuf,
 
     /// Address for everybody
-    #[arg(long, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Certificates of the listener for everybody, in PEM form, its own first; it then speaks TLS, HTTP/2 and HTTP/1.1
@@ -69,39 +91,39 @@ pub struct ServeArgs {
     pub tls_key: Option<PathBuf>,
 
     /// Address for operators, which must be a loopback one; `off` for none
-    #[arg(long, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|off", default_value = "127.0.0.1:8081")]
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,
 
     /// Threads that serve, and that load [default: one per core]
-    #[arg(long, env = "WAYBILL_THREADS", value_name = "N")]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_THREADS", value_name = "N")]
     pub threads: Option<usize>,
 
     /// Open connections, all threads together; more wait to be accepted
-    #[arg(long, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
 
     /// Time for a request's head
-    #[arg(long, env = "WAYBILL_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
 
     /// Time for a request's body
-    #[arg(long, env = "WAYBILL_BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_BODY_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub body_timeout: Duration,
 
     /// Time between two requests on a connection
-    #[arg(long, env = "WAYBILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = duration)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = duration)]
     pub idle_timeout: Duration,
 
     /// Time in which a client must take some of its answer
-    #[arg(long, env = "WAYBILL_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub write_timeout: Duration,
 
     /// On SIGTERM or SIGINT, time to go on serving while /readyz already says 503
-    #[arg(long, env = "WAYBILL_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
+    #[arg(long, help_heading = ENDING, env = "WAYBILL_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 
     /// After that, time for open connections to finish
-    #[arg(long, env = "WAYBILL_GRACE_PERIOD", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, help_heading = ENDING, env = "WAYBILL_GRACE_PERIOD", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub grace_period: Duration,
 
     #[command(flatten)]
@@ -109,26 +131,27 @@ pub struct ServeArgs {
     pub tolerance: ToleranceArgs,
 
     /// Refuse a file with fewer shipments
-    #[arg(long, env = "WAYBILL_MIN_SHIPMENTS", value_name = "N", default_value_t = 1)]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_MIN_SHIPMENTS", value_name = "N", default_value_t = 1)]
     pub min_shipments: u64,
 
     /// Refuse a reload that drops more of the served shipments
-    #[arg(long, env = "WAYBILL_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = 50.0)]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = 50.0)]
     pub max_removed_percent: f64,
 
     /// Keep the dataset served before, for POST /-/rollback: three of them are in memory during a reload
-    #[arg(long, env = "WAYBILL_KEEP_PREVIOUS", value_parser = BoolishValueParser::new())]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_KEEP_PREVIOUS", value_parser = BoolishValueParser::new())]
     pub keep_previous: bool,
 
     /// Look at the file this often, and reload it when it has changed and stood still since the last look
-    #[arg(long, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]
     pub watch: Option<Duration>,
+
     /// Pages for people, / and /browse and /docs, beside the API
-    #[arg(long, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
     pub pages: Pages,
 
     /// Form of the log, which goes to standard error
-    #[arg(long, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(long, help_heading = LOGS, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
@@ -136,11 +159,11 @@ pub struct ServeArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ToleranceArgs {
     /// Leave out up to N bad rows instead of refusing the file
-    #[arg(long, env = "WAYBILL_MAX_BAD_ROWS", value_name = "N", default_value_t = 0)]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_MAX_BAD_ROWS", value_name = "N", default_value_t = 0)]
     pub max_bad_rows: u64,
 
     /// Refuse a file whose last line has no line break: it may have been cut
-    #[arg(long, env = "WAYBILL_REQUIRE_FINAL_NEWLINE", value_parser = BoolishValueParser::new())]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_REQUIRE_FINAL_NEWLINE", value_parser = BoolishValueParser::new())]
     pub require_final_newline: bool,
 }
 
@@ -179,7 +202,7 @@ pub struct GenerateArgs {
 /// Flags of `health`.
 #[derive(Clone, Debug, Args)]
 pub struct HealthArgs {
-    /// What to ask [default: /readyz where `serve` would listen]
+    /// What to ask [default: /readyz where `serve` would listen, by its variables and the file they name]
     #[arg(value_name = "URL", value_parser = crate::health::parse_url)]
     pub url: Option<hyper::Uri>,
 }
@@ -251,7 +274,7 @@ mod tests {
     fn every_flag_of_serve_has_its_variable() {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
-        for flag in serve.get_arguments().filter(|flag| flag.get_id() != "help") {
+        for flag in serve.get_arguments().filter(|flag| flag.get_id() != "help" && flag.get_id() != "print_config") {
             let name = flag.get_long().unwrap();
             let variable = format!("WAYBILL_{}", name.replace('-', "_").to_uppercase());
             assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(variable.as_str()), "{name}");

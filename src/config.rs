@@ -61,6 +61,16 @@ pub enum SettingsError {
     },
 }
 
+impl SettingsError {
+    /// The long name of the setting.
+    pub fn setting(&self) -> &'static str {
+        match self {
+            SettingsError::AdminNotLoopback(_) => "admin-listen",
+            SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
+        }
+    }
+}
+
 impl Settings {
     /// Checks the values of a command line.
     pub fn new(args: &ServeArgs) -> Result<Settings, SettingsError> {
@@ -146,11 +156,12 @@ fn in_range<T: PartialOrd + std::fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::Command;
+    use crate::sources::Sources;
 
     fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
         let arguments = [&["waybill"], arguments].concat();
-        match Cli::parse_with_default(arguments.into_iter().map(Into::into)).unwrap().command {
+        match Sources::read(arguments.into_iter().map(Into::into)).unwrap().cli().unwrap().command {
             Command::Serve(args) => Settings::new(&args),
             other => panic!("{other:?}"),
         }

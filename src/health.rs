@@ -1,5 +1,6 @@
 //! `waybill health`: asks a server whether it is ready, so that an image needs no other client.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -21,16 +22,14 @@ pub fn parse_url(text: &str) -> Result<Uri, String> {
         .ok_or_else(|| "expected a URL such as http://127.0.0.1:8080/readyz".to_owned())
 }
 
-/// The address to ask when none is given: the port of `WAYBILL_LISTEN`, on this host.
-pub fn default_url() -> Uri {
-    let listen = std::env::var("WAYBILL_LISTEN").ok().and_then(|listen| listen.parse::<std::net::SocketAddr>().ok());
-    let host = match listen {
-        Some(address) if !address.ip().is_unspecified() => address.to_string(),
-        Some(address) if address.is_ipv6() => format!("[::1]:{}", address.port()),
-        Some(address) => format!("127.0.0.1:{}", address.port()),
-        None => "127.0.0.1:8080".to_owned(),
+/// What to ask of a server that listens at `listen`: at the same port of this host.
+pub fn url_of(listen: SocketAddr) -> Uri {
+    let host = match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        host => host,
     };
-    parse_url(&format!("http://{host}/readyz")).unwrap_or_default()
+    parse_url(&format!("http://{}/readyz", SocketAddr::new(host, listen.port()))).unwrap_or_default()
 }
 
 /// Succeeds when a GET of `url` is answered with 200.

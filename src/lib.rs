@@ -16,9 +16,9 @@
 //! - [`store`]: the one pointer to the dataset that is served
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
-//! - [`cli`], [`config`]: the command line as typed, and as checked
-//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them, [`systemd`]:
-//!   what the service manager does
+//! - [`cli`], [`sources`], [`config`]: the command line as defined; variables and file added to it; as checked
+//! - [`serve`], [`check`], [`health`], [`generate`], [`manual`]: the commands; [`terminal`]: what people see of them,
+//!   [`systemd`]: what the service manager does
 //!
 //! # Invariants
 //!
@@ -46,11 +46,14 @@ pub mod reload;
 pub mod http;
 
 pub mod cli;
+pub mod sources;
+
 pub mod config;
 
 pub mod check;
 pub mod generate;
 pub mod health;
+pub mod manual;
 pub mod serve;
 pub mod systemd;
 pub mod terminal;

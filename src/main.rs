@@ -1,14 +1,17 @@
 //! The `waybill` command: see the library's documentation for how it works inside.
 
+use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use hyper::Uri;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs};
-use waybill::config::Settings;
+use waybill::config::{Settings, SettingsError};
 use waybill::serve::{ServeError, serve};
-use waybill::{check, generate, health, terminal};
+use waybill::sources::{Source, Sources, SourcesError};
+use waybill::{check, generate, health, manual, terminal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,38 +22,74 @@ const EXIT_DATA: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_with_default(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    let result = match cli.command {
-        Command::Serve(args) => Ok(run(&args)),
+    run(std::env::args_os()).unwrap_or_else(|error| fail(&error, EXIT_DATA))
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
+    let sources = match Sources::read(arguments) {
+        Ok(sources) => sources,
+        Err(error) => return Ok(refuse(error)),
+    };
+    match sources.cli().unwrap_or_else(|error| error.exit()).command {
+        Command::Serve(args) => return run_serve(&args, &sources),
         Command::Check(args) => {
             let (report, is_good) = check::check(&args, &mut terminal::progress_display());
-            print(&report).map(|()| if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) })
+            print(&report)?;
+            return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) });
         }
-        Command::Generate(args) => write_generated(&args).map(|()| ExitCode::SUCCESS),
-        Command::Health(args) => {
-            health::health(&args.url.unwrap_or_else(health::default_url)).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Generate(args) => write_generated(&args)?,
+        Command::Health(args) => match args.url.map_or_else(default_url, Ok) {
+            Ok(url) => health::health(&url)?,
+            Err(error) => return Ok(refuse(error)),
+        },
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "waybill", &mut script);
-            std::io::stdout().write_all(&script).context("standard output").map(|()| ExitCode::SUCCESS)
+            std::io::stdout().write_all(&script).context("standard output")?;
         }
-    };
-    result.unwrap_or_else(|error| fail(&error, EXIT_DATA))
+        Command::Man => std::io::stdout().write_all(&manual::page()?).context("standard output")?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn run(args: &ServeArgs) -> ExitCode {
+fn run_serve(args: &ServeArgs, sources: &Sources) -> Result<ExitCode> {
     let settings = match Settings::new(args) {
         Ok(settings) => settings,
-        Err(error) => return fail(&error.into(), EXIT_USAGE),
+        Err(error) => return Ok(fail(&with_origin(error, sources), EXIT_USAGE)),
     };
+    if args.print_config {
+        return match sources.print() {
+            Ok(text) => print(text.trim_end()).map(|()| ExitCode::SUCCESS),
+            Err(error) => Ok(fail(&error.into(), EXIT_USAGE)),
+        };
+    }
     terminal::init_log(settings.log_format);
-    let Err(error) = serve(&settings, terminal::progress_display()) else { return ExitCode::SUCCESS };
+    let Err(error) = serve(&settings, terminal::progress_display()) else { return Ok(ExitCode::SUCCESS) };
     let status = match error {
         ServeError::Data(_) => EXIT_DATA,
         _ => EXIT_USAGE,
     };
-    fail(&error.into(), status)
+    Ok(fail(&error.into(), status))
+}
+
+fn default_url() -> std::result::Result<Uri, SourcesError> {
+    Sources::serve_args().map(|args| health::url_of(args.listen))
+}
+
+/// For a command line, a variable or a settings file that cannot be used; or help, which is printed.
+fn refuse(error: SourcesError) -> ExitCode {
+    match error {
+        SourcesError::Usage(error) => error.exit(),
+        SourcesError::File(error) => fail(&error.into(), EXIT_USAGE),
+    }
+}
+
+/// A value that was not typed is found by where it stands.
+fn with_origin(error: SettingsError, sources: &Sources) -> anyhow::Error {
+    match sources.origin(error.setting()) {
+        Source::Flag | Source::Default => error.into(),
+        origin => anyhow::Error::new(error).context(origin.to_string()),
+    }
 }
 
 fn write_generated(args: &GenerateArgs) -> Result<()> {

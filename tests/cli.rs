@@ -227,7 +227,7 @@ fn settings_of_serve_do_not_disturb_other_commands() {
 fn completions_name_every_command_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = succeed(&["completions", shell]);
-        for word in ["serve", "check", "generate", "health", "completions", "max-bad-rows"] {
+        for word in ["serve", "check", "generate", "health", "completions", "man", "max-bad-rows", "print-config"] {
             assert!(script.stdout().contains(word), "{shell}: {word}");
         }
     }
@@ -236,14 +236,14 @@ fn completions_name_every_command_for_every_shell() {
 #[test]
 fn help_and_version_are_printed_with_status_0() {
     let help = succeed(&["--help"]);
-    for word in ["serve", "check", "generate", "health", "completions", "--data"] {
+    for word in ["serve", "check", "generate", "health", "completions", "man", "--data"] {
         assert!(help.stdout().contains(word), "{word}: {}", help.stdout());
     }
     let serve = succeed(&["serve", "--help"]);
     for word in ["--listen", "WAYBILL_LISTEN"] {
         assert!(serve.stdout().contains(word), "{word}: {}", serve.stdout());
     }
-    for command in ["check", "generate", "health", "completions"] {
+    for command in ["check", "generate", "health", "completions", "man"] {
         assert!(!succeed(&[command, "--help"]).stdout.is_empty(), "{command}");
     }
     assert_eq!(succeed(&["--version"]).stdout(), concat!("waybill ", env!("CARGO_PKG_VERSION"), "\n"));
