@@ -153,6 +153,14 @@ pub struct ServeArgs {
     /// Form of the log, which goes to standard error
     #[arg(long, help_heading = LOGS, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+
+    /// Log answers to a file, a line of JSON for each; `-` is standard output, `off` none. SIGHUP opens the file again
+    #[arg(long, help_heading = LOGS, env = "WAYBILL_ACCESS_LOG", value_name = "FILE|-|off", default_value = "off")]
+    pub access_log: PathBuf,
+
+    /// Log every Nth answer of each thread only
+    #[arg(long, help_heading = LOGS, env = "WAYBILL_ACCESS_LOG_SAMPLE", value_name = "N", default_value_t = 1)]
+    pub access_log_sample: u32,
 }
 
 /// What is tolerated in a file.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{AdminListen, LogFormat, Pages, ServeArgs, ToleranceArgs};
+use crate::http::access::{AccessLogSettings, Target};
 use crate::http::route::Listener;
 use crate::http::server::{Limits, TimeLimits};
 use crate::load;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub reload: ReloadSettings,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// Which answers are logged, and where, if any are.
+    pub access_log: Option<AccessLogSettings>,
 }
 
 /// A setting that cannot be used.
@@ -99,6 +102,13 @@ impl Settings {
             let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
             return Err(SettingsError::OutOfRange { flag: "--watch", value: format!("{interval:?}"), expected });
         }
+        in_range("--access-log-sample", &args.access_log_sample, 1..=u32::MAX)?;
+        let access_log = match args.access_log.to_str() {
+            Some("off") => None,
+            Some("-") => Some(Target::Stdout),
+            _ => Some(Target::File(args.access_log.clone())),
+        };
+        let access_log = access_log.map(|target| AccessLogSettings { target, sample: args.access_log_sample });
         Ok(Settings {
             listen: args.listen,
             public: match args.pages {
@@ -128,6 +138,7 @@ impl Settings {
                 watch_interval: args.watch,
             },
             log_format: args.log_format,
+            access_log,
         })
     }
 }

@@ -25,7 +25,7 @@
 //! - `shipment`, `load`, `dataset` and `store` never name hyper, `http` or tokio; `dataset` never names `load`.
 //! - A published dataset never changes. A request sees exactly one. A failed or refused load changes nothing served.
 //! - The hot path, a lookup that finds something, takes no lock, writes no shared atomic, formats no string, logs
-//!   nothing.
+//!   nothing, unless the access log is to have it.
 //! - Everything that a client can make large has a named limit.
 //! - There is no `unsafe`.
 

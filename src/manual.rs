@@ -53,7 +53,11 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
                 "End in good order: /readyz says 503, after --drain-delay the listeners close, and after --grace-period \
                  at the latest the process ends. A second one skips the delay.",
             ),
-            ("SIGHUP", "Load the data again, as POST /-/reload does. What comes of it is in the log."),
+            (
+                "SIGHUP",
+                "Load the data again, as POST /-/reload does; what comes of it is in the log. Either opens the file of \
+                 --access-log again too, for log rotation by renaming.",
+            ),
         ],
     ),
 ];

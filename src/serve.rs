@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::config::Settings;
 use crate::http::App;
+use crate::http::access::{AccessLog, AccessLogSettings, Target, Writing};
 use crate::http::route::Listener;
 use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
 use crate::http::tls::{Tls, TlsError};
@@ -36,6 +37,14 @@ pub enum ServeError {
     /// The second socket that systemd handed over could be reached by anybody.
     #[error("the socket for operators, {0}: their requests are taken on loopback addresses only")]
     AdminNotLoopback(std::net::SocketAddr),
+    /// The access log cannot be written.
+    #[error("cannot open the access log: {target}")]
+    AccessLog {
+        /// Where it was to be.
+        target: Target,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The first load failed.
     #[error("{0}")]
     Data(String),
@@ -58,6 +67,8 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
         (Some(_), Some(socket)) => vec![loopback(socket)?],
         (Some(address), None) => bind(address, 1)?,
     };
+    // Dropped last: what was answered until then is written.
+    let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
     let address = |sockets: &[TcpListener]| {
         sockets.first().and_then(|socket| socket.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string())
     };
@@ -68,8 +79,12 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
 
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings.reload.clone(), Arc::clone(&store), watch)?;
+    if let Some(log) = access_log.clone() {
+        runtime.spawn(log.warn_of_drops(PULSE_INTERVAL));
+    }
     let mut app = App::new(store, reloader);
     app.tls = tls.map(Arc::new);
+    app.access_log = access_log;
     app.connections_max = settings.limits.connections_max;
     let app = Arc::new(app);
     let (pulse, followers) = watch::channel(Pulse::default());
@@ -104,6 +119,10 @@ fn loopback(socket: TcpListener) -> Result<TcpListener, ServeError> {
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+fn open_access_log(settings: &AccessLogSettings) -> Result<(AccessLog, Writing), ServeError> {
+    AccessLog::start(settings).map_err(|source| ServeError::AccessLog { target: settings.target.clone(), source })
 }
 
 /// What all accept loops get.
@@ -180,7 +199,7 @@ async fn until_ended(
     loop {
         tokio::select! {
             Some(()) = hangup.recv() => {
-                app.reread_files();
+                app.reopen_files();
                 let reloader = app.reloader.clone();
                 systemd::reloading();
                 tokio::spawn(async move {

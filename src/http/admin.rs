@@ -85,7 +85,7 @@ pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
         Err(detail) => return Reply::now(answer::problem(Code::InvalidParameter, &detail)),
     };
     if !request.dry_run {
-        app.reread_files();
+        app.reopen_files();
     }
     let app = Arc::clone(app);
     Reply::later(async move { outcome_answer(&app.reloader.reload(request).await) })

@@ -9,6 +9,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::App;
+use super::access::AccessLog;
 use super::answer::{self, Answer, Code};
 use super::counters::{BUCKETS_NS, CODES, Count, Counters, NO_ROUTE, RouteCounts};
 use super::route::Route;
@@ -19,6 +20,7 @@ use crate::store::Snapshot;
 /// The answer to a scrape.
 pub(super) fn metrics(app: &App) -> Answer {
     let mut families = of_requests(&app.all_counters(), app.connections_max);
+    families.push(of_access_log(app));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
@@ -100,6 +102,15 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
         ),
         family("waybill_http_panics_total", "Requests whose handling panicked.", MetricType::COUNTER, vec![panics]),
     ]
+}
+
+fn of_access_log(app: &App) -> MetricFamily {
+    family(
+        "waybill_access_log_dropped_total",
+        "Lines of the access log that were not written: too many waited, or the system refused them.",
+        MetricType::COUNTER,
+        vec![counter(app.access_log.as_ref().map_or(0, AccessLog::dropped), &[])],
+    )
 }
 
 fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {

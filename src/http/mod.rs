@@ -3,9 +3,11 @@
 //! [`server`] accepts connections and drains them, [`connections`](server::TimeLimits) has those of a thread and bounds
 //! their time, `connection` bounds each in memory over its `socket`, `streams` those with HTTP/2 over [`tls`], `service`
 //! gives each request its [`Reply`], `worker` has the pipeline of one request, [`answer`] builds responses,
-//! `counters` are what each worker counts, and the other modules have one resource each, or what several of them share
+//! `counters` are what each worker counts, [`access`] is the access log, and the other modules have one resource each,
+//! or what several of them share
 //! (`head`, `body`, `query`, `links`, `etag`).
 
+pub mod access;
 mod admin;
 pub mod answer;
 mod body;
@@ -34,6 +36,8 @@ mod worker;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use access::AccessLog;
+
 use crate::reload::Reloader;
 use crate::store::Store;
 use counters::Counters;
@@ -54,6 +58,8 @@ pub struct App {
     pub connections_max: usize,
     /// Set when the process begins to end: `/readyz` says so.
     pub draining: AtomicBool,
+    /// Where answers are logged, if they are.
+    pub access_log: Option<AccessLog>,
     /// What each worker counts.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
@@ -67,6 +73,7 @@ impl App {
             tls: None,
             connections_max: usize::MAX,
             draining: AtomicBool::new(false),
+            access_log: None,
             counters: Mutex::default(),
         }
     }
@@ -76,13 +83,16 @@ impl App {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Reads the files beside the data again that a reload renews. What cannot be used is logged, and what it was to
+    /// Opens the files beside the data again that a reload renews. What cannot be used is logged, and what it was to
     /// replace goes on to hold.
-    pub fn reread_files(&self) {
-        let Some(tls) = &self.tls else { return };
-        match tls.reload() {
-            Ok(()) => tracing::info!("certificates read again"),
-            Err(error) => tracing::error!(%error, "certificates not read again; those from before still hold"),
+    pub fn reopen_files(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+        match self.tls.as_ref().map(|tls| tls.reload()) {
+            Some(Ok(())) => tracing::info!("certificates read again"),
+            Some(Err(error)) => tracing::error!(%error, "certificates not read again; those from before still hold"),
+            None => {}
         }
     }
 

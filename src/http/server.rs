@@ -168,6 +168,9 @@ async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &
     }
 }
 
+/// A connection and where it comes from.
+type Accepted = (TcpStream, SocketAddr);
+
 /// The accept loop.
 struct Accept {
     socket: TcpListener,
@@ -182,9 +185,9 @@ impl Accept {
         let mut backoff_beats = 1;
         loop {
             match self.next().await {
-                Ok((stream, permit)) => {
+                Ok((accepted, permit)) => {
                     backoff_beats = 1;
-                    self.spawn(stream, permit);
+                    self.spawn(accepted, permit);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -199,10 +202,10 @@ impl Accept {
 
     /// The next connection and a permit for it. While there is no permit nothing more is accepted: clients wait in the
     /// backlog. The permit comes second, or threads without clients would keep permits from those with some.
-    async fn next(&self) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-        let (stream, _) = self.socket.accept().await?;
+    async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
+        let accepted = self.socket.accept().await?;
         match Arc::clone(&self.permits).acquire_owned().await {
-            Ok(permit) => Ok((stream, permit)),
+            Ok(permit) => Ok((accepted, permit)),
             // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
@@ -220,24 +223,25 @@ impl Accept {
     /// Accepts what the kernel has completed already: closing the listener would reset it.
     async fn rest(&self) {
         let accept_now = std::future::poll_fn(|cx| match self.socket.poll_accept(cx) {
-            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
         });
         // However many they are: tokio would have a task yield after a while.
         let mut accept_now = tokio::task::unconstrained(accept_now);
         while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let Some(stream) = (&mut accept_now).await else { return };
-            self.spawn(stream, permit);
+            let Some(accepted) = (&mut accept_now).await else { return };
+            self.spawn(accepted, permit);
         }
     }
 
-    fn spawn(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn spawn(&self, (stream, peer): Accepted, permit: OwnedSemaphorePermit) {
         // Answers are written whole: waiting to fill a segment would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection ended before it was served");
             return;
         }
-        tokio::task::spawn_local(Rc::clone(&self.connections).serve(stream, self.service.clone(), permit));
+        let service = self.service.of(peer.ip());
+        tokio::task::spawn_local(Rc::clone(&self.connections).serve(stream, service, permit));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests as hyper hands them over, and what it gets for each: an answer, now or later.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,6 +11,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 
 use super::Worker;
+use super::access::Asked;
 use super::answer::{self, Answer};
 use super::body::{Received, Receiving};
 use super::route::Listener;
@@ -18,13 +20,19 @@ use super::route::Listener;
 #[derive(Clone)]
 pub struct Service {
     listener: Listener,
+    peer: IpAddr,
     worker: Rc<Worker>,
 }
 
 impl Service {
-    /// The service behind `listener`.
+    /// The service behind `listener`, of nobody in particular.
     pub fn new(listener: Listener, worker: Rc<Worker>) -> Service {
-        Service { listener, worker }
+        Service { listener, peer: Ipv4Addr::UNSPECIFIED.into(), worker }
+    }
+
+    /// The same for a connection with `peer`.
+    pub(super) fn of(&self, peer: IpAddr) -> Service {
+        Service { peer, ..self.clone() }
     }
 }
 
@@ -35,7 +43,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     #[inline]
     fn call(&self, request: Request<Incoming>) -> Reply {
-        self.worker.serve(self.listener, request)
+        self.worker.serve(self.listener, self.peer, request)
     }
 }
 
@@ -101,16 +109,17 @@ impl Future for Reply {
     }
 }
 
-/// Counts a request whose answer is not there at once.
+/// Counts, and logs, a request whose answer is not there at once.
 pub(super) struct Meter {
     worker: Rc<Worker>,
     route: usize,
     begun: Instant,
+    asked: Option<Box<Asked>>,
 }
 
 impl Meter {
-    pub(super) fn new(worker: Rc<Worker>, route: usize, begun: Instant) -> Meter {
-        Meter { worker, route, begun }
+    pub(super) fn new(worker: Rc<Worker>, route: usize, begun: Instant, asked: Option<Box<Asked>>) -> Meter {
+        Meter { worker, route, begun, asked }
     }
 
     pub(super) fn worker(&self) -> &Worker {
@@ -138,7 +147,7 @@ impl Meter {
         }
     }
 
-    fn done(&self, answer: &mut Answer) {
-        self.worker.done(self.route, self.begun, answer);
+    fn done(self, answer: &mut Answer) {
+        self.worker.done(self.route, self.begun, self.asked, answer);
     }
 }

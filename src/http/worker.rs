@@ -1,6 +1,7 @@
 //! A worker: what the requests of one thread share, and the pipeline that each of them goes through.
 
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Request};
 use tokio::sync::Semaphore;
 
+use super::access::{AccessLog, Asked, Sampler};
 use super::answer::{self, Answer, Code, DatasetFields};
 use super::counters::{Counters, NO_ROUTE};
 use super::head::Framing;
@@ -29,6 +31,8 @@ pub struct Worker {
     fields: RefCell<(u64, DatasetFields)>,
     /// Where answers are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
+    /// Chooses the requests that are logged, where some are.
+    sampler: Option<Sampler>,
     /// Whether each answer is the last on its connection.
     pub(super) closing: Cell<bool>,
     /// One for each answer that is made aside.
@@ -36,7 +40,7 @@ pub struct Worker {
 }
 
 /// What is to be known of a request besides its answer.
-struct Asked {
+struct Facts {
     /// The number by which its route is counted.
     route: usize,
     framing: Framing,
@@ -52,6 +56,7 @@ impl Worker {
     pub fn new(app: Arc<App>) -> Worker {
         Worker {
             counters: app.counters_of_a_worker(),
+            sampler: app.access_log.as_ref().map(AccessLog::sampler),
             app,
             fields: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
@@ -60,31 +65,36 @@ impl Worker {
         }
     }
 
-    /// The way of a request: answered, and counted when its answer is there.
+    /// The way of a request from `peer`: answered, and counted when its answer is there.
     #[inline]
-    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>) -> Reply {
+    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: IpAddr, request: Request<Incoming>) -> Reply {
+        let asked = self.sampler.as_ref().and_then(|sampler| sampler.choose(peer, &request));
         let begun = Instant::now();
-        let mut asked = Asked { route: NO_ROUTE, framing: Framing::Length };
-        let mut reply = self.caught(|| self.answer(listener, request, &mut asked));
+        let mut facts = Facts { route: NO_ROUTE, framing: Framing::Length };
+        let mut reply = self.caught(|| self.answer(listener, request, &mut facts));
         // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
         // them is taken for a request.
-        if asked.framing == Framing::Chunked {
+        if facts.framing == Framing::Chunked {
             reply = reply.closing();
         }
         if let Reply::Now(Some(answer)) = &mut reply {
-            self.done(asked.route, begun, answer);
+            self.done(facts.route, begun, asked, answer);
             return reply;
         }
-        Meter::new(Rc::clone(self), asked.route, begun).over(reply)
+        Meter::new(Rc::clone(self), facts.route, begun, asked).over(reply)
     }
 
-    /// Counts an answer that is there.
+    /// Counts an answer that is there, and logs it where the request was noted.
     #[inline]
-    pub(super) fn done(&self, route: usize, begun: Instant, answer: &mut Answer) {
+    pub(super) fn done(&self, route: usize, begun: Instant, asked: Option<Box<Asked>>, answer: &mut Answer) {
         if self.closing.get() {
             answer::close(answer);
         }
-        self.counters.answered(route, answer.status(), begun.elapsed());
+        let duration = begun.elapsed();
+        self.counters.answered(route, answer.status(), duration);
+        if let (Some(asked), Some(sampler)) = (asked, &self.sampler) {
+            sampler.answered(asked, route, answer, duration);
+        }
     }
 
     /// The reply that `make` makes, or 500 where it panics, which would end the connection without an answer.
@@ -100,9 +110,9 @@ impl Worker {
 
     /// From a request to its answer, or to what has to be waited for. Tells what was asked.
     #[inline]
-    fn answer(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>, asked: &mut Asked) -> Reply {
+    fn answer(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>, facts: &mut Facts) -> Reply {
         match head::check(&request) {
-            Ok(framing) => asked.framing = framing,
+            Ok(framing) => facts.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
         let headers = request.headers();
@@ -117,7 +127,7 @@ impl Worker {
                 return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
             }
         };
-        asked.route = route.number();
+        facts.route = route.number();
         Reply::now(match route {
             Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
             Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),

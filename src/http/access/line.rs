@@ -1,0 +1,156 @@
+//! A line of the access log.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::body::Body;
+use hyper::{Method, Request, Version};
+use jiff::Timestamp;
+
+use crate::http::answer::Answer;
+use crate::http::route::Route;
+
+/// Bytes of a path that are logged; what is longer ends in `…`.
+const PATH_BYTES_MAX: usize = 1024;
+/// Bytes of a method that are logged, likewise.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// What a request asks, as far as it is logged.
+pub(in crate::http) struct Asked {
+    client: IpAddr,
+    method: Box<str>,
+    path: Box<str>,
+    version: Version,
+    takes_body: bool,
+}
+
+impl Asked {
+    /// The only place that says who the client is.
+    #[inline(never)]
+    pub(super) fn new<B>(peer: IpAddr, request: &Request<B>) -> Asked {
+        Asked {
+            client: peer.to_canonical(),
+            method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
+            path: bounded(request.uri().path(), PATH_BYTES_MAX),
+            version: request.version(),
+            takes_body: *request.method() != Method::HEAD,
+        }
+    }
+}
+
+/// `text` if it is no longer than that, else its start and `…`.
+fn bounded(text: &str, bytes_max: usize) -> Box<str> {
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(bytes_max)]).into()
+}
+
+/// A request and its answer.
+pub(super) struct Line {
+    asked: Box<Asked>,
+    time: Timestamp,
+    route: usize,
+    status: u16,
+    body_bytes: u64,
+    duration: Duration,
+}
+
+impl Line {
+    /// The answer was there at `time`, `duration` after its request, of the route with the number `route`.
+    pub(super) fn new(asked: Box<Asked>, time: Timestamp, route: usize, answer: &Answer, duration: Duration) -> Line {
+        let body_bytes = if asked.takes_body { answer.body().size_hint().lower() } else { 0 };
+        Line { asked, time, route, status: answer.status().as_u16(), body_bytes, duration }
+    }
+
+    /// Adds one line of JSON in printable ASCII, whatever the client sent.
+    pub(super) fn write_to(&self, text: &mut Vec<u8>) {
+        let Line { asked, time, status, body_bytes, .. } = self;
+        let Asked { client, version, .. } = &**asked;
+        // Writing to memory cannot fail, here and below.
+        let _ = write!(text, r#"{{"time":"{time:.3}","client":"{client}","method":""#);
+        escape(&asked.method, text);
+        let _ = write!(text, r#"","route":"{}","path":""#, pattern(self.route));
+        escape(&asked.path, text);
+        let duration_us = self.duration.as_micros();
+        let _ = writeln!(
+            text,
+            r#"","version":"{version:?}","status":{status},"bytes":{body_bytes},"duration_us":{duration_us}}}"#
+        );
+    }
+}
+
+/// The pattern of the route with the number `number`, as in the metrics.
+fn pattern(number: usize) -> &'static str {
+    let mut routes = Route::PUBLIC.iter().chain(&Route::ADMIN);
+    routes.find(|route| route.number() == number).map_or("none", Route::pattern)
+}
+
+/// Adds the inside of a JSON string (RFC 8259, section 7). What a terminal might act on is escaped too.
+fn escape(string: &str, text: &mut Vec<u8>) {
+    for character in string.chars() {
+        match character {
+            '"' | '\\' => text.extend_from_slice(&[b'\\', character as u8]),
+            ' '..='~' => text.push(character as u8),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(text, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::answer;
+    use proptest::prelude::*;
+
+    fn line(method: &str, path: &str) -> String {
+        let asked = Asked {
+            client: IpAddr::from([127, 0, 0, 1]),
+            method: bounded(method, METHOD_BYTES_MAX),
+            path: bounded(path, PATH_BYTES_MAX),
+            version: Version::HTTP_11,
+            takes_body: true,
+        };
+        let time = Timestamp::from_millisecond(1_795_350_456_205).unwrap();
+        let answer = answer::json(&1);
+        let mut text = Vec::new();
+        Line::new(asked.into(), time, 0, &answer, Duration::from_nanos(12_999)).write_to(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_its_fields_in_this_order() {
+        let expected = concat!(
+            r#"{"time":"2026-11-22T12:27:36.205Z","client":"127.0.0.1","method":"GET","#,
+            r#""route":"/v1/shipments/{carrier}/{tracking_number}","path":"/a","version":"HTTP/1.1","#,
+            r#""status":200,"bytes":1,"duration_us":12}"#,
+            "\n"
+        );
+        assert_eq!(line("GET", "/a"), expected);
+    }
+
+    #[test]
+    fn what_is_long_is_cut_between_characters() {
+        let path = format!("/{}", "é".repeat(PATH_BYTES_MAX));
+        let line: serde_json::Value = serde_json::from_str(&line(&"M".repeat(99), &path)).unwrap();
+        assert_eq!(line["path"], format!("/{}…", "é".repeat((PATH_BYTES_MAX - 1) / 2)));
+        assert_eq!(line["method"], "M".repeat(METHOD_BYTES_MAX) + "…");
+        assert_eq!(*bounded(&path[..PATH_BYTES_MAX - 1], PATH_BYTES_MAX), path[..PATH_BYTES_MAX - 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_line_of_printable_ascii_that_means_it(text in any::<String>()) {
+            let line = line("GET", &text);
+            prop_assert!(line.trim_end_matches('\n').bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", line);
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(read["path"].as_str(), Some(&*bounded(&text, PATH_BYTES_MAX)));
+        }
+    }
+}
