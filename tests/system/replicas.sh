@@ -9,6 +9,16 @@ readonly seconds_max=${SECONDS_MAX:-1800}
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
+proxy=
+# nginx takes its workers along only where it ends in order.
+end_proxy() {
+    [[ $proxy ]] || return 0
+    kill -TERM "$proxy" 2>/dev/null || true
+    wait "$proxy" 2>/dev/null || true
+    proxy=
+}
+trap 'end_proxy; clean_up' EXIT
+
 shipments=${SHIPMENTS:-20000}
 rounds=${ROUNDS:-1}
 keys=1000
@@ -94,7 +104,6 @@ start_proxy() { # nginx or haproxy
         haproxy -f "$dir/proxy.conf" 2>"$dir/proxy.log" &
     fi
     proxy=$!
-    pids+=("$proxy")
     until curl -fsS -o "$dir/answer" "http://127.0.0.1:$port/readyz" 2>"$dir/why"; do
         kill -0 "$proxy" || fail "$1 does not run: $(cat "$dir/proxy.log")"
         sleep 0.05
@@ -215,7 +224,7 @@ for name in ${PROXIES:-nginx haproxy}; do
         + "\(.wrong + .errors) failed; CPU of one core: proxy \(share($proxy)), replicas \(share($replicas)), "
         + "wrk \(share($wrk))"' <<<"$report"
 
-    # Killed, as all that is in `pids` is.
+    end_proxy
     for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
 done
 echo "ok: $rounds rounds, $shipments shipments"
