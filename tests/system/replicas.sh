@@ -4,7 +4,7 @@
 # may fail. Prints requests/s, failures, and what proxy and replicas cost.
 #
 # Needs nginx, HAProxy, wrk, curl, jq and a release build. WAYBILL_BIN is the binary, PROXIES which of the two,
-# SHIPMENTS how many shipments, ROUNDS how often all of this is done. Full form: SHIPMENTS=1000000 ROUNDS=10
+# SHIPMENTS how many shipments, ROUNDS how often all of this is done. Full form: SHIPMENTS=1000000 ROUNDS=3
 readonly seconds_max=${SECONDS_MAX:-1800}
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
