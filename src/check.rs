@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::{CheckArgs, LogFormat};
 use crate::config::load_options;
-use crate::load::{self, LoadError, Loaded, Progress};
+use crate::load::{self, Compression, LoadError, Loaded, Progress};
 use crate::memory::Forecast;
 
 /// Carriers that the report for people lists by name.
@@ -14,7 +14,7 @@ const NAMED_CARRIERS_MAX: usize = 20;
 
 /// Loads the file of `args`; the report, and whether the file would be served.
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
-    let options = load_options(&args.tolerance);
+    let options = load_options(&args.input, &args.tolerance);
     let result = load::load(&args.file, &options, watch);
     let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary, options.threads);
     let report = match (args.format, &result) {
@@ -47,8 +47,12 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
         mebibytes(forecast.reload_peak_with_previous_bytes()),
         summary.version,
     );
-    for error in &summary.errors {
+    if let Some(compression) = summary.compression {
+        let (content, file) = (summary.content_bytes, summary.file_bytes);
         // Writing to a String cannot fail.
+        let _ = write!(report, "\ncontent    {content} bytes in {file} bytes of {}", compression.name());
+    }
+    for error in &summary.errors {
         let _ = write!(report, "\n  left out: {error}");
     }
     for column in &summary.ignored_columns {
@@ -73,6 +77,9 @@ fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
         "memory_bytes": forecast.serving_bytes,
         "reload_peak_bytes": forecast.reload_peak_bytes(),
         "reload_peak_with_previous_bytes": forecast.reload_peak_with_previous_bytes(),
+        "compression": summary.compression.map(Compression::name),
+        "file_bytes": summary.file_bytes,
+        "content_bytes": summary.content_bytes,
         "version": summary.version,
         "load_seconds": summary.seconds,
         "ignored_columns": summary.ignored_columns,

@@ -9,6 +9,8 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::load::ColumnNames;
+
 /// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
 #[derive(Debug, Parser)]
 #[command(name = "waybill", version, after_help = "Without a command, waybill serves: waybill --data FILE")]
@@ -127,6 +129,10 @@ pub struct ServeArgs {
     pub grace_period: Duration,
 
     #[command(flatten)]
+    /// How the file is read.
+    pub input: InputArgs,
+
+    #[command(flatten)]
     /// What is tolerated in the file.
     pub tolerance: ToleranceArgs,
 
@@ -163,6 +169,18 @@ pub struct ServeArgs {
     pub access_log_sample: u32,
 }
 
+/// How a file is read.
+#[derive(Clone, Debug, Args)]
+pub struct InputArgs {
+    /// What separates fields: one ASCII character such as ; or | or tab
+    #[arg(long, env = "WAYBILL_DELIMITER", value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    pub delimiter: u8,
+
+    /// What the header calls columns that it does not call by their own names; a comma within is written as \,
+    #[arg(long, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
+    pub columns: Option<ColumnNames>,
+}
+
 /// What is tolerated in a file.
 #[derive(Clone, Debug, Args)]
 pub struct ToleranceArgs {
@@ -181,6 +199,10 @@ pub struct CheckArgs {
     /// The file
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+
+    #[command(flatten)]
+    /// How the file is read.
+    pub input: InputArgs,
 
     #[command(flatten)]
     /// What is tolerated in the file.
@@ -257,6 +279,17 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an address such as 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
+/// What separates fields: any ASCII character but a quote, what ends lines, and what names and numbers are made of.
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [b'"' | b'\r' | b'\n' | 0] => Err("a quote, a line break or a NUL separates no fields".to_owned()),
+        [byte] if byte.is_ascii_alphanumeric() => Err("letters and digits separate no fields".to_owned()),
+        [byte] if byte.is_ascii() => Ok(*byte),
+        _ => Err("expected one ASCII character, such as ; or |, or tab".to_owned()),
+    }
+}
+
 /// A time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.
 fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
@@ -286,6 +319,18 @@ mod tests {
             let name = flag.get_long().unwrap();
             let variable = format!("WAYBILL_{}", name.replace('-', "_").to_uppercase());
             assert_eq!(flag.get_env().and_then(|env| env.to_str()), Some(variable.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_delimiter_is_one_character_that_can_separate_fields() {
+        for (text, byte) in
+            [(",", b','), (";", b';'), ("|", b'|'), ("tab", b'\t'), ("\\t", b'\t'), ("\t", b'\t'), (" ", b' ')]
+        {
+            assert_eq!(delimiter(text), Ok(byte), "{text:?}");
+        }
+        for wrong in ["", "\"", "\n", "\r", "\0", "a", "Z", "7", ";;", "¦", "\\n", "comma"] {
+            assert!(delimiter(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{AdminListen, LogFormat, Pages, ServeArgs, ToleranceArgs};
+use crate::cli::{AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
 use crate::http::access::{AccessLogSettings, Target};
 use crate::http::route::Listener;
 use crate::http::server::{Limits, TimeLimits};
@@ -82,7 +82,7 @@ impl Settings {
             AdminListen::At(address) if address.ip().is_loopback() => Some(address),
             AdminListen::At(address) => return Err(SettingsError::AdminNotLoopback(address)),
         };
-        let load = load_options(&args.tolerance);
+        let load = load_options(&args.input, &args.tolerance);
         let threads = args.threads.unwrap_or(load.threads);
         in_range("--threads", &threads, 1..=THREADS_MAX)?;
         in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
@@ -143,9 +143,11 @@ impl Settings {
     }
 }
 
-/// How a file is loaded that is tolerated as `tolerance` says.
-pub fn load_options(tolerance: &ToleranceArgs) -> load::Options {
+/// How a file is loaded that is read as `input` says and tolerated as `tolerance` says.
+pub fn load_options(input: &InputArgs, tolerance: &ToleranceArgs) -> load::Options {
     load::Options {
+        delimiter: input.delimiter,
+        columns: input.columns.clone().unwrap_or_default(),
         bad_rows_max: tolerance.max_bad_rows,
         require_final_newline: tolerance.require_final_newline,
         ..load::Options::default()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::dataset::Dataset;
-use crate::load::Summary;
+use crate::load::{Foretold, Summary};
 
 /// Where the kernel shows processes and limits.
 const PROC: &str = "/proc";
@@ -13,7 +13,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// The process itself: code, stacks, runtimes, the allocator's own.
 const PROCESS_BYTES: u64 = 21 << 20;
-/// What a thread takes that loads, at most; of a small file it is about twice its size.
+/// What a thread takes that loads, at most; of a small file it is about twice its content.
 const LOADER_THREAD_BYTES_MAX: u64 = 10 << 20;
 /// What of that, and of what was needed for a shipment, stays for good.
 const LOADED_THREAD_BYTES_MAX: u64 = 3 << 20;
@@ -39,7 +39,7 @@ impl Forecast {
     /// Foretells what `dataset`, loaded as `summary` says, takes where `threads` threads load.
     pub fn new(dataset: &Dataset, summary: &Summary, threads: usize) -> Forecast {
         let (dataset_bytes, shipments) = (dataset.bytes(), dataset.shipment_count());
-        let of_threads = |bytes_max: u64| threads as u64 * bytes_max.min(2 * summary.file_bytes);
+        let of_threads = |bytes_max: u64| threads as u64 * bytes_max.min(2 * summary.content_bytes);
         let loading = of_threads(LOADER_THREAD_BYTES_MAX);
         let loaded = of_threads(LOADED_THREAD_BYTES_MAX);
         Forecast {
@@ -61,9 +61,9 @@ impl Forecast {
     }
 }
 
-/// What a load takes of which nothing is known but the file's size, on top of what the process has.
+/// What a load takes of which nothing is known but its content's size, on top of what the process has.
 ///
-/// Measured, in bytes per byte of the file: 0.15 where twenty articles of a shipment repeat the same addresses, 0.55 for
+/// Measured, in bytes per byte of content: 0.15 where twenty articles of a shipment repeat the same addresses, 0.55 for
 /// made-up data of `waybill generate`, 2.2 where all texts are long and no two are the same, 4 where rows are very short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoughForecast {
@@ -74,9 +74,9 @@ pub struct RoughForecast {
 }
 
 impl RoughForecast {
-    /// Foretells what a file of `file_bytes` bytes takes.
-    pub fn new(file_bytes: u64) -> RoughForecast {
-        RoughForecast { bytes_min: file_bytes / 20, bytes_usual: file_bytes / 20 * 11 }
+    /// Foretells what a file with so much content takes.
+    pub fn new(content: &Foretold) -> RoughForecast {
+        RoughForecast { bytes_min: content.content_bytes_min / 20, bytes_usual: content.content_bytes_usual / 20 * 11 }
     }
 }
 

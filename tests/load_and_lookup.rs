@@ -294,11 +294,11 @@ fn a_block_spread_over_the_arena_is_whole() {
     one.row(0, &row("fills a segment", &large)).unwrap();
     one.row(1, &row("shows that the large one is whole", "")).unwrap();
     other.row(0, &row("takes the next segment", "")).unwrap();
-    other.end_block(1, 100).unwrap();
+    other.end_block(1, 100, 1000).unwrap();
     one.row(2, &row("TN1", "first")).unwrap();
-    one.end_block(0, 100).unwrap();
+    one.end_block(0, 100, 1000).unwrap();
     other.row(0, &row("TN1", "second")).unwrap();
-    other.end_block(2, 100).unwrap();
+    other.end_block(2, 100, 1000).unwrap();
     drop((one, other));
     let dataset = builder.finish(Column::SHARED, &mut |conflict| panic!("{conflict:?}")).unwrap();
     let record = dataset.shipment(&Folded::new("TN1"), &Folded::new("DHL")).unwrap();

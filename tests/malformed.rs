@@ -16,6 +16,7 @@ use waybill::load::{LoadError, Options};
 
 use reference::Export;
 use reference::agreement::{assert_agreement, loaded};
+use reference::compressed::packing;
 use reference::exports::{Bytes, damaged_exports};
 use support::Server;
 
@@ -145,6 +146,31 @@ proptest! {
         let options = Options { bad_rows_max: 0, require_final_newline: false, threads: 1, block_bytes: 100, ..Options::default() };
         assert_refused_in_good_form_or_right(&file, &options);
         assert!(loaded(&file, &options).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(config(512))]
+
+    /// Both formats have a checksum of the content.
+    #[test]
+    fn mangled_compressed_exports_are_refused_with_a_place_or_say_what_the_whole_one_says(
+        shipments in 1..30_u64, packing in packing(), accidents in vec(accident(), 1..4), block_bytes in 1..9000_usize,
+    ) {
+        let mut whole = Vec::new();
+        generate::write(&Plan { shipments, seed: 3 }, &mut whole).unwrap();
+        let mut file = packing.pack(&whole);
+        for accident in &accidents {
+            accident.happen_to(&mut file);
+        }
+        let options = Options { threads: 2, block_bytes, ..Options::default() };
+        match loaded(&file, &options) {
+            Ok(of_mangled) => prop_assert_eq!(of_mangled.summary.content_bytes, whole.len() as u64),
+            Err(LoadError::Refused { errors, .. }) => {
+                prop_assert!(errors.iter().all(|error| error.line > 0 && !error.reason.is_empty()), "{:?}", errors);
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use reference::agreement::{assert_same_dataset, places};
+use reference::compressed::{gzip, zstd};
 use reference::{COLUMNS, Export, Place, records};
 use tempfile::TempDir;
 use waybill::load::{LoadError, Loaded, Options, load};
@@ -152,6 +153,19 @@ fn a_file_cut_anywhere_is_refused_or_has_exactly_the_rows_that_are_there() {
     // The header ends at the first border, and alone is no file.
     assert_eq!(at_a_border, ends.len() - 1);
     assert!(in_the_last_field > ends.len() && refused > whole.len() / 2);
+}
+
+#[test]
+fn a_compressed_file_cut_anywhere_is_refused() {
+    let content = whole_file(BYTES_DEFAULT);
+    for whole in [gzip(&content, 6), gzip(&content, 9), zstd(&content, 3), zstd(&content, 0)] {
+        let on_disk = Cut::new(&whole);
+        assert!(loaded(&on_disk.path(), false).is_ok());
+        for length in (0..whole.len()).rev() {
+            on_disk.to(length);
+            assert_eq!(error_places(loaded(&on_disk.path(), false)).len(), 1, "cut at {length}");
+        }
+    }
 }
 
 /// A reloader that serves the file at `data` with the given guards.

@@ -36,21 +36,19 @@ pub struct Builder {
     pub(super) blocks: Mutex<Vec<Block>>,
     pub(super) clashes: Mutex<Vec<Fragment>>,
     pub(super) threads: usize,
-    file_bytes: u64,
     memory_bytes_max: u64,
 }
 
 impl Builder {
-    /// Begins a dataset from a file of `file_bytes` bytes, to be finished on `threads` threads.
-    pub fn new(file_bytes: u64, threads: usize) -> Builder {
+    /// Begins a dataset from about `content_bytes` bytes of CSV, to be finished on `threads` threads.
+    pub fn new(content_bytes: u64, threads: usize) -> Builder {
         Builder {
             dictionaries: SharedDictionaries::new(),
-            arena: ArenaBuilder::new(file_bytes >= HUGE_PAGES_FROM_BYTES),
+            arena: ArenaBuilder::new(content_bytes >= HUGE_PAGES_FROM_BYTES),
             index: OnceLock::new(),
             blocks: Mutex::default(),
             clashes: Mutex::default(),
             threads,
-            file_bytes,
             memory_bytes_max: u64::MAX,
         }
     }
@@ -83,11 +81,16 @@ impl Builder {
     }
 
     /// The index, sized once, by the first block that is done: hash tables grow by doubling.
-    fn index_sized_for(&self, fragments: usize, block_bytes: usize) -> Result<&IndexBuilder, ArenaError> {
+    fn index_sized_for(
+        &self,
+        fragments: usize,
+        block_bytes: usize,
+        content_bytes: u64,
+    ) -> Result<&IndexBuilder, ArenaError> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
-        let expected = fragments as u128 * u128::from(self.file_bytes) / block_bytes.max(1) as u128;
+        let expected = fragments as u128 * u128::from(content_bytes) / block_bytes.max(1) as u128;
         let expected = usize::try_from(expected).unwrap_or(0).max(fragments);
         let records = expected * (ALIGNMENT_BYTES + size_of::<Position>());
         let (needed, max) = (IndexBuilder::bytes_for(expected) + records as u64, self.memory_bytes_max);
@@ -171,13 +174,13 @@ impl BlockWriter<'_> {
         Ok(())
     }
 
-    /// Ends the block being written: the `number`th of the file, of `bytes` bytes.
-    pub fn end_block(&mut self, number: u32, bytes: usize) -> Result<(), ArenaError> {
+    /// Ends the block being written: the `number`th, of `bytes` bytes out of about `content_bytes`.
+    pub fn end_block(&mut self, number: u32, bytes: usize, content_bytes: u64) -> Result<(), ArenaError> {
         self.close_run()?;
         if self.fingerprints.is_empty() {
             return Ok(());
         }
-        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes)?;
+        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes, content_bytes)?;
         let mut clashes = Vec::new();
         for (at, (fingerprint, position)) in self.fingerprints.drain(..).zip(&self.block.positions).enumerate() {
             if !index.insert(fingerprint, *position) {

@@ -23,6 +23,10 @@ pub(super) struct Block {
     pub(super) parsed: Place,
     /// Why the block ends where no record does.
     pub(super) torn: Option<Tear>,
+    /// Bytes of the file that were read for it.
+    pub(super) file_bytes: u64,
+    /// Size of the file's content, as far as it could be told when the block was read.
+    pub(super) content_bytes: u64,
 }
 
 /// How far a parser is in a block.
@@ -67,8 +71,8 @@ pub(super) struct BlockReader<R> {
 }
 
 impl<R: Read> BlockReader<R> {
-    /// Blocks of about `block_bytes` bytes: at least one record each.
-    pub(super) fn new(source: R, block_bytes: usize) -> BlockReader<R> {
+    /// Blocks of about `block_bytes` bytes, at least one record each, whose fields `delimiter` separates.
+    pub(super) fn new(source: R, block_bytes: usize, delimiter: u8) -> BlockReader<R> {
         BlockReader {
             source,
             block_bytes: block_bytes.max(1),
@@ -76,7 +80,7 @@ impl<R: Read> BlockReader<R> {
             next_number: 0,
             at_end: false,
             last_byte: None,
-            cutter: Cutter::default(),
+            cutter: Cutter::new(delimiter),
         }
     }
 
@@ -125,7 +129,12 @@ impl<R: Read> BlockReader<R> {
         Ok(!block.bytes.is_empty())
     }
 
-    /// The last byte of the file, once it was read.
+    /// What is read.
+    pub(super) fn source(&self) -> &R {
+        &self.source
+    }
+
+    /// The last byte of the content, once it was read.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte
     }
@@ -151,8 +160,8 @@ impl<R: Read> BlockReader<R> {
 }
 
 /// Finds the end of the last whole record.
-#[derive(Default)]
 struct Cutter {
+    delimiter: u8,
     /// Stretches outside quotes, kept between calls for their memory only.
     unquoted: Vec<(usize, usize)>,
 }
@@ -165,6 +174,10 @@ struct Cut {
 }
 
 impl Cutter {
+    fn new(delimiter: u8) -> Cutter {
+        Cutter { delimiter, unquoted: Vec::new() }
+    }
+
     /// `bytes` start where a record starts.
     fn last_record_end(&mut self, bytes: &[u8]) -> Cut {
         self.unquoted.clear();
@@ -173,7 +186,7 @@ impl Cutter {
         while let Some(found) = memchr(b'"', &bytes[from..]) {
             let quote = from + found;
             from = quote + 1;
-            if !(quote == 0 || quote > start && matches!(bytes[quote - 1], b',' | b'\n')) {
+            if !(quote == 0 || quote > start && (bytes[quote - 1] == self.delimiter || bytes[quote - 1] == b'\n')) {
                 continue;
             }
             self.unquoted.push((start, quote));
@@ -210,12 +223,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn cut(text: &str) -> (usize, bool) {
-        let cut = Cutter::default().last_record_end(text.as_bytes());
+        let cut = Cutter::new(b',').last_record_end(text.as_bytes());
         (cut.end, cut.open_quote)
     }
 
     fn blocks(text: &[u8], block_bytes: usize) -> Vec<(Vec<u8>, Option<Tear>)> {
-        let mut reader = BlockReader::new(text, block_bytes);
+        let mut reader = BlockReader::new(text, block_bytes, b',');
         let mut blocks = Vec::new();
         let mut block = Block::default();
         while reader.next(&mut block, &mut |_| ()).unwrap() {
@@ -238,6 +251,14 @@ mod tests {
         assert_eq!(cut("Monitor 24\",1\nx"), (14, false));
         assert_eq!(cut("a,\"b\"c\",d\ne"), (10, false));
         assert_eq!(cut("\r\"a\nb"), (4, false));
+    }
+
+    #[test]
+    fn a_quote_opens_a_field_behind_the_delimiter_and_no_other_sign() {
+        let semicolon = |text: &str| Cutter::new(b';').last_record_end(text.as_bytes()).end;
+        assert_eq!(semicolon("a;\"b\nc\"\nd"), 8);
+        assert_eq!(semicolon("a,\"b\nc\"\nd"), 8);
+        assert_eq!(semicolon("a,\"b\nc"), 5);
     }
 
     #[test]

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
+use super::content::{Compression, Content, Foretold, scaled};
 use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
 use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
+use super::version::version;
 use super::{Loaded, Options, Stamp, be_nice};
-use crate::dataset::{ArenaError, Builder, Dataset, RENDERING_VERSION};
+use crate::dataset::{ArenaError, Builder, Dataset};
 use crate::shipment::{Column, Folded};
 
 /// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
@@ -29,13 +32,20 @@ pub(super) fn run(
     options: &Options,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Loaded, LoadError> {
+    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), operation: "read", source };
+    let compression = Compression::of(file).map_err(unreadable)?;
+    let content = Content::new(file, compression).map_err(unreadable)?;
+    let content_bytes = Foretold::usual(progress.bytes_total, compression);
     let loader = Loader {
         path,
         options,
         progress,
-        builder: Builder::new(progress.bytes_total, options.threads).with_memory_max(options.memory_bytes_max),
+        builder: Builder::new(content_bytes, options.threads).with_memory_max(options.memory_bytes_max),
+        compression,
         input: Mutex::new(Input {
-            reader: BlockReader::new(file, options.block_bytes),
+            reader: BlockReader::new(content, options.block_bytes, options.delimiter),
+            file_bytes: progress.bytes_total,
+            position: 0,
             hash: Xxh3::new(),
             bytes: 0,
             pending: None,
@@ -51,8 +61,13 @@ pub(super) fn run(
 
 /// The file, which the threads read one at a time.
 struct Input<'f> {
-    reader: BlockReader<&'f File>,
+    reader: BlockReader<Content<'f>>,
+    /// Size of the file.
+    file_bytes: u64,
+    /// Bytes of it that were read into blocks.
+    position: u64,
     hash: Xxh3,
+    /// Bytes of its content that were read.
     bytes: u64,
     /// The block that had the header, for what follows it.
     pending: Option<Block>,
@@ -61,15 +76,19 @@ struct Input<'f> {
 }
 
 impl Input<'_> {
-    fn next_block(&mut self, block: &mut Block) -> std::io::Result<bool> {
+    fn next_block(&mut self, block: &mut Block) -> io::Result<bool> {
         if let Some(pending) = self.pending.take() {
             *block = pending;
             return Ok(true);
         }
-        self.reader.next(block, &mut |bytes| {
+        let is_there = self.reader.next(block, &mut |bytes| {
             self.hash.update(bytes);
             self.bytes += bytes.len() as u64;
-        })
+        })?;
+        let position = self.reader.source().position();
+        block.file_bytes = position - std::mem::replace(&mut self.position, position);
+        block.content_bytes = scaled(self.file_bytes, self.bytes, position);
+        Ok(is_there)
     }
 
     fn fail(&mut self, place: RowPlace, failure: Failure) {
@@ -81,7 +100,7 @@ impl Input<'_> {
 
 /// Why a load ends early.
 enum Failure {
-    Read(std::io::Error),
+    Read(io::Error),
     TooLarge(ArenaError),
     Torn(Tear),
 }
@@ -111,6 +130,7 @@ struct Loader<'l> {
     options: &'l Options,
     progress: &'l Progress,
     builder: Builder,
+    compression: Option<Compression>,
     input: Mutex<Input<'l>>,
     /// Line breaks of each block.
     block_lines: Mutex<BTreeMap<u32, u64>>,
@@ -127,13 +147,16 @@ impl Loader<'_> {
         LoadError::Refused { path: self.path.to_owned(), summary: error.to_string(), errors: vec![error] }
     }
 
-    fn unreadable(&self, source: std::io::Error) -> LoadError {
-        LoadError::Unreadable { path: self.path.to_owned(), operation: "read", source }
+    fn unreadable(&self, source: io::Error) -> LoadError {
+        match source.kind() {
+            io::ErrorKind::InvalidData => self.refused(1, None, source.to_string()),
+            _ => LoadError::Unreadable { path: self.path.to_owned(), operation: "read", source },
+        }
     }
 
     /// Reads up to the header; what follows it in its block is left for the threads.
     fn read_header(&self) -> Result<Header, LoadError> {
-        let mut parser = RecordParser::new();
+        let mut parser = RecordParser::new(self.options.delimiter);
         let mut input = lock(&self.input);
         let mut block = Block::default();
         let mut block_line = 1;
@@ -147,19 +170,20 @@ impl Loader<'_> {
             if let Some(tear) = tear(&block, &record, place) {
                 return Err(self.refused(line, None, tear.reason()));
             }
-            let (columns, ignored_columns) = Columns::from_header(&record, line)
+            let (columns, ignored_columns) = Columns::from_header(&record, line, &self.options.columns)
                 .map_err(|error| self.refused(error.line, error.column, error.reason))?;
             block.parsed = place;
             let block_number = block.number;
             input.pending = Some(block);
             return Ok(Header { columns, ignored_columns, line, block: (block_number, block_line) });
         }
-        let names = Column::ALL.map(Column::name).join(",");
+        let names = Column::ALL.map(|column| self.options.columns.get(column)).join(",");
         Err(self.refused(1, None, format!("the file is empty; a header row is expected: {names}")))
     }
 
     fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
-        let blocks = self.progress.bytes_total / self.options.block_bytes.max(1) as u64 + 1;
+        let content_bytes = lock(&self.input).pending.as_ref().map_or(0, |block| block.content_bytes);
+        let blocks = content_bytes / self.options.block_bytes.max(1) as u64 + 1;
         let threads = (self.options.threads.max(1) as u64).min(blocks);
         std::thread::scope(|scope| {
             let (running, all_done) = mpsc::channel::<()>();
@@ -185,7 +209,7 @@ impl Loader<'_> {
 
     /// One thread's work: block after block, until there are no more.
     fn parse_blocks(&self, columns: &Columns) -> Result<(), (RowPlace, Failure)> {
-        let mut parser = RecordParser::new();
+        let mut parser = RecordParser::new(self.options.delimiter);
         let mut writer = self.builder.writer();
         let mut block = Block::default();
         while self.next_block(&mut block)? {
@@ -208,10 +232,10 @@ impl Loader<'_> {
                 }
             }
             writer
-                .end_block(block.number, block.bytes.len())
+                .end_block(block.number, block.bytes.len(), block.content_bytes)
                 .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
             lock(&self.block_lines).insert(block.number, place.lines);
-            self.progress.add(block.bytes.len() as u64, rows);
+            self.progress.add(block.file_bytes, rows);
         }
         Ok(())
     }
@@ -221,7 +245,12 @@ impl Loader<'_> {
         if input.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
-        input.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))
+        let is_there = input.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
+        if !is_there {
+            // What ends a compressed file.
+            self.progress.add(block.file_bytes, 0);
+        }
+        Ok(is_there)
     }
 
     /// Puts together what the threads found.
@@ -248,8 +277,8 @@ impl Loader<'_> {
             let last_line = first_lines.last_key_value().map_or(1, |(_, first)| *first);
             return Err(self.refused(last_line, None, "the last line has no line break: was the file cut?"));
         }
-        let version = version(&input.hash, self.options);
-        let file_bytes = input.bytes;
+        let version = version(input.hash.digest128(), self.options);
+        let (file_bytes, content_bytes) = (input.position, input.bytes);
         drop(input);
 
         let path = self.path;
@@ -281,6 +310,8 @@ impl Loader<'_> {
             ignored_columns: header.ignored_columns,
             final_newline_missing,
             file_bytes,
+            compression: self.compression,
+            content_bytes,
             stamp: Stamp::default(),
             version,
             seconds: 0.0,
@@ -341,11 +372,4 @@ fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) ->
             }
         }
     }
-}
-
-/// Hash over the content and all that changes answers about it.
-fn version(content: &Xxh3, options: &Options) -> String {
-    let settings = format!("rendering={RENDERING_VERSION} bad_rows_max={}", options.bad_rows_max);
-    let parts = [&content.digest128().to_be_bytes()[..], settings.as_bytes()].concat();
-    format!("{:032x}", xxh3_128(&parts))
 }

@@ -1,14 +1,19 @@
 //! File → [`Dataset`]: reading, parsing and checking on several threads at once.
 //!
-//! The threads share one `blocks` reader: each takes the next block of whole records from it, parses and checks its
+//! The file's `content` is unpacked, where it is compressed, as it is read. The threads share one `blocks` reader: each takes the next block of whole records from it, parses and checks its
 //! rows, and writes them into the dataset's builder. The content's hash is computed as the bytes are read.
 
 mod blocks;
+mod content;
 mod loader;
+mod names;
 mod report;
 mod rows;
 mod stamp;
+mod version;
 
+pub use content::{Compression, Foretold};
+pub use names::ColumnNames;
 pub use report::{Change, FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
 pub use stamp::Stamp;
 
@@ -24,6 +29,9 @@ use crate::dataset::Dataset;
 /// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
+/// What separates fields unless told otherwise.
+pub const DELIMITER: u8 = b',';
+
 /// What a load tolerates and how it goes about it.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,6 +39,10 @@ pub struct Options {
     pub bad_rows_max: u64,
     /// Whether a file whose last line has no line break is refused.
     pub require_final_newline: bool,
+    /// What separates fields: ASCII, no quote, no line break.
+    pub delimiter: u8,
+    /// What the header calls the columns.
+    pub columns: ColumnNames,
     /// Threads that parse, at least 1.
     pub threads: usize,
     /// Bytes of a block, at least 1; a block is at least one record.
@@ -47,6 +59,8 @@ impl Default for Options {
         Options {
             bad_rows_max: 0,
             require_final_newline: false,
+            delimiter: DELIMITER,
+            columns: ColumnNames::default(),
             threads,
             block_bytes: BLOCK_BYTES,
             niceness: 0,
@@ -66,7 +80,7 @@ pub struct Loaded {
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Loads the CSV file at `path`, again where it was replaced meanwhile. `watch` is called about twenty times a second,
+/// Loads the CSV file at `path`, compressed or not, again where it was replaced meanwhile. `watch` is called about twenty times a second,
 /// at first more often, and when all is parsed, from this thread; it may stop the load.
 pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     for _ in 1..ATTEMPTS_MAX {
@@ -81,12 +95,7 @@ pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) ->
 fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let started = Instant::now();
     let unreadable = |operation, source| LoadError::Unreadable { path: path.to_owned(), operation, source };
-    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-    let file = File::options()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(|source| unreadable("open", source))?;
+    let file = open(path).map_err(|source| unreadable("open", source))?;
     let metadata = file.metadata().map_err(|source| unreadable("stat", source))?;
     if !metadata.is_file() {
         let kind = if metadata.is_dir() { "a directory" } else { "not a regular file" };
@@ -109,6 +118,11 @@ fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
     loaded.summary.stamp = before;
     loaded.summary.seconds = started.elapsed().as_secs_f64();
     Ok(loaded)
+}
+
+/// Opens the file at `path`. A FIFO opens too, without waiting for a writer.
+fn open(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 /// Lowers the priority of the calling thread by `niceness`.

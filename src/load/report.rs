@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::Stamp;
+use super::{Compression, Stamp};
 use crate::dataset::ArenaError;
 
 /// Errors of rows that are reported one by one; the rest is counted.
@@ -102,7 +102,7 @@ impl fmt::Display for Change {
 }
 
 /// What a load did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// Rows of the file: articles and bad rows.
     pub rows: u64,
@@ -116,6 +116,10 @@ pub struct Summary {
     pub final_newline_missing: bool,
     /// Size of the file.
     pub file_bytes: u64,
+    /// How it is compressed.
+    pub compression: Option<Compression>,
+    /// Size of its content: that of the file, where it is not compressed.
+    pub content_bytes: u64,
     /// The file as it stood while it was read.
     pub stamp: Stamp,
     /// 128 bits over content, settings and rendering, in lowercase hex.
@@ -153,7 +157,7 @@ impl Progress {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Bytes parsed so far.
+    /// Bytes of the file that were parsed so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

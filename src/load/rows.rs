@@ -3,6 +3,7 @@
 use csv_core::ReadRecordResult;
 
 use super::blocks::Place;
+use super::names::ColumnNames;
 use super::report::FileError;
 use crate::shipment::{Column, Row};
 
@@ -23,26 +24,31 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Finds the columns by the names in the header on line `line`. Also returns the names of those that nothing needs.
-    pub(super) fn from_header(header: &Record<'_>, line: u64) -> Result<(Columns, Vec<String>), FileError> {
+    /// Finds the columns in the header on line `line`, where they are called `called`. Also returns the names of those
+    /// that nothing needs.
+    pub(super) fn from_header(
+        header: &Record<'_>,
+        line: u64,
+        called: &ColumnNames,
+    ) -> Result<(Columns, Vec<String>), FileError> {
         let error = |column: Option<&'static str>, reason: String| FileError { line, column, reason };
         let names: Vec<String> =
             (0..header.len()).map(|field| String::from_utf8_lossy(header.field(field)).into_owned()).collect();
         let mut in_file_order = [(0, Column::TrackingNumber); Column::ALL.len()];
         for (slot, column) in in_file_order.iter_mut().zip(Column::ALL) {
-            let mut fields = (0..names.len()).filter(|field| names[*field] == column.name());
+            let mut fields = (0..names.len()).filter(|field| names[*field] == called.get(column));
             let Some(field) = fields.next() else {
-                let reason = format!("the header has no column {}; it has {}", column.name(), quoted(&names.join(",")));
+                let (missing, there) = (called.explained(column), quoted(&names.join(",")));
+                let reason = format!("the header has no column {missing}; it has {there}");
                 return Err(error(Some(column.name()), reason));
             };
             if fields.next().is_some() {
-                return Err(error(Some(column.name()), format!("the header names {} twice", column.name())));
+                return Err(error(Some(column.name()), format!("the header names {} twice", called.explained(column))));
             }
             *slot = (field, column);
         }
         in_file_order.sort_unstable();
-        let needed = |name: &String| Column::ALL.iter().any(|column| column.name() == name);
-        let ignored = names.iter().filter(|name| !needed(name)).cloned().collect();
+        let ignored = names.iter().filter(|name| called.find(name).is_none()).cloned().collect();
         Ok((Columns { fields: names.len(), in_file_order }, ignored))
     }
 
@@ -232,9 +238,11 @@ pub(super) struct RecordParser {
 }
 
 impl RecordParser {
-    pub(super) fn new() -> RecordParser {
+    /// Of records whose fields `delimiter` separates.
+    pub(super) fn new(delimiter: u8) -> RecordParser {
         // A lone carriage return is data; the one of a CRLF is taken off here.
-        let core = csv_core::ReaderBuilder::new().terminator(csv_core::Terminator::Any(b'\n')).build();
+        let core =
+            csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(csv_core::Terminator::Any(b'\n')).build();
         let mut parser = RecordParser { core, fields: vec![0; 4096], ends: vec![0; Column::ALL.len() + 1] };
         // csv-core drops a byte order mark from the first bytes it sees, which here may be in the middle of the file.
         // A blank line makes it see others first.
@@ -296,7 +304,7 @@ mod tests {
     use super::*;
 
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut parser = RecordParser::new();
+        let mut parser = RecordParser::new(b',');
         let mut place = Place::default();
         let mut records = Vec::new();
         while let Some(record) = parser.next(text, &mut place) {

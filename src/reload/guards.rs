@@ -2,7 +2,7 @@
 
 use super::{ReloadError, ReloadSettings};
 use crate::dataset::{ArenaError, Changes};
-use crate::load::{LoadError, Progress};
+use crate::load::{Foretold, LoadError, Progress};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::store::Snapshot;
 
@@ -14,16 +14,17 @@ pub(super) fn check_memory(
     served: Option<&Snapshot>,
 ) -> Result<Option<MemoryGuard>, ReloadError> {
     // Where the file cannot be looked at, the load says why.
-    let file_bytes = std::fs::metadata(&settings.data).map_or(0, |metadata| metadata.len());
+    let file = Foretold::at(&settings.data, served.map(|served| &served.summary)).unwrap_or_default();
+    let file_bytes = file.file_bytes;
     let (needed, usual) = match served {
         Some(served) => {
             let forecast = Forecast::new(&served.dataset, &served.summary, settings.load.threads);
-            let scaled = u128::from(forecast.load_bytes) * u128::from(file_bytes);
-            let needed = (scaled / u128::from(served.summary.file_bytes.max(1))) as u64;
-            (needed, needed)
+            let content_bytes = served.summary.content_bytes.max(1);
+            let needed = |content| in_proportion(forecast.load_bytes, content, content_bytes);
+            (needed(file.content_bytes_min), needed(file.content_bytes_usual))
         }
         None => {
-            let rough = RoughForecast::new(file_bytes);
+            let rough = RoughForecast::new(&file);
             (rough.bytes_min, rough.bytes_usual)
         }
     };
@@ -48,10 +49,10 @@ pub(super) fn check_memory(
             "a file of this size often needs more memory than is left"
         );
     }
-    Ok(Some(MemoryGuard::new(file_bytes, needed, available)))
+    Ok(Some(MemoryGuard::new(&file, needed, available)))
 }
 
-/// Memory that a load leaves for what is served meanwhile; a smaller file leaves its own size.
+/// Memory that a load leaves for what is served meanwhile; a smaller file leaves the size of its content.
 const RESERVE_BYTES: u64 = 4 << 20;
 /// What putting the dataset together takes at the end of a load, for each row of the file.
 const FINISH_ROW_BYTES: u64 = 8;
@@ -65,7 +66,7 @@ const STEPS_AHEAD: u64 = 2;
 /// Looks on while a load takes memory, and stops it before it takes the last: forecasts can be wrong where the new data
 /// is of another kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
-    file_bytes: u64,
+    file: Foretold,
     /// What the load was foretold to take.
     needed: u64,
     /// What was left before the load.
@@ -79,10 +80,10 @@ pub(super) struct MemoryGuard {
 }
 
 impl MemoryGuard {
-    /// Of a load of `file_bytes` bytes that is foretold to take `needed` and begins with so much memory.
-    fn new(file_bytes: u64, needed: u64, available: Available) -> MemoryGuard {
+    /// Of a load of `file` that is foretold to take `needed` and begins with so much memory.
+    fn new(file: &Foretold, needed: u64, available: Available) -> MemoryGuard {
         let left_last = available.bytes;
-        MemoryGuard { file_bytes, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
+        MemoryGuard { file: *file, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
     }
 
     /// What the load may take.
@@ -112,7 +113,7 @@ impl MemoryGuard {
             return;
         }
         let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
-        let reserve = RESERVE_BYTES.min(file_bytes) + progress.rows() * FINISH_ROW_BYTES;
+        let reserve = RESERVE_BYTES.min(self.file.content_bytes_usual) + progress.rows() * FINISH_ROW_BYTES;
         if left < ahead + reserve {
             self.refusal = Some(ReloadError::MemoryRunsOut { read_bytes, file_bytes, taken, available });
             progress.stop();
@@ -124,7 +125,7 @@ impl MemoryGuard {
         match (error, self.refusal) {
             (LoadError::Stopped { .. }, Some(refusal)) => refusal,
             (LoadError::TooLarge { source: ArenaError::TooMany { needed, .. }, .. }, _) => {
-                ReloadError::InsufficientMemory { file_bytes: self.file_bytes, needed, available: self.available }
+                ReloadError::InsufficientMemory { file_bytes: self.file.file_bytes, needed, available: self.available }
             }
             (error, _) => error.into(),
         }
@@ -166,8 +167,12 @@ mod tests {
         Available { bytes: mib * MIB, limit: "the test" }
     }
 
+    fn plain(bytes: u64) -> Foretold {
+        Foretold { file_bytes: bytes, content_bytes_min: bytes, content_bytes_usual: bytes }
+    }
+
     fn guard(left_before_mib: u64) -> MemoryGuard {
-        MemoryGuard::new(100 * MIB, 0, available(left_before_mib))
+        MemoryGuard::new(&plain(100 * MIB), 0, available(left_before_mib))
     }
 
     /// Looks at a load of a file of 100 MiB: after how many of them, so much is left. Where it was stopped.
@@ -206,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_at_the_start_as_foretold_stops_nothing() {
-        let foretold = || MemoryGuard::new(100 * MIB, 47 * MIB, available(49));
+        let foretold = || MemoryGuard::new(&plain(100 * MIB), 47 * MIB, available(49));
         assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 25), (6, 23), (50, 16), (100, 8)]), None);
         // More than foretold, or gone to others.
         assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 1)]), Some(2));
@@ -217,7 +222,7 @@ mod tests {
     fn a_small_file_needs_no_more_than_its_size() {
         let mut progress = Progress::default();
         progress.bytes_total = 1000;
-        let mut small = guard(1);
+        let mut small = MemoryGuard::new(&plain(1000), 0, available(1));
         progress.add(1000, 10);
         small.look(&progress, available(1));
         assert!(!progress.is_stopped());

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use waybill::batch::{self, BatchError};
 use waybill::dataset::{Dataset, Record};
 use waybill::load::{FileError, LoadError, Loaded, Options, REPORTED_ERRORS_MAX, load};
-use waybill::shipment::Folded;
+use waybill::shipment::{Column, Folded};
 
 use super::{Export, Place, Shipment, spellings};
 
@@ -29,9 +29,13 @@ pub(crate) fn places(errors: &[FileError]) -> Vec<Place> {
     errors.iter().map(|error| (error.line, error.column)).collect()
 }
 
+fn read(file: &[u8], options: &Options) -> Result<Export, Place> {
+    Export::read_as(file, options.delimiter, &Column::ALL.map(|column| options.columns.get(column)))
+}
+
 /// What becomes of a file by the reference; for a refused one, which places are reported.
 fn expected(file: &[u8], options: &Options) -> Result<Export, Vec<Place>> {
-    let export = Export::read(file).map_err(|place| vec![place])?;
+    let export = read(file, options).map_err(|place| vec![place])?;
     if options.require_final_newline && !file.ends_with(b"\n") {
         let last_line = file.split(|byte| *byte == b'\n').count() as u64;
         return Err(vec![(last_line, None)]);
@@ -124,13 +128,13 @@ pub(crate) fn assert_agreement(file: &[u8], options: &Options) {
             assert_eq!(places(&summary.errors), first_bad);
             assert_eq!(summary.ignored_columns, export.ignored_columns);
             assert_eq!(summary.final_newline_missing, !file.ends_with(b"\n"));
-            assert_eq!(summary.file_bytes, file.len() as u64);
+            assert_eq!((summary.file_bytes, summary.content_bytes), (file.len() as u64, file.len() as u64));
             assert_same_dataset(&dataset, &export);
             assert_same_lookups(&dataset, &export);
         }
         (Err(LoadError::Refused { errors, summary, .. }), Err(expected)) => {
             assert_eq!(places(&errors), expected, "{summary}");
-            if let Ok(export) = Export::read(file)
+            if let Ok(export) = read(file, options)
                 && !options.require_final_newline
                 && export.bad_rows.len() as u64 > options.bad_rows_max
             {

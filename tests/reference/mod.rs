@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test file needs some of it")]
 
 pub(crate) mod agreement;
+pub(crate) mod compressed;
 pub(crate) mod exports;
 pub(crate) mod odd;
 pub(crate) mod queries;
@@ -93,8 +94,13 @@ pub(crate) struct Export {
 impl Export {
     /// Reads a file. The error is that of the file as a whole.
     pub(crate) fn read(file: &[u8]) -> Result<Export, Place> {
+        Export::read_as(file, b',', &COLUMNS)
+    }
+
+    /// Reads a file with another delimiter, whose header calls the columns `called`.
+    pub(crate) fn read_as(file: &[u8], delimiter: u8, called: &[&str; 9]) -> Result<Export, Place> {
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-        let mut records = records(file);
+        let mut records = records_as(file, delimiter);
         if records.is_empty() {
             return Err((1, None));
         }
@@ -103,8 +109,8 @@ impl Export {
             return Err((header.line, None));
         }
         let names: Vec<String> = header.fields.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        for column in COLUMNS {
-            if names.iter().filter(|name| *name == column).count() != 1 {
+        for (column, called) in COLUMNS.into_iter().zip(called) {
+            if names.iter().filter(|name| name == called).count() != 1 {
                 return Err((header.line, Some(column)));
             }
         }
@@ -115,8 +121,8 @@ impl Export {
             return Err((header.line, None));
         }
         let mut export = Export { rows: records.len() as u64, ..Export::default() };
-        export.ignored_columns = names.iter().filter(|name| !COLUMNS.contains(&name.as_str())).cloned().collect();
-        let rows: Vec<Row<'_>> = records.iter().map(|record| Row::new(&names, record)).collect();
+        export.ignored_columns = names.iter().filter(|name| !called.contains(&name.as_str())).cloned().collect();
+        let rows: Vec<Row<'_>> = records.iter().map(|record| Row::new(&names, called, record)).collect();
         for row in rows.iter().filter(|row| row.is_good_by_itself()) {
             export.define_shipment(row);
         }
@@ -205,8 +211,8 @@ struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    fn new(names: &[String], record: &'r RawRecord) -> Row<'r> {
-        let known = |name: &String| COLUMNS.into_iter().find(|column| column == name);
+    fn new(names: &[String], called: &[&str], record: &'r RawRecord) -> Row<'r> {
+        let known = |name: &String| called.iter().position(|called| called == name).map(|at| COLUMNS[at]);
         let columns = names.iter().filter_map(known).collect();
         let fields = (names.len() == record.fields.len()).then(|| {
             let pairs = names.iter().zip(&record.fields);
@@ -269,8 +275,13 @@ enum State {
     QuoteInQuoted,
 }
 
-/// The records of a file, one byte after the other.
+/// The records of a file with commas.
 pub(crate) fn records(file: &[u8]) -> Vec<RawRecord> {
+    records_as(file, b',')
+}
+
+/// The records of a file, one byte after the other.
+fn records_as(file: &[u8], delimiter: u8) -> Vec<RawRecord> {
     let mut records = Vec::new();
     let (mut line, mut start, mut start_line) = (1, 0, 1);
     let (mut fields, mut state) = (vec![Vec::new()], State::FieldStart);
@@ -286,7 +297,7 @@ pub(crate) fn records(file: &[u8]) -> Vec<RawRecord> {
                 field.push(byte);
                 State::Quoted
             }
-            (_, b',') => {
+            (_, byte) if byte == delimiter => {
                 fields.push(Vec::new());
                 State::FieldStart
             }

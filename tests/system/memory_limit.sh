@@ -128,6 +128,41 @@ for file in b a b; do
 done
 stop
 
+# So it is with compressed files, by the size of their content.
+gzip -1 -k "$dir/a.csv" "$dir/b.csv" "$dir/dense.csv"
+cp "$dir/a.csv.gz" "$dir/data.csv"
+set_limit $(($("$bin" check "$dir/a.csv.gz" --format json | jq .reload_peak_bytes) * 11 / 10 >> 20))
+start
+for file in b a b; do
+    cp "$dir/$file.csv.gz" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+    reload_fits "in what is foretold of a compressed file"
+done
+curl -fsS "$public/v1/dataset" >"$dir/before"
+cp "$dir/dense.csv.gz" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+refused "reload of a compressed file of unlike data" "(memory runs out:|loading a file of)"
+stop
+set_limit $((serving_mib * 3 / 2))
+cp "$dir/a.csv.gz" "$dir/data.csv"
+start
+curl -fsS "$public/v1/dataset" >"$dir/before"
+cp "$dir/b.csv.gz" "$dir/next.csv" && mv "$dir/next.csv" "$dir/data.csv"
+refused "reload of a compressed file at 1.5 × $serving_mib MiB" "loading a file of"
+# A bomb: most of its content is in the last part of the file, far more than the first part lets expect.
+{
+    head -n 20000 "$dir/a.csv"
+    awk -v bytes=$((serving_mib << 22)) 'BEGIN {
+        for (; written < bytes; number++) {
+            rows = number ",A,,,,0,0,,\n"
+            while (length(rows) < 300000) rows = rows rows
+            printf "%s", rows
+            written += length(rows)
+        }
+    }'
+} | gzip -1 >"$dir/next.csv"
+mv "$dir/next.csv" "$dir/data.csv"
+refused "reload of a bomb at 1.5 × $serving_mib MiB" "(memory runs out:|loading a file of)"
+stop
+
 # With enough for another like it, but not for one of far more shipments.
 cp "$dir/a.csv" "$dir/data.csv"
 set_limit $((serving_mib * 5 / 2))
