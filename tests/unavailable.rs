@@ -46,6 +46,7 @@ impl InProcess {
                 socket,
                 app: Arc::clone(&app),
                 permits: Arc::new(Semaphore::new(100)),
+                tls: None,
                 limits: Limits {
                     connections_max: 100,
                     time: TimeLimits { header: DEADLINE, body: DEADLINE, idle: DEADLINE, write: DEADLINE },
