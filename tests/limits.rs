@@ -100,6 +100,21 @@ fn a_client_that_takes_nothing_is_cut_off() {
     assert_eq!(server.get("/v1/shipments/DHL/TN2").status, 200);
 }
 
+#[test]
+fn a_client_that_takes_no_more_of_one_large_answer_is_cut_off_and_the_rest_is_dropped() {
+    let arguments = ["--write-timeout", "500ms", "--header-timeout", NEVER, "--idle-timeout", NEVER];
+    let server = Server::start(large(), &arguments);
+    let mut client = server.client();
+    client.send(request("GET", "/v1/shipments/DHL/TN1", &[]));
+    // A reset, not an end to come after the answer: the kernel, too, has given it up.
+    let tries = DEADLINE.as_millis() / PACE.as_millis();
+    let error = (0..tries).find_map(|_| {
+        pause();
+        client.stream().take_error().unwrap()
+    });
+    assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
+}
+
 /// Memory that one connection may cost.
 const CONNECTION_BYTES_MAX: u64 = 4 << 20;
 

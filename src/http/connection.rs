@@ -8,12 +8,11 @@ use std::task::{Context, Poll, ready};
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::Answer;
 use super::connections::{Order, Orders, Registered};
-use super::socket::{Socket, Transport};
-use super::{Reply, Service};
+use super::socket::{Socket, Stream, Transport};
+use super::{Reply, Service, Worker};
 
 /// Bytes of a request's head: the request line and all header fields.
 pub(super) const HEAD_BYTES_MAX: usize = 8 << 10;
@@ -32,41 +31,47 @@ pub(super) fn builder() -> http1::Builder {
 }
 
 /// Serves `stream` until it ends.
-pub(super) fn serve<S>(registered: &Registered, stream: S, service: Service) -> impl Future<Output = ()> + use<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+pub(super) fn serve<S: Stream>(
+    registered: &Registered,
+    stream: S,
+    service: Service,
+) -> impl Future<Output = ()> + use<S> {
     let connections = &registered.connections;
     let socket = Rc::new(Socket::new(stream, Rc::clone(&connections.buffers)));
     registered.watch(Rc::clone(&socket) as Rc<_>);
     let tracked = Tracked { service, socket: Rc::clone(&socket) };
     let http = connections.http1.serve_connection(Transport(Rc::clone(&socket)), tracked);
-    Connection { http: Some(http), socket, orders: Rc::clone(&registered.orders), finishing: false, lingering: false }
+    let (worker, orders) = (Rc::clone(&connections.worker), Rc::clone(&registered.orders));
+    Connection { http: Some(http), socket, worker, orders, finishing: false, lingering: false }
 }
 
 /// Runs one connection, turn by turn.
-struct Connection<S: AsyncRead + AsyncWrite + Unpin> {
+struct Connection<S: Stream> {
     /// None once hyper is done and only unsent bytes remain.
     http: Option<http1::Connection<Transport<S>, Tracked<S>>>,
     socket: Rc<Socket<S>>,
+    worker: Rc<Worker>,
     orders: Rc<Orders>,
     finishing: bool,
     /// Whether the client is to end the connection, since it may still be sending.
     lingering: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: Stream> Future for Connection<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let order = this.orders.heed(cx);
         if order == Order::End {
+            this.socket.drop_untaken();
             return Poll::Ready(());
         }
         if let Some(http) = &mut this.http {
             let mut turn = Pin::new(&mut *http).poll(cx);
-            if turn.is_pending() && order == Order::Finish && !this.finishing {
+            let is_to_finish = order == Order::Finish && !this.finishing;
+            // What has come is answered first. hyper would end a new connection over it.
+            if turn.is_pending() && is_to_finish && !this.socket.has_more_to_read() {
                 this.finishing = true;
                 Pin::new(&mut *http).graceful_shutdown();
                 turn = Pin::new(&mut *http).poll(cx);
@@ -74,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
             if turn.is_ready() {
                 // An error is the client's: malformed bytes or a connection that broke off. hyper has answered it.
                 this.http = None;
-                this.lingering = this.socket.has_unread_body();
+                this.lingering = this.socket.has_unread_body() || this.worker.closing.get() && this.socket.may_cross();
             }
         }
         match this.socket.send(cx) {
@@ -98,7 +103,7 @@ impl<S> Clone for Tracked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::service::Service<Request<Incoming>> for Tracked<S> {
+impl<S: Stream> hyper::service::Service<Request<Incoming>> for Tracked<S> {
     type Response = Answer;
     type Error = Infallible;
     type Future = TrackedReply<S>;
@@ -122,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::service::Service<Request<Incoming
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Tracked<S> {
+impl<S: Stream> Tracked<S> {
     /// Waits for what is not there at once.
     fn poll(&self, reply: &mut Reply, cx: &mut Context<'_>) -> Poll<Result<Answer, Infallible>> {
         if matches!(reply, Reply::Receiving(_)) {
@@ -140,7 +145,7 @@ struct TrackedReply<S> {
     waiting: Option<Tracked<S>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for TrackedReply<S> {
+impl<S: Stream> Future for TrackedReply<S> {
     type Output = Result<Answer, Infallible>;
 
     #[inline]

@@ -12,15 +12,14 @@ use std::time::{Duration, Instant};
 
 use hyper::server::conn::{http1, http2};
 use slab::Slab;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::Service;
-use super::connection;
 use super::counters::Counters;
 use super::socket::{Buffers, Phase};
 use super::streams::{self, LocalTasks};
 use super::tls::{Protocol, Tls};
+use super::{Service, Worker, connection};
 
 /// How long a connection may be doing what it does.
 #[derive(Clone, Debug)]
@@ -30,7 +29,8 @@ pub struct TimeLimits {
     pub header: Duration,
     /// Between two requests.
     pub idle: Duration,
-    /// Sending a request's body, from its head to its last byte; and ending a connection whose body was refused.
+    /// Sending a request's body, from its head to its last byte; and ending a connection over which the client may
+    /// still be sending: a body was refused, or the server ends.
     pub body: Duration,
     /// Taking none of an answer's bytes.
     pub write: Duration,
@@ -116,7 +116,7 @@ impl Entry {
 pub(super) struct Connections {
     entries: RefCell<Slab<Entry>>,
     limits: TimeLimits,
-    counters: Arc<Counters>,
+    pub(super) worker: Rc<Worker>,
     emptied: Notify,
     tls: Option<Arc<Tls>>,
     pub(super) http1: http1::Builder,
@@ -125,11 +125,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(limits: TimeLimits, counters: Arc<Counters>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
+    pub(super) fn new(limits: TimeLimits, worker: Rc<Worker>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
         Rc::new(Connections {
             entries: RefCell::default(),
             limits,
-            counters,
+            worker,
             emptied: Notify::new(),
             tls,
             http1: connection::builder(),
@@ -138,22 +138,27 @@ impl Connections {
         })
     }
 
-    /// Serves `stream` until it ends. `permit` is given back then.
-    pub(super) async fn serve<S>(self: Rc<Self>, stream: S, service: Service, permit: OwnedSemaphorePermit)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
+    /// Serves `stream` until it ends. `permit` is given back then. The connection counts from now on, though its turns
+    /// come when the future is polled: what all connections are told, it is told too.
+    pub(super) fn serve(
+        self: Rc<Self>,
+        stream: TcpStream,
+        service: Service,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> {
         let registered = self.register();
-        match &self.tls {
-            None => connection::serve(&registered, stream, service).await,
-            // Boxed, so that a connection without TLS does not have the size of one with it.
-            Some(tls) => Box::pin(secure(tls, &registered, stream, service)).await,
+        async move {
+            match &self.tls {
+                None => connection::serve(&registered, stream, service).await,
+                // Boxed, so that a connection without TLS does not have the size of one with it.
+                Some(tls) => Box::pin(secure(tls, &registered, stream, service)).await,
+            }
+            drop((registered, permit));
         }
-        drop((registered, permit));
     }
 
     fn register(self: &Rc<Self>) -> Registered {
-        self.counters.accepted.add(1);
+        self.counters().accepted.add(1);
         let orders = Rc::<Orders>::default();
         let entry = Entry { activity: None, orders: Rc::clone(&orders), seen: (0, Instant::now()) };
         Registered { connections: Rc::clone(self), key: self.entries.borrow_mut().insert(entry), orders }
@@ -166,7 +171,7 @@ impl Connections {
             if entry.seen.0 != progress {
                 entry.seen = (progress, now);
             } else if self.limits.of(entry.phase()).is_some_and(|limit| now - entry.seen.1 >= limit) {
-                self.counters.timed_out[entry.phase() as usize].add(1);
+                self.counters().timed_out[entry.phase() as usize].add(1);
                 entry.orders.tell(Order::End);
             }
         }
@@ -181,7 +186,7 @@ impl Connections {
 
     /// What their thread counts.
     pub(super) fn counters(&self) -> &Counters {
-        &self.counters
+        &self.worker.counters
     }
 
     /// Open connections.
@@ -215,7 +220,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut entries = self.connections.entries.borrow_mut();
         entries.remove(self.key);
-        self.connections.counters.closed.add(1);
+        self.connections.counters().closed.add(1);
         if entries.is_empty() {
             self.connections.emptied.notify_one();
         }
@@ -223,10 +228,7 @@ impl Drop for Registered {
 }
 
 /// Serves `stream` behind a TLS handshake, in the protocol that was agreed on.
-async fn secure<S>(tls: &Tls, registered: &Registered, stream: S, service: Service)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+async fn secure(tls: &Tls, registered: &Registered, stream: TcpStream, service: Service) {
     let mut handshake = std::pin::pin!(tls.accept(stream));
     let secured = std::future::poll_fn(|cx| match registered.orders.heed(cx) {
         Order::Serve => handshake.as_mut().poll(cx).map(Some),
@@ -236,7 +238,7 @@ where
         Some(Ok((Protocol::Http1, stream))) => connection::serve(registered, stream, service).await,
         Some(Ok((Protocol::Http2, stream))) => streams::serve(registered, stream, service).await,
         // The client speaks another language, or has gone.
-        Some(Err(_)) => registered.connections.counters.failed_handshakes.add(1),
+        Some(Err(_)) => registered.connections.counters().failed_handshakes.add(1),
         None => {}
     }
 }

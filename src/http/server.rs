@@ -1,5 +1,6 @@
 //! Listening, accepting, and ending in good order: a runtime per core, one accept loop for every listener.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -22,6 +23,10 @@ use crate::load;
 
 /// Connections that the kernel completes before they are accepted, per listener.
 const BACKLOG: i32 = 4096;
+/// Bytes of an answer that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
+/// takes none of it is noticed: the kernel would take on megabytes. Half as many must go before it asks for more, which
+/// is what counts as taking some of an answer.
+const UNSENT_BYTES_MAX: u32 = 16 << 10;
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
 const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
 
@@ -81,6 +86,8 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>>
         .map(|_| {
             let socket = socket(address)?;
             socket.set_reuse_port(true)?;
+            // Connections inherit it.
+            socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
@@ -88,9 +95,10 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>>
         .collect()
 }
 
-/// `socket` for each of `threads` workers, which take turns at it as the kernel wakes them.
+/// `socket`, which another process has bound, for each of `threads` workers, which take turns at it as the kernel wakes them.
 pub fn share(socket: &StdListener, threads: usize) -> io::Result<Vec<StdListener>> {
     socket.set_nonblocking(true)?;
+    SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     (0..threads).map(|_| socket.try_clone()).collect()
 }
 
@@ -127,17 +135,21 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
         .max_blocking_threads(ASIDE_THREADS_MAX)
         .on_thread_start(|| load::be_nice(ASIDE_NICENESS))
         .build_local(LocalOptions::default())?;
-    runtime.block_on(serve(endpoint))
+    let cut_off = runtime.block_on(serve(endpoint));
+    // What is still made aside is for nobody: dropping the runtime would wait for it.
+    runtime.shutdown_background();
+    cut_off
 }
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     let Endpoint { listener, socket, app, permits, tls, limits, mut pulse } = endpoint;
     let socket = TcpListener::from_std(socket)?;
     let worker = Rc::new(Worker::new(app));
-    let connections = Connections::new(limits.time, Arc::clone(&worker.counters), tls);
+    let connections = Connections::new(limits.time, Rc::clone(&worker), tls);
     let accept = Accept {
         socket,
         permits,
+        accepted: Cell::default(),
         connections: Rc::clone(&connections),
         service: Service::new(listener, Rc::clone(&worker)),
         pulse: pulse.clone(),
@@ -175,6 +187,8 @@ type Accepted = (TcpStream, SocketAddr);
 struct Accept {
     socket: TcpListener,
     permits: Arc<Semaphore>,
+    /// What waits for a permit. Kept here, for the end may come while it waits.
+    accepted: Cell<Option<Accepted>>,
     connections: Rc<Connections>,
     service: Service,
     pulse: watch::Receiver<Pulse>,
@@ -203,11 +217,12 @@ impl Accept {
     /// The next connection and a permit for it. While there is no permit nothing more is accepted: clients wait in the
     /// backlog. The permit comes second, or threads without clients would keep permits from those with some.
     async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
-        let accepted = self.socket.accept().await?;
-        match Arc::clone(&self.permits).acquire_owned().await {
-            Ok(permit) => Ok((accepted, permit)),
+        self.accepted.set(Some(self.socket.accept().await?));
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        match (self.accepted.take(), permit) {
+            (Some(accepted), Ok(permit)) => Ok((accepted, permit)),
             // The semaphore is never closed.
-            Err(_) => std::future::pending().await,
+            _ => std::future::pending().await,
         }
     }
 
@@ -229,7 +244,11 @@ impl Accept {
         // However many they are: tokio would have a task yield after a while.
         let mut accept_now = tokio::task::unconstrained(accept_now);
         while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let Some(accepted) = (&mut accept_now).await else { return };
+            let accepted = match self.accepted.take() {
+                Some(accepted) => Some(accepted),
+                None => (&mut accept_now).await,
+            };
+            let Some(accepted) = accepted else { return };
             self.spawn(accepted, permit);
         }
     }

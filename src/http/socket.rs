@@ -7,12 +7,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::ReadBufCursor;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::connections::Activity;
 
@@ -57,6 +61,24 @@ impl Phase {
             Phase::Write => "write",
             Phase::Linger => "linger",
         }
+    }
+}
+
+/// What a connection runs over: a TCP socket, secured or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// The socket below.
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 
@@ -125,7 +147,7 @@ impl<S> Activity for Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: Stream> Socket<S> {
     pub(super) fn new(stream: S, buffers: Rc<Buffers>) -> Socket<S> {
         Socket {
             stream: RefCell::new(stream),
@@ -199,6 +221,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         sent
     }
 
+    /// Whether an answer may be on its way still while the client sends: it was answered just now, or has begun to ask
+    /// for more.
+    pub(super) fn may_cross(&self) -> bool {
+        self.progress.get() > 0 && self.phase.get() != Phase::Idle
+    }
+
+    /// Whether there is something to read, though the runtime may not have heard of it yet.
+    pub(super) fn has_more_to_read(&self) -> bool {
+        let stream = self.stream.borrow();
+        matches!(SockRef::from(stream.tcp()).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+    }
+
     /// Whether the last request has a body of which a part was not read. hyper reads what is there already of a body
     /// that nobody wants; where that was all of it, the connection goes on to the next request.
     pub(super) fn has_unread_body(&self) -> bool {
@@ -207,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Lets the client end the connection after the last answer, dropping what it still sends. A socket that is closed
-    /// over unread bytes is reset, which may take the answer from the client (RFC 9112, section 9.6).
+    /// over unread bytes, or gets more then, is reset, which may take the answer from the client (RFC 9112, section 9.6).
     pub(super) fn linger(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase.get() != Phase::Linger {
             self.enter(Phase::Linger);
@@ -222,6 +256,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.lingered_bytes.set(self.lingered_bytes.get() + read.filled().len());
         }
         Poll::Ready(())
+    }
+
+    /// Has an answer that the client does not take dropped with the connection. The kernel would go on offering it what
+    /// it has of it, for minutes, and keep that memory.
+    pub(super) fn drop_untaken(&self) {
+        if self.phase.get() == Phase::Write {
+            // Without it the kernel gives up later.
+            let _ = self.stream.borrow().tcp().set_zero_linger();
+        }
     }
 
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -272,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 /// The socket as hyper sees it.
 pub(super) struct Transport<S>(pub(super) Rc<Socket<S>>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Transport<S> {
+impl<S: Stream> hyper::rt::Read for Transport<S> {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let socket = &self.0;
@@ -295,7 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Transport<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Transport<S> {
+impl<S: Stream> hyper::rt::Write for Transport<S> {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.0;

@@ -17,7 +17,8 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::connection::HEAD_BYTES_MAX;
 use super::connections::{Activity, Order, Registered};
@@ -58,10 +59,7 @@ pub(super) fn builder() -> http2::Builder<LocalTasks> {
 }
 
 /// Serves `stream` until it ends.
-pub(super) async fn serve<S>(registered: &Registered, stream: S, service: Service)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+pub(super) async fn serve(registered: &Registered, stream: TlsStream<TcpStream>, service: Service) {
     let streams = Rc::new(Streams::default());
     registered.watch(Rc::clone(&streams) as Rc<_>);
     let multiplexed = Multiplexed { service, streams };
