@@ -52,6 +52,10 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
         // Writing to a String cannot fail.
         let _ = write!(report, "\ncontent    {content} bytes in {file} bytes of {}", compression.name());
     }
+    if let Some(shard) = summary.shard {
+        let rows = summary.rows_elsewhere;
+        let _ = write!(report, "\nshard      {} of {}; {rows} rows are of others", shard.index(), shard.count());
+    }
     for error in &summary.errors {
         let _ = write!(report, "\n  left out: {error}");
     }
@@ -78,6 +82,8 @@ fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
         "reload_peak_bytes": forecast.reload_peak_bytes(),
         "reload_peak_with_previous_bytes": forecast.reload_peak_with_previous_bytes(),
         "compression": summary.compression.map(Compression::name),
+        "shard": summary.shard.map(|shard| shard.to_string()),
+        "rows_elsewhere": summary.rows_elsewhere,
         "file_bytes": summary.file_bytes,
         "content_bytes": summary.content_bytes,
         "version": summary.version,

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::load::ColumnNames;
+use crate::shard::Shard;
 
 /// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
 #[derive(Debug, Parser)]
@@ -179,6 +180,10 @@ pub struct InputArgs {
     /// What the header calls columns that it does not call by their own names; a comma within is written as \,
     #[arg(long, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
     pub columns: Option<ColumnNames>,
+
+    /// Keep the shipments of part I of N alone, from 0, by the hash of the tracking number
+    #[arg(long, env = "WAYBILL_SHARD", value_name = "I/N")]
+    pub shard: Option<Shard>,
 }
 
 /// What is tolerated in a file.

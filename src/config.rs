@@ -148,6 +148,7 @@ pub fn load_options(input: &InputArgs, tolerance: &ToleranceArgs) -> load::Optio
     load::Options {
         delimiter: input.delimiter,
         columns: input.columns.clone().unwrap_or_default(),
+        shard: input.shard,
         bad_rows_max: tolerance.max_bad_rows,
         require_final_newline: tolerance.require_final_newline,
         ..load::Options::default()

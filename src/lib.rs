@@ -9,6 +9,7 @@
 //! Modules, in reading order; each knows only those above it:
 //!
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
+//! - [`shard`]: which part of the shipments a process has
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`load`]: file → dataset, in blocks, on all cores
@@ -30,6 +31,8 @@
 //! - There is no `unsafe`.
 
 pub mod shipment;
+
+pub mod shard;
 
 pub mod dataset;
 

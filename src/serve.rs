@@ -272,6 +272,7 @@ fn announce(app: &App, outcome: Option<&Result<Report, ReloadError>>) -> Result<
         bad_rows = summary.bad_rows,
         bytes = snapshot.dataset.bytes(),
         load_seconds = summary.seconds,
+        shard = summary.shard.map(tracing::field::display),
         "serving"
     );
     systemd::ready("serving");

@@ -9,6 +9,9 @@ mod parse;
 pub use answer::answer;
 pub use parse::parse;
 
+use crate::shard::{Elsewhere, Shard};
+use crate::shipment::Folded;
+
 /// Lookups of one question.
 pub const LOOKUPS_MAX: usize = 1000;
 /// Bytes of one answer.
@@ -41,4 +44,21 @@ pub enum BatchError {
         /// The limit.
         bytes_max: usize,
     },
+    /// Another shard has the shipments of a lookup.
+    #[error("lookups[{at}]: {elsewhere}; split the batch by shard")]
+    WrongShard {
+        /// Its place, from 0: the first such one.
+        at: usize,
+        /// Which number, and where it is.
+        elsewhere: Elsewhere,
+    },
+}
+
+/// An error where not all of `lookups` are of numbers that are on `shard`.
+pub fn check_shard(lookups: &[Lookup<'_>], shard: Shard) -> Result<(), BatchError> {
+    for (at, Lookup { tracking_number, .. }) in lookups.iter().enumerate() {
+        let checked = shard.check(&Folded::new(tracking_number), tracking_number);
+        checked.map_err(|elsewhere| BatchError::WrongShard { at, elsewhere })?;
+    }
+    Ok(())
 }

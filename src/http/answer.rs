@@ -62,6 +62,8 @@ pub enum Code {
     NoPreviousDataset,
     /// The file's shipments do not fit beside the served ones.
     InsufficientMemory,
+    /// The shipments are on another shard than the one that was asked.
+    WrongShard,
     /// A bug.
     Internal,
 }
@@ -79,6 +81,7 @@ impl Code {
             Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
             Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
+            Code::WrongShard => StatusCode::MISDIRECTED_REQUEST,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

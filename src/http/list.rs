@@ -47,7 +47,8 @@ const ESCAPED_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
     match query::pairs(uri.query()) {
         Ok(pairs) => {
-            pages::page(worker, headers, page_request(pairs, links::base(worker.app.scheme(), uri, headers, PATH)))
+            let base = links::base(worker.app.scheme(), uri, headers, PATH);
+            pages::page(worker, uri, headers, page_request(pairs, base))
         }
         Err(invalid) => Reply::now(invalid.answer()),
     }

@@ -47,7 +47,11 @@ fn answer(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
 }
 
 fn render(snapshot: &Snapshot, body: &mut [u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
-    batch::answer(&snapshot.dataset, &batch::parse(body)?, bytes_max)
+    let lookups = batch::parse(body)?;
+    if let Some(shard) = snapshot.summary.shard {
+        batch::check_shard(&lookups, shard)?;
+    }
+    batch::answer(&snapshot.dataset, &lookups, bytes_max)
 }
 
 fn problem(error: &BatchError) -> Answer {
@@ -55,6 +59,7 @@ fn problem(error: &BatchError) -> Answer {
         BatchError::Invalid(_) => Code::InvalidBody,
         BatchError::TooManyLookups { .. } => Code::TooManyLookups,
         BatchError::AnswerTooLarge { .. } => Code::AnswerTooLarge,
+        BatchError::WrongShard { .. } => Code::WrongShard,
     };
     answer::problem(code, &error.to_string())
 }

@@ -118,7 +118,7 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let one = |name: &str, help: &str, value: f64, labels: &[(&str, &str)]| {
         family(name, help, MetricType::GAUGE, vec![gauge(value, labels)])
     };
-    vec![
+    let mut families = vec![
         one(
             "waybill_dataset_info",
             "1, with the version that is served.",
@@ -135,7 +135,13 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
             snapshot.summary.seconds,
             &[],
         ),
-    ]
+    ];
+    if let Some(shard) = snapshot.summary.shard {
+        let (index, count) = (f64::from(shard.index()), f64::from(shard.count()));
+        families.push(one("waybill_dataset_shard", "Which shard of the shipments is served, from 0.", index, &[]));
+        families.push(one("waybill_dataset_shards", "Shards that the shipments are spread over.", count, &[]));
+    }
+    families
 }
 
 fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {

@@ -4,8 +4,7 @@
 //! their time, `connection` bounds each in memory over its `socket`, `streams` those with HTTP/2 over [`tls`], `service`
 //! gives each request its [`Reply`], `worker` has the pipeline of one request, [`answer`] builds responses,
 //! `counters` are what each worker counts, [`access`] is the access log, and the other modules have one resource each,
-//! or what several of them share
-//! (`head`, `body`, `query`, `links`, `etag`).
+//! or what several of them share (`head`, `body`, `query`, `links`, `etag`, `shards`).
 
 pub mod access;
 mod admin;
@@ -26,6 +25,7 @@ mod query;
 pub mod route;
 pub mod server;
 mod service;
+mod shards;
 mod shipments;
 mod site;
 mod socket;

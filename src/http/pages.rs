@@ -8,7 +8,7 @@ use hyper::{HeaderMap, Uri};
 use super::answer::{self, Answer, Code};
 use super::links::{self, Links};
 use super::query::{self, Invalid};
-use super::{Reply, Worker};
+use super::{Reply, Worker, shards};
 use crate::dataset::{Dataset, Filter, Record, Selection};
 use crate::shipment::Facet;
 
@@ -37,7 +37,7 @@ pub(super) struct PageRequest {
 /// `GET /v1/shipments?…`
 pub(super) fn shipments(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
     match page_request(worker.app.scheme(), uri, headers) {
-        Ok(request) => page(worker, headers, request),
+        Ok(request) => page(worker, uri, headers, request),
         Err(invalid) => Reply::now(invalid.answer()),
     }
 }
@@ -71,9 +71,12 @@ fn page_request(scheme: &str, uri: &Uri, headers: &HeaderMap) -> Result<PageRequ
 }
 
 /// The page of `request`. What takes long is made aside.
-pub(super) fn page(worker: &Rc<Worker>, headers: &HeaderMap, request: PageRequest) -> Reply {
+pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
+    if let Some(refusal) = shards::refuse(snapshot, &request.filter, uri.query()) {
+        return Reply::now(refusal);
+    }
     if request.limit <= SHORT_PAGE_SHIPMENTS_MAX && request.filter.value_count() <= SHORT_FILTER_VALUES_MAX {
         let page = Page::new(&request, &snapshot.dataset);
         if page.bytes <= SHORT_PAGE_BYTES_MAX {
@@ -150,6 +153,9 @@ pub(super) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&st
     };
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
+    if let Some(refusal) = shards::refuse(snapshot, &filter, query) {
+        return Reply::now(refusal);
+    }
     if filter.value_count() == 0 {
         // They are ready since the load.
         let selection = snapshot.dataset.select(&filter);

@@ -12,7 +12,7 @@ use crate::shipment::{Facet, Folded};
 /// What is escaped in a form, but for the blank, which becomes a plus.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
 /// The parameter that names shipments themselves.
-const TRACKING_NUMBER: &str = "tracking_number";
+pub(super) const TRACKING_NUMBER: &str = "tracking_number";
 
 /// A parameter's name and value, decoded.
 pub(super) type Pair<'q> = (Cow<'q, str>, Cow<'q, str>);

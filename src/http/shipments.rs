@@ -4,10 +4,11 @@ use hyper::HeaderMap;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::Worker;
 use super::answer::{self, Answer, Code};
+use super::{Worker, shards};
 use crate::dataset::Record;
 use crate::shipment::Folded;
+use crate::store::Snapshot;
 
 /// Shipments of one number that are gathered without an allocation: more carriers than use one.
 const SHIPMENTS_INLINE: usize = 4;
@@ -20,7 +21,9 @@ pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_
     let Some(snapshot) = current.as_deref() else { return answer::loading() };
     match snapshot.dataset.shipment(&folded.0, &folded.1) {
         Some(record) => worker.shipment_answer(snapshot, headers, record),
-        None => not_found(&format!("no shipment {tracking_number} with carrier {carrier}")),
+        None => missing(snapshot, &folded.0, tracking_number, || {
+            format!("no shipment {tracking_number} with carrier {carrier}")
+        }),
     }
 }
 
@@ -31,7 +34,7 @@ pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
     let Some(snapshot) = current.as_deref() else { return answer::loading() };
     let records: SmallVec<[Record<'_>; SHIPMENTS_INLINE]> = snapshot.dataset.shipments_with_number(&number).collect();
     if records.is_empty() {
-        return not_found(&format!("no shipment {tracking_number}"));
+        return missing(snapshot, &number, tracking_number, || format!("no shipment {tracking_number}"));
     }
     worker.dataset_answer(snapshot, headers, |out| {
         out.extend_from_slice(b"{\"count\":");
@@ -42,8 +45,13 @@ pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
     })
 }
 
-fn not_found(detail: &str) -> Answer {
-    answer::problem(Code::ShipmentNotFound, detail)
+/// 404, or 421 where another shard may have what was not found here. Nobody pays for the check who finds something.
+#[cold]
+fn missing(snapshot: &Snapshot, number: &Folded, spelled: &str, detail: impl FnOnce() -> String) -> Answer {
+    match snapshot.summary.shard.map(|shard| shard.check(number, spelled)) {
+        Some(Err(elsewhere)) => shards::elsewhere(&elsewhere),
+        _ => answer::problem(Code::ShipmentNotFound, &detail()),
+    }
 }
 
 #[derive(Serialize)]

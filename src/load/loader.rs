@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,8 @@ use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::version::version;
 use super::{Loaded, Options, Stamp, be_nice};
 use crate::dataset::{ArenaError, Builder, Dataset};
-use crate::shipment::{Column, Folded};
+use crate::shard::Shard;
+use crate::shipment::{Column, Folded, Row};
 
 /// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
 const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -35,7 +37,8 @@ pub(super) fn run(
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), operation: "read", source };
     let compression = Compression::of(file).map_err(unreadable)?;
     let content = Content::new(file, compression).map_err(unreadable)?;
-    let content_bytes = Foretold::usual(progress.bytes_total, compression);
+    let parts = options.shard.map_or(1, Shard::count);
+    let content_bytes = Foretold::usual(progress.bytes_total, compression) / u64::from(parts);
     let loader = Loader {
         path,
         options,
@@ -53,6 +56,7 @@ pub(super) fn run(
         }),
         block_lines: Mutex::default(),
         bad_rows: Mutex::default(),
+        rows_elsewhere: AtomicU64::new(0),
     };
     let header = loader.read_header()?;
     loader.parse_all(&header.columns, watch);
@@ -135,6 +139,7 @@ struct Loader<'l> {
     /// Line breaks of each block.
     block_lines: Mutex<BTreeMap<u32, u64>>,
     bad_rows: Mutex<FirstErrors<RowPlace, RowError>>,
+    rows_elsewhere: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -214,7 +219,7 @@ impl Loader<'_> {
         let mut block = Block::default();
         while self.next_block(&mut block)? {
             let mut place = block.parsed;
-            let mut rows = 0;
+            let (mut rows, mut rows_elsewhere) = (0, 0);
             while let Some(record) = parser.next(&block.bytes, &mut place) {
                 rows += 1;
                 let row_place = (block.number, record.line);
@@ -222,6 +227,7 @@ impl Loader<'_> {
                     return Err((row_place, Failure::Torn(tear)));
                 }
                 match columns.check(&record) {
+                    Ok(row) if self.is_elsewhere(&row) => rows_elsewhere += 1,
                     Ok(row) => {
                         writer.row(record.line as u32, &row).map_err(|error| (row_place, Failure::TooLarge(error)))?;
                     }
@@ -235,9 +241,15 @@ impl Loader<'_> {
                 .end_block(block.number, block.bytes.len(), block.content_bytes)
                 .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
             lock(&self.block_lines).insert(block.number, place.lines);
-            self.progress.add(block.file_bytes, rows);
+            self.rows_elsewhere.fetch_add(rows_elsewhere, Ordering::Relaxed);
+            self.progress.add(block.file_bytes, rows - rows_elsewhere);
         }
         Ok(())
+    }
+
+    /// Whether another shard has the row's shipment.
+    fn is_elsewhere(&self, row: &Row<'_>) -> bool {
+        self.options.shard.is_some_and(|shard| !shard.has(&Folded::new(row.tracking_number)))
     }
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
@@ -268,8 +280,8 @@ impl Loader<'_> {
             None if self.progress.is_stopped() => return Err(LoadError::Stopped { path: self.path.to_owned() }),
             None => {}
         }
-        let rows = self.progress.rows();
-        if rows == 0 {
+        let (rows, rows_elsewhere) = (self.progress.rows(), self.rows_elsewhere.load(Ordering::Relaxed));
+        if rows + rows_elsewhere == 0 {
             return Err(self.refused(header.line, None, "no rows after the header"));
         }
         let final_newline_missing = input.reader.last_byte() != Some(b'\n');
@@ -299,12 +311,15 @@ impl Loader<'_> {
             let summary = refusal(bad, self.options.bad_rows_max, &errors);
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
-        if dataset.shipment_count() == 0 {
+        // A shard may have none, if the guards allow it.
+        if dataset.shipment_count() == 0 && rows_elsewhere == 0 {
             let summary = format!("all rows are bad; the first: {}", first_of(&errors));
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
         let summary = Summary {
             rows,
+            shard: self.options.shard,
+            rows_elsewhere,
             bad_rows: bad,
             errors,
             ignored_columns: header.ignored_columns,

@@ -25,6 +25,7 @@ use std::time::Instant;
 use rustix::fs::OFlags;
 
 use crate::dataset::Dataset;
+use crate::shard::Shard;
 
 /// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -43,6 +44,8 @@ pub struct Options {
     pub delimiter: u8,
     /// What the header calls the columns.
     pub columns: ColumnNames,
+    /// The part of the shipments that is kept; none for all.
+    pub shard: Option<Shard>,
     /// Threads that parse, at least 1.
     pub threads: usize,
     /// Bytes of a block, at least 1; a block is at least one record.
@@ -61,6 +64,7 @@ impl Default for Options {
             require_final_newline: false,
             delimiter: DELIMITER,
             columns: ColumnNames::default(),
+            shard: None,
             threads,
             block_bytes: BLOCK_BYTES,
             niceness: 0,

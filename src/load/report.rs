@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Compression, Stamp};
 use crate::dataset::ArenaError;
+use crate::shard::Shard;
 
 /// Errors of rows that are reported one by one; the rest is counted.
 pub const REPORTED_ERRORS_MAX: usize = 20;
@@ -104,8 +105,12 @@ impl fmt::Display for Change {
 /// What a load did.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Rows of the file: articles and bad rows.
+    /// Rows of the file: articles and bad rows, without those of other shards.
     pub rows: u64,
+    /// The part of the shipments that was kept; none for all.
+    pub shard: Option<Shard>,
+    /// Good rows of other shards.
+    pub rows_elsewhere: u64,
     /// Rows that were left out.
     pub bad_rows: u64,
     /// The first of them, in file order.
@@ -162,7 +167,7 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Rows parsed so far.
+    /// Rows parsed so far, without those of other shards.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }

@@ -19,6 +19,9 @@ pub(super) fn version(content: u128, options: &Options) -> String {
     if options.columns != ColumnNames::default() {
         let _ = write!(settings, " columns={:?}", Column::ALL.map(|column| options.columns.get(column)));
     }
+    if let Some(shard) = options.shard {
+        let _ = write!(settings, " shard={shard}");
+    }
     let parts = [&content.to_be_bytes()[..], settings.as_bytes()].concat();
     format!("{:032x}", xxh3_128(&parts))
 }

@@ -4,6 +4,7 @@ use super::{ReloadError, ReloadSettings};
 use crate::dataset::{ArenaError, Changes};
 use crate::load::{Foretold, LoadError, Progress};
 use crate::memory::{self, Available, Forecast, RoughForecast};
+use crate::shard::Shard;
 use crate::store::Snapshot;
 
 /// Refuses a load that would not fit: by the size of the file, and by what the served dataset took of its own. The
@@ -25,7 +26,8 @@ pub(super) fn check_memory(
         }
         None => {
             let rough = RoughForecast::new(&file);
-            (rough.bytes_min, rough.bytes_usual)
+            let parts = u64::from(settings.load.shard.map_or(1, Shard::count));
+            (rough.bytes_min / parts, rough.bytes_usual / parts)
         }
     };
     let lacks = |available: &Available| available.bytes < needed;
@@ -147,7 +149,7 @@ pub(super) fn check_shipments(
 ) -> Result<(), ReloadError> {
     let min = settings.shipments_min;
     if shipments < min {
-        return Err(ReloadError::TooFewShipments { shipments, min });
+        return Err(ReloadError::TooFewShipments { shipments, shard: settings.load.shard, min });
     }
     let served = served.map_or(0, |served| served.dataset.shipment_count());
     let percent_max = settings.removed_percent_max;

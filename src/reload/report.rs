@@ -8,6 +8,7 @@ use super::Request;
 use crate::dataset::Changes;
 use crate::load::{LoadError, Summary};
 use crate::memory::Available;
+use crate::shard::Shard;
 
 /// What a load or a rollback came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,10 +46,12 @@ pub enum ReloadError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Fewer shipments than the settings allow.
-    #[error("{shipments} shipments, at least {min} expected (--min-shipments)")]
+    #[error("{shipments} shipments{}, at least {min} expected (--min-shipments)", of_shard(*shard))]
     TooFewShipments {
         /// In the file.
         shipments: u64,
+        /// Of this part alone, if not of all.
+        shard: Option<Shard>,
         /// The setting.
         min: u64,
     },
@@ -119,6 +122,10 @@ impl ReloadError {
             | ReloadError::ShuttingDown => false,
         }
     }
+}
+
+fn of_shard(shard: Option<Shard>) -> String {
+    shard.map_or(String::new(), |shard| format!(" on shard {} of {}", shard.index(), shard.count()))
 }
 
 /// A result, shared by all who asked for it.
