@@ -100,6 +100,8 @@ impl MemoryGuard {
         let unread = file_bytes.saturating_sub(read_bytes);
         self.step_bytes_max = self.step_bytes_max.max(self.left_last.saturating_sub(left));
         self.left_last = left;
+        // A file that was replaced meanwhile is read anew, the other one from its beginning.
+        self.start = self.start.filter(|(start_read, _)| *start_read <= read_bytes);
         // The rest takes no more than in proportion to what was taken so far; once the load has started, in proportion to
         // what was taken since.
         let taken = self.available.bytes.saturating_sub(left);
@@ -209,6 +211,17 @@ mod tests {
         assert_eq!(stopped_at(guard(100), &[(10, 100), (20, 3)]), Some(20));
         assert_eq!(stopped_at(guard(100), &[(0, 98), (0, 90), (0, 60), (0, 40)]), Some(0));
         assert_eq!(stopped_at(guard(100), &[(50, 70), (99, 55), (100, 3)]), Some(100));
+    }
+
+    #[test]
+    fn a_load_that_begins_anew_is_looked_after_as_before() {
+        let mut guard = guard(100);
+        let mut first = Progress::default();
+        first.bytes_total = 100 * MIB;
+        first.add(60 * MIB, 0);
+        guard.look(&first, available(90));
+        assert!(!first.is_stopped());
+        assert_eq!(stopped_at(guard, &[(10, 80), (20, 30)]), Some(20));
     }
 
     #[test]
