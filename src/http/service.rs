@@ -5,16 +5,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use hyper::Request;
 use hyper::body::Incoming;
 
 use super::Worker;
-use super::access::Asked;
 use super::answer::{self, Answer};
 use super::body::{Received, Receiving};
 use super::route::Listener;
+use super::worker::Noted;
 
 /// Answers the requests of one listener on one worker.
 #[derive(Clone)]
@@ -112,14 +111,12 @@ impl Future for Reply {
 /// Counts, and logs, a request whose answer is not there at once.
 pub(super) struct Meter {
     worker: Rc<Worker>,
-    route: usize,
-    begun: Instant,
-    asked: Option<Box<Asked>>,
+    noted: Noted,
 }
 
 impl Meter {
-    pub(super) fn new(worker: Rc<Worker>, route: usize, begun: Instant, asked: Option<Box<Asked>>) -> Meter {
-        Meter { worker, route, begun, asked }
+    pub(super) fn new(worker: Rc<Worker>, noted: Noted) -> Meter {
+        Meter { worker, noted }
     }
 
     pub(super) fn worker(&self) -> &Worker {
@@ -148,6 +145,6 @@ impl Meter {
     }
 
     fn done(self, answer: &mut Answer) {
-        self.worker.done(self.route, self.begun, self.asked, answer);
+        self.worker.done(self.noted, answer);
     }
 }

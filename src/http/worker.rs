@@ -39,11 +39,14 @@ pub struct Worker {
     aside_permits: Arc<Semaphore>,
 }
 
-/// What is to be known of a request besides its answer.
-struct Facts {
-    /// The number by which its route is counted.
+/// What is known of a request while its answer is made.
+pub(super) struct Noted {
+    begun: Instant,
+    /// The number of its route.
     route: usize,
     framing: Framing,
+    /// What it asks, if that is logged.
+    asked: Option<Box<Asked>>,
 }
 
 /// Answers that a worker has made aside at a time; more wait.
@@ -68,25 +71,24 @@ impl Worker {
     /// The way of a request from `peer`: answered, and counted when its answer is there.
     #[inline]
     pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: IpAddr, request: Request<Incoming>) -> Reply {
-        let asked = self.sampler.as_ref().and_then(|sampler| sampler.choose(peer, &request));
-        let begun = Instant::now();
-        let mut facts = Facts { route: NO_ROUTE, framing: Framing::Length };
-        let mut reply = self.caught(|| self.answer(listener, request, &mut facts));
+        let mut noted = Noted { begun: Instant::now(), route: NO_ROUTE, framing: Framing::Length, asked: None };
+        let mut reply = self.caught(|| self.answer(listener, peer, request, &mut noted));
         // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
         // them is taken for a request.
-        if facts.framing == Framing::Chunked {
+        if noted.framing == Framing::Chunked {
             reply = reply.closing();
         }
         if let Reply::Now(Some(answer)) = &mut reply {
-            self.done(facts.route, begun, asked, answer);
+            self.done(noted, answer);
             return reply;
         }
-        Meter::new(Rc::clone(self), facts.route, begun, asked).over(reply)
+        Meter::new(Rc::clone(self), noted).over(reply)
     }
 
     /// Counts an answer that is there, and logs it where the request was noted.
     #[inline]
-    pub(super) fn done(&self, route: usize, begun: Instant, asked: Option<Box<Asked>>, answer: &mut Answer) {
+    pub(super) fn done(&self, noted: Noted, answer: &mut Answer) {
+        let Noted { begun, route, asked, .. } = noted;
         if self.closing.get() {
             answer::close(answer);
         }
@@ -108,11 +110,19 @@ impl Worker {
         answer::closing(answer::bug())
     }
 
-    /// From a request to its answer, or to what has to be waited for. Tells what was asked.
+    /// From a request to its answer, or to what has to be waited for; notes its route, and what the log is to have.
     #[inline]
-    fn answer(self: &Rc<Worker>, listener: Listener, request: Request<Incoming>, facts: &mut Facts) -> Reply {
+    fn answer(
+        self: &Rc<Worker>,
+        listener: Listener,
+        peer: IpAddr,
+        request: Request<Incoming>,
+        noted: &mut Noted,
+    ) -> Reply {
+        // Not before: a request that was looked at is copied when it is handed on (+35 instructions, logged or not).
+        noted.asked = self.sampler.as_ref().and_then(|sampler| sampler.choose(peer, &request));
         match head::check(&request) {
-            Ok(framing) => facts.framing = framing,
+            Ok(framing) => noted.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
         let headers = request.headers();
@@ -127,7 +137,7 @@ impl Worker {
                 return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
             }
         };
-        facts.route = route.number();
+        noted.route = route.number();
         Reply::now(match route {
             Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
             Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),

@@ -27,7 +27,6 @@ pub(in crate::http) struct Asked {
 
 impl Asked {
     /// The only place that says who the client is.
-    #[inline(never)]
     pub(super) fn new<B>(peer: IpAddr, request: &Request<B>) -> Asked {
         Asked {
             client: peer.to_canonical(),

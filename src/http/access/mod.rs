@@ -69,6 +69,8 @@ pub struct AccessLog {
 
 enum Message {
     Line(Line),
+    /// What comes later belongs to a new file.
+    Reopen,
     /// Look at the state.
     Wake,
 }
@@ -99,8 +101,11 @@ impl AccessLog {
 
     /// Opens the file again by its name: it may have been renamed to begin a new one.
     pub fn reopen(&self) {
-        self.state.reopen.store(true, Ordering::Release);
-        self.wake();
+        if self.messages.try_send(Message::Reopen).is_err() {
+            // Not after the lines that wait: they are too many.
+            self.state.reopen.store(true, Ordering::Release);
+            self.wake();
+        }
     }
 
     /// Lines that were not written, because too many waited or the system refused them.
@@ -157,8 +162,9 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// What is asked by `peer`, if it is logged.
-    #[inline]
+    /// What is asked by `peer`, if it is logged. Kept out of the way of servers that log nothing.
+    #[cold]
+    #[inline(never)]
     pub(super) fn choose<B>(&self, peer: IpAddr, request: &Request<B>) -> Option<Box<Asked>> {
         let left = self.left.get() - 1;
         if left > 0 {
@@ -170,6 +176,8 @@ impl Sampler {
     }
 
     /// Hands over what was `asked` and answered, on the route with this number.
+    #[cold]
+    #[inline(never)]
     pub(super) fn answered(&self, asked: Box<Asked>, route: usize, answer: &Answer, duration: Duration) {
         let line = Line::new(asked, Timestamp::now(), route, answer, duration);
         if self.log.messages.try_send(Message::Line(line)).is_err() {

@@ -41,10 +41,10 @@ impl Writer {
                 if is_ending { None } else { queue.recv().ok() }
             });
             let Some(message) = message else { return };
-            if let Message::Line(line) = message {
+            if let Message::Line(line) = &message {
                 line.write_to(&mut self.text);
             }
-            if self.state.reopen.swap(false, Ordering::AcqRel) {
+            if matches!(message, Message::Reopen) || self.state.reopen.swap(false, Ordering::AcqRel) {
                 self.write();
                 self.reopen();
             }
