@@ -86,11 +86,11 @@ pub struct ServeArgs {
     pub listen: SocketAddr,
 
     /// Certificates of the listener for everybody, in PEM form, its own first; it then speaks TLS, HTTP/2 and HTTP/1.1
-    #[arg(long, env = "WAYBILL_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// The key of the certificate, in PEM form; both are read again at each reload
-    #[arg(long, env = "WAYBILL_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// Address for operators, which must be a loopback one; `off` for none
@@ -174,15 +174,15 @@ pub struct ServeArgs {
 #[derive(Clone, Debug, Args)]
 pub struct InputArgs {
     /// What separates fields: one ASCII character such as ; or | or tab
-    #[arg(long, env = "WAYBILL_DELIMITER", value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_DELIMITER", value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     pub delimiter: u8,
 
     /// What the header calls columns that it does not call by their own names; a comma within is written as \,
-    #[arg(long, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
     pub columns: Option<ColumnNames>,
 
     /// Keep the shipments of part I of N alone, from 0, by the hash of the tracking number
-    #[arg(long, env = "WAYBILL_SHARD", value_name = "I/N")]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_SHARD", value_name = "I/N")]
     pub shard: Option<Shard>,
 }
 

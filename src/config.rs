@@ -52,6 +52,14 @@ pub enum SettingsError {
     /// Anybody on the network could reload or watch the server.
     #[error("--admin-listen {0}: operators' requests are taken on loopback addresses only, such as 127.0.0.1:8081")]
     AdminNotLoopback(SocketAddr),
+    /// A certificate is of no use without its key, nor a key without its certificate.
+    #[error("--{given}: --{missing} is missing")]
+    TlsIncomplete {
+        /// The setting that was given.
+        given: &'static str,
+        /// The one that was not.
+        missing: &'static str,
+    },
     /// Not a usable number.
     #[error("{flag} {value}: expected {expected}")]
     OutOfRange {
@@ -69,6 +77,7 @@ impl SettingsError {
     pub fn setting(&self) -> &'static str {
         match self {
             SettingsError::AdminNotLoopback(_) => "admin-listen",
+            SettingsError::TlsIncomplete { given, .. } => given,
             SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
         }
     }
@@ -115,7 +124,7 @@ impl Settings {
                 Pages::On => Listener::Public,
                 Pages::Off => Listener::PublicWithoutPages,
             },
-            tls: args.tls_cert.clone().zip(args.tls_key.clone()),
+            tls: tls_files(args)?,
             admin_listen,
             threads,
             limits: Limits {
@@ -140,6 +149,15 @@ impl Settings {
             log_format: args.log_format,
             access_log,
         })
+    }
+}
+
+fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+        (Some(_), None) => Err(SettingsError::TlsIncomplete { given: "tls-cert", missing: "tls-key" }),
+        (None, Some(_)) => Err(SettingsError::TlsIncomplete { given: "tls-key", missing: "tls-cert" }),
+        (None, None) => Ok(None),
     }
 }
 

@@ -26,7 +26,7 @@ const BACKLOG: i32 = 4096;
 /// Bytes of an answer that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
 /// takes none of it is noticed: the kernel would take on megabytes. Half as many must go before it asks for more, which
 /// is what counts as taking some of an answer.
-const UNSENT_BYTES_MAX: u32 = 16 << 10;
+const KERNEL_UNSENT_BYTES_MAX: u32 = 16 << 10;
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
 const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
 
@@ -87,7 +87,7 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>>
             let socket = socket(address)?;
             socket.set_reuse_port(true)?;
             // Connections inherit it.
-            socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+            socket.set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES_MAX)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(socket.into())
@@ -98,7 +98,7 @@ pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>>
 /// `socket`, which another process has bound, for each of `threads` workers, which take turns at it as the kernel wakes them.
 pub fn share(socket: &StdListener, threads: usize) -> io::Result<Vec<StdListener>> {
     socket.set_nonblocking(true)?;
-    SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    SockRef::from(socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES_MAX)?;
     (0..threads).map(|_| socket.try_clone()).collect()
 }
 
