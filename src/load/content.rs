@@ -41,7 +41,10 @@ impl Compression {
     /// That of `file`, by its first bytes; none where they are the content.
     pub(super) fn of(file: &File) -> io::Result<Option<Compression>> {
         let mut first = [0; 4];
-        file.read_at(&mut first, 0)?;
+        match file.read_exact_at(&mut first, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
         Ok(match first {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
             // The second is a frame to be skipped, with which some compressors begin.

@@ -21,18 +21,20 @@ data=$dir/data.csv
 # Not just now: what was written just now is looked at a little later.
 touch -d '1 hour ago' "$data"
 
-# Call, error, and the operation that the message names; `-` for what must not matter. The first two looks at the file,
-# before it is opened, decide nothing that cannot be decided later.
+# Call, error, and the operation that the message names; `-` for what must not matter. The first looks at the file, for
+# its stamp and to foretell what it will take, decide nothing that cannot be decided later.
 faults() {
     local error
     for error in EACCES ELOOP EMFILE ENOENT ENOSPC EIO; do echo "openat $error open"; done
     for error in EIO EACCES; do echo "statx $error stat"; done
     for error in EIO EISDIR ENOSPC ESTALE; do echo "read $error read"; done
+    for error in EIO ESTALE; do echo "pread64 $error read"; done
     echo "read EINTR -"
+    echo "pread64 EINTR -"
 }
-readonly harmless_looks=2
+declare -rA harmless_looks=([statx]=2 [openat]=1 [pread64]=1 [read]=0)
 is_harmless() { # call number operation
-    [[ $3 == - || ($1 == statx && $2 -le $harmless_looks) ]]
+    [[ $3 == - || $2 -le ${harmless_looks[$1]} ]]
 }
 inject() { # call error number: options of strace
     echo -f -o "$dir/calls" -P "$data" -e "trace=$1" -e "inject=$1:error=$2:when=$3"
