@@ -32,24 +32,12 @@ done
 # Made-up shipments, and those of the document's examples.
 "$bin" generate --shipments 20000 --seed 1 --output "$dir/data.csv"
 tail -n +2 seed_data.csv >>"$dir/data.csv"
-mkfifo "$dir/log"
-"$bin" serve --data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen off --log-format json 2>"$dir/log" &
-server=$!
-pids+=("$server")
-exec {log}<"$dir/log"
-public=
-while read -r -t 60 -u "$log" line; do
-    case $(jq -r .fields.message <<<"$line") in
-        listening) public=http://$(jq -r .fields.public <<<"$line") ;;
-        serving) break ;;
-    esac
-done
-[[ $public ]] || fail "the server does not listen"
-curl -fsS "$public/openapi.json" | cmp - src/http/openapi.json || fail "another document is served"
+start_server --data "$dir/data.csv" --admin-listen off
+curl -fsS "http://$public/openapi.json" | cmp - src/http/openapi.json || fail "another document is served"
 
 # The document is read from the file: the path that it is read from would not be tried.
 (cd "$dir" && venv/bin/st --config-file "$OLDPWD/$tools/schemathesis.toml" run "$OLDPWD/src/http/openapi.json" \
-    --url "$public" --seed "$seed" --max-examples "$examples" --generation-database none --workers 1 --no-color \
+    --url "http://$public" --seed "$seed" --max-examples "$examples" --generation-database none --workers 1 --no-color \
     --continue-on-failure --report json --report-json-path report.json >log.txt 2>&1) ||
     { cut -c1-1000 "$dir/log.txt" >&2; fail "schemathesis, seed $seed"; }
 sed -n '/= SUMMARY =/,$p' "$dir/log.txt"

@@ -15,3 +15,24 @@ clean_up() {
 }
 trap clean_up EXIT
 fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# Starts a server on free ports with these arguments, and waits until it serves. Sets `server` to its process, `public`
+# and `admin` to its addresses. What it logs from then on is dropped.
+start_server() { # arguments of serve
+    local line log
+    mkfifo "$dir/log"
+    "$bin" serve --listen 127.0.0.1:0 --log-format json "$@" 2>"$dir/log" &
+    server=$!
+    pids+=("$server")
+    exec {log}<"$dir/log"
+    public=
+    while read -r -t 60 -u "$log" line; do
+        case $(jq -r .fields.message <<<"$line") in
+            listening) public=$(jq -r .fields.public <<<"$line") admin=$(jq -r .fields.admin <<<"$line") ;;
+            serving) break ;;
+        esac
+    done
+    [[ $public ]] || fail "the server does not listen"
+    cat <&"$log" >/dev/null &
+    exec {log}<&-
+}

@@ -12,18 +12,7 @@ readonly questions_seconds_max=60
 promtool check config deploy/prometheus/prometheus.yml >/dev/null || fail "prometheus.yml"
 (cd deploy/prometheus && promtool test rules rules.test.yml) || fail "the rules' tests"
 
-mkfifo "$dir/log"
-"$bin" serve --data seed_data.csv --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json 2>"$dir/log" &
-pids+=("$!")
-exec {log}<"$dir/log"
-public=
-while read -r -t 60 -u "$log" line; do
-    case $(jq -r .fields.message <<<"$line") in
-        listening) public=http://$(jq -r .fields.public <<<"$line") admin=$(jq -r .fields.admin <<<"$line") ;;
-        serving) break ;;
-    esac
-done
-[[ $public ]] || fail "the server does not listen"
+start_server --data seed_data.csv --admin-listen 127.0.0.1:0
 curl -fsS "http://$admin/metrics" | promtool check metrics || fail "promtool check metrics"
 
 # The file as it is, but for where the replicas are and how often they are asked.
@@ -49,7 +38,7 @@ answered() { # question
 while read -r question; do
     until answered "$question"; do
         ((SECONDS < questions_seconds_max)) || fail "no answer: $question"
-        curl -fsS -o /dev/null "$public/v1/shipments/dhl/tn12345678"
+        curl -fsS -o /dev/null "http://$public/v1/shipments/dhl/tn12345678"
         sleep 0.2
     done
 done <"$dir/questions"

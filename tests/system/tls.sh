@@ -20,21 +20,8 @@ renew first
 
 "$bin" generate --shipments 20000 --seed 1 --output "$dir/a.csv"
 cp "$dir/a.csv" "$dir/data.csv"
-mkfifo "$dir/log"
-"$bin" serve --data "$dir/data.csv" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json \
-    --tls-cert "$dir/certificate.pem" --tls-key "$dir/key.pem" 2>"$dir/log" &
-server=$!
-pids+=("$server")
-exec {log}<"$dir/log"
-public=
-while read -r -t 60 -u "$log" line; do
-    case $(jq -r .fields.message <<<"$line") in
-        listening) public=$(jq -r .fields.public <<<"$line") admin=http://$(jq -r .fields.admin <<<"$line") ;;
-        serving) break ;;
-    esac
-done
-[[ $public ]] || fail "the server does not listen"
-cat <&"$log" >/dev/null &
+start_server --data "$dir/data.csv" --admin-listen 127.0.0.1:0 \
+    --tls-cert "$dir/certificate.pem" --tls-key "$dir/key.pem"
 
 read -r number carrier < <(awk -F, 'NR == 2 { print $1, $2 }' "$dir/a.csv")
 path=/v1/shipments/$(jq -rn --arg text "$carrier" '$text | @uri')/$number
@@ -74,7 +61,7 @@ while kill -0 "$loading" 2>/dev/null || ((renewals == 0)); do
     renew "renewed-$((++renewals))"
     awk -v mark="$renewals" 'NR > 1 { $0 = $0 "-" mark } 1' "$dir/a.csv" >"$dir/next.csv"
     mv "$dir/next.csv" "$dir/data.csv"
-    curl -fsS -X POST "$admin/-/reload" >/dev/null || fail "reload"
+    curl -fsS -X POST "http://$admin/-/reload" >/dev/null || fail "reload"
     [[ $(served) == "renewed-$renewals" ]] || fail "renewed-$renewals expected, served: $(served)"
 done
 wait "$loading" || fail "under renewals"
