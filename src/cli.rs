@@ -1,7 +1,6 @@
 //! The command line as it is typed: raw values, before they are checked (see `config`).
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +8,10 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::health::Target;
+use crate::http::cors::Origin;
+use crate::http::forwarded::TrustedProxy;
+use crate::http::listen::Address;
 use crate::load::ColumnNames;
 use crate::shard::Shard;
 
@@ -56,6 +59,7 @@ pub enum Command {
 
 const FILE: &str = "Settings file";
 const LISTENERS: &str = "Listeners";
+const ACCESS: &str = "Access";
 const LIMITS: &str = "Limits";
 const DATA: &str = "Data";
 const ENDING: &str = "Ending";
@@ -81,9 +85,12 @@ pub struct ServeArgs {
     #[arg(long, help_heading = DATA, env = "WAYBILL_DATA", value_name = "FILE", default_value = "seed_data.csv")]
     pub data: PathBuf,
 
-    /// Address for everybody
-    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
-    pub listen: SocketAddr,
+    /// Address for everybody: an interface's, or unix:PATH for a socket in the file system
+    ///
+    /// The permissions of such a socket can follow: unix:PATH,mode=600. Whoever may write may connect; the server's own
+    /// user and group may unless it is said (660).
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_LISTEN", value_name = "IP:PORT|unix:PATH", default_value = "127.0.0.1:8080")]
+    pub listen: Address,
 
     /// Certificates of the listener for everybody, in PEM form, its own first; it then speaks TLS, HTTP/2 and HTTP/1.1
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_TLS_CERT", value_name = "FILE")]
@@ -93,9 +100,25 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Address for operators, which must be a loopback one; `off` for none
-    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|off", default_value = "127.0.0.1:8081")]
+    /// Address for operators, likewise; `off` for none. One that other hosts reach needs --admin-token-file
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|unix:PATH|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,
+
+    /// Tokens of operators, one a line, of which POST requests to their address must show one
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// Keys, name:key a line, of which requests for data must show one; both files are read again at each reload
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_API_KEYS_FILE", value_name = "FILE")]
+    pub api_keys_file: Option<PathBuf>,
+
+    /// Let pages of this origin read answers in browsers, * for those of all. May be repeated
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_CORS_ORIGIN", value_name = "SCHEME://HOST|*", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
+
+    /// Believe proxies of this network, or those over Unix sockets, about who asks and by which URL. May be repeated
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_TRUSTED_PROXY", value_name = "CIDR|unix", value_delimiter = ',')]
+    pub trusted_proxy: Vec<TrustedProxy>,
 
     /// Threads that serve, and that load [default: one per core]
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_THREADS", value_name = "N")]
@@ -237,9 +260,9 @@ pub struct GenerateArgs {
 /// Flags of `health`.
 #[derive(Clone, Debug, Args)]
 pub struct HealthArgs {
-    /// What to ask [default: /readyz where `serve` would listen, by its variables and the file they name]
-    #[arg(value_name = "URL", value_parser = crate::health::parse_url)]
-    pub url: Option<hyper::Uri>,
+    /// What to ask, /readyz of a socket [default: /readyz where `serve` would listen, by its variables and the file they name]
+    #[arg(value_name = "URL|unix:PATH")]
+    pub target: Option<Target>,
 }
 
 /// For people or for programs.
@@ -261,12 +284,12 @@ pub enum Pages {
 }
 
 /// Value of `--admin-listen`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminListen {
     /// No admin listener.
     Off,
     /// There.
-    At(SocketAddr),
+    At(Address),
 }
 
 impl std::str::FromStr for AdminListen {
@@ -276,12 +299,8 @@ impl std::str::FromStr for AdminListen {
         if text == "off" {
             return Ok(AdminListen::Off);
         }
-        text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:8081, or off".to_owned())
+        text.parse().map(AdminListen::At).map_err(|expected| format!("{expected}, or off"))
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an address such as 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 /// What separates fields: any ASCII character but a quote, what ends lines, and what names and numbers are made of.

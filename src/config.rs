@@ -1,12 +1,14 @@
 //! Checked settings: what `serve` runs on.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
 use crate::http::access::{AccessLogSettings, Target};
+use crate::http::cors::Origin;
+use crate::http::forwarded::TrustedProxy;
+use crate::http::listen::Address;
 use crate::http::route::Listener;
 use crate::http::server::{Limits, TimeLimits};
 use crate::load;
@@ -23,13 +25,21 @@ const THREADS_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where everybody asks.
-    pub listen: SocketAddr,
+    pub listen: Address,
     /// What everybody may ask for.
     pub public: Listener,
     /// The files of certificates and key, if connections of the public listener are secured.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where operators ask, if at all.
-    pub admin_listen: Option<SocketAddr>,
+    pub admin_listen: Option<Address>,
+    /// The file of what operators must show, if anything.
+    pub admin_token_file: Option<PathBuf>,
+    /// The file of what everybody must show to ask for data, if anything.
+    pub api_keys_file: Option<PathBuf>,
+    /// Pages of other sites that may read answers.
+    pub cors_origins: Vec<Origin>,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Threads that serve.
     pub threads: usize,
     /// Limits on clients.
@@ -50,8 +60,10 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// Anybody on the network could reload or watch the server.
-    #[error("--admin-listen {0}: operators' requests are taken on loopback addresses only, such as 127.0.0.1:8081")]
-    AdminNotLoopback(SocketAddr),
+    #[error(
+        "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, 127.0.0.1:8081 will do"
+    )]
+    AdminWithoutToken(Address),
     /// A certificate is of no use without its key, nor a key without its certificate.
     #[error("--{given}: --{missing} is missing")]
     TlsIncomplete {
@@ -76,7 +88,7 @@ impl SettingsError {
     /// The long name of the setting.
     pub fn setting(&self) -> &'static str {
         match self {
-            SettingsError::AdminNotLoopback(_) => "admin-listen",
+            SettingsError::AdminWithoutToken(_) => "admin-listen",
             SettingsError::TlsIncomplete { given, .. } => given,
             SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
         }
@@ -86,10 +98,10 @@ impl SettingsError {
 impl Settings {
     /// Checks the values of a command line.
     pub fn new(args: &ServeArgs) -> Result<Settings, SettingsError> {
-        let admin_listen = match args.admin_listen {
+        let admin_listen = match args.admin_listen.clone() {
             AdminListen::Off => None,
-            AdminListen::At(address) if address.ip().is_loopback() => Some(address),
-            AdminListen::At(address) => return Err(SettingsError::AdminNotLoopback(address)),
+            AdminListen::At(address) if address.is_local() || args.admin_token_file.is_some() => Some(address),
+            AdminListen::At(address) => return Err(SettingsError::AdminWithoutToken(address)),
         };
         let load = load_options(&args.input, &args.tolerance);
         let threads = args.threads.unwrap_or(load.threads);
@@ -119,13 +131,17 @@ impl Settings {
         };
         let access_log = access_log.map(|target| AccessLogSettings { target, sample: args.access_log_sample });
         Ok(Settings {
-            listen: args.listen,
+            listen: args.listen.clone(),
             public: match args.pages {
                 Pages::On => Listener::Public,
                 Pages::Off => Listener::PublicWithoutPages,
             },
             tls: tls_files(args)?,
             admin_listen,
+            admin_token_file: args.admin_token_file.clone(),
+            api_keys_file: args.api_keys_file.clone(),
+            cors_origins: args.cors_origin.clone(),
+            trusted_proxies: args.trusted_proxy.clone(),
             threads,
             limits: Limits {
                 connections_max: args.max_connections,
@@ -200,10 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn an_admin_listener_is_for_loopback() {
+    fn an_admin_listener_that_other_hosts_reach_needs_a_token() {
         assert!(settings(&["--admin-listen", "[::1]:9"]).is_ok_and(|settings| settings.admin_listen.is_some()));
         assert!(settings(&["--admin-listen", "off"]).is_ok_and(|settings| settings.admin_listen.is_none()));
-        assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminNotLoopback(_))));
+        assert!(settings(&["--admin-listen", "unix:a"]).is_ok());
+        assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminWithoutToken(_))));
+        assert!(settings(&["--admin-listen", "0.0.0.0:9", "--admin-token-file", "token"]).is_ok());
     }
 
     #[test]

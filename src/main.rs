@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use hyper::Uri;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs};
 use waybill::config::{Settings, SettingsError};
+use waybill::health::Target;
 use waybill::serve::{ServeError, serve};
 use waybill::sources::{Source, Sources, SourcesError};
 use waybill::{check, generate, health, manual, terminal};
@@ -38,8 +38,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
             return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) });
         }
         Command::Generate(args) => write_generated(&args)?,
-        Command::Health(args) => match args.url.map_or_else(default_url, Ok) {
-            Ok(url) => health::health(&url)?,
+        Command::Health(args) => match args.target.map_or_else(default_target, Ok) {
+            Ok(target) => health::health(&target)?,
             Err(error) => return Ok(refuse(error)),
         },
         Command::Completions { shell } => {
@@ -72,8 +72,8 @@ fn run_serve(args: &ServeArgs, sources: &Sources) -> Result<ExitCode> {
     Ok(fail(&error.into(), status))
 }
 
-fn default_url() -> std::result::Result<Uri, SourcesError> {
-    Sources::serve_args().map(|args| health::url_of(args.listen))
+fn default_target() -> std::result::Result<Target, SourcesError> {
+    Sources::serve_args().map(|args| Target::of_server(&args))
 }
 
 /// For a command line, a variable or a settings file that cannot be used; or help, which is printed.

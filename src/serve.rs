@@ -1,7 +1,6 @@
 //! `waybill serve`: listeners, then data, then workers, until a signal ends it.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +11,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::config::Settings;
 use crate::http::App;
 use crate::http::access::{AccessLog, AccessLogSettings, Target, Writing};
+use crate::http::cors::Cors;
+use crate::http::credentials::{Credentials, CredentialsError};
+use crate::http::listen::{Address, Socket, SocketFile};
 use crate::http::route::Listener;
 use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
 use crate::http::tls::{Tls, TlsError};
@@ -27,16 +29,19 @@ pub enum ServeError {
     #[error("cannot listen on {address}")]
     Bind {
         /// The address.
-        address: std::net::SocketAddr,
+        address: Address,
         /// What the system said.
         source: std::io::Error,
     },
     /// Connections cannot be secured.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The second socket that systemd handed over could be reached by anybody.
-    #[error("the socket for operators, {0}: their requests are taken on loopback addresses only")]
-    AdminNotLoopback(std::net::SocketAddr),
+    /// The second socket that systemd handed over can be reached by anybody.
+    #[error("the socket for operators, {0}: other hosts reach it, so --admin-token-file is needed")]
+    AdminWithoutToken(Address),
+    /// Tokens or keys cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The access log cannot be written.
     #[error("cannot open the access log: {target}")]
     AccessLog {
@@ -56,21 +61,28 @@ pub enum ServeError {
 /// Serves until SIGTERM or SIGINT. `watch` sees the progress of loads.
 pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
     let tls = settings.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
-    let bind = |address, threads| server::bind(address, threads).map_err(|source| ServeError::Bind { address, source });
+    let admin_tokens = settings.admin_token_file.as_deref().map(Credentials::tokens).transpose()?;
+    let api_keys = settings.api_keys_file.as_deref().map(Credentials::keys).transpose()?;
     let handed = systemd::sockets()?;
-    let public = match handed.public {
-        Some(socket) => server::share(&socket, settings.threads)?,
-        None => bind(settings.listen, settings.threads)?,
+    let (public, public_file) = match handed.public {
+        Some(socket) => (socket.share(settings.threads)?, None),
+        None => bind(&settings.listen, settings.threads)?,
     };
-    let admin = match (settings.admin_listen, handed.admin) {
-        (None, _) => Vec::new(),
-        (Some(_), Some(socket)) => vec![loopback(socket)?],
+    let (admin, admin_file) = match (&settings.admin_listen, handed.admin) {
+        (None, _) => (Vec::new(), None),
+        (Some(_), Some(socket)) => {
+            let address = socket.address()?;
+            if !address.is_local() && admin_tokens.is_none() {
+                return Err(ServeError::AdminWithoutToken(address));
+            }
+            (socket.share(1)?, None)
+        }
         (Some(address), None) => bind(address, 1)?,
     };
     // Dropped last: what was answered until then is written.
     let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
-    let address = |sockets: &[TcpListener]| {
-        sockets.first().and_then(|socket| socket.local_addr().ok()).map_or("off".to_owned(), |at| at.to_string())
+    let address = |sockets: &[Socket]| {
+        sockets.first().and_then(|socket| socket.address().ok()).map_or("off".to_owned(), |at| at.to_string())
     };
     // From here on signals are heeded: whoever reads the next line may send one.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -84,6 +96,10 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     }
     let mut app = App::new(store, reloader);
     app.tls = tls.map(Arc::new);
+    app.admin_tokens = admin_tokens;
+    app.api_keys = api_keys;
+    app.cors = Cors::new(&settings.cors_origins);
+    app.trusted_proxies.clone_from(&settings.trusted_proxies);
     app.access_log = access_log;
     app.connections_max = settings.limits.connections_max;
     let app = Arc::new(app);
@@ -98,6 +114,7 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
             never = beat(&pulse) => match never {},
             ended = until_ended(settings, &app, signals, first_load) => ended?,
         }
+        drop((public_file, admin_file));
         tokio::select! {
             never = beat(&pulse) => match never {},
             () = close(&pulse, settings.grace_period) => Ok::<(), ServeError>(()),
@@ -111,14 +128,11 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     Ok(())
 }
 
-/// `socket`, if only this host reaches it.
-fn loopback(socket: TcpListener) -> Result<TcpListener, ServeError> {
-    let address = socket.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(ServeError::AdminNotLoopback(address));
-    }
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// The sockets at `address`, and its file, if it has one.
+fn bind(address: &Address, threads: usize) -> Result<(Vec<Socket>, Option<SocketFile>), ServeError> {
+    let failed = |source| ServeError::Bind { address: address.clone(), source };
+    let sockets = Socket::bind(address, threads).map_err(failed)?;
+    Ok((sockets, SocketFile::of(address).map_err(failed)?))
 }
 
 fn open_access_log(settings: &AccessLogSettings) -> Result<(AccessLog, Writing), ServeError> {
@@ -134,11 +148,7 @@ struct Endpoints<'s> {
 
 impl Endpoints<'_> {
     /// Starts a thread for each of a listener's sockets. A thread's result is the number of connections it cut off.
-    fn spawn(
-        &self,
-        listener: Listener,
-        sockets: Vec<TcpListener>,
-    ) -> std::io::Result<Vec<std::thread::JoinHandle<usize>>> {
+    fn spawn(&self, listener: Listener, sockets: Vec<Socket>) -> std::io::Result<Vec<std::thread::JoinHandle<usize>>> {
         let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
         let name = match listener {
             Listener::Public | Listener::PublicWithoutPages => "worker",

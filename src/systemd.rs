@@ -2,26 +2,29 @@
 //! was not started by it, nothing is.
 
 use std::io;
-use std::net::TcpListener;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
+
+use crate::http::listen::Socket;
 
 /// Sockets that systemd listens on, so that none of a restart's clients is turned away.
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// The first: for everybody.
-    pub public: Option<TcpListener>,
+    pub public: Option<Socket>,
     /// The second: for operators.
-    pub admin: Option<TcpListener>,
+    pub admin: Option<Socket>,
 }
 
-/// The sockets that were handed over. Fails when one is something else than a TCP socket that listens.
+/// The sockets that were handed over. Fails when one is something else than a TCP or Unix socket that listens.
 pub fn sockets() -> io::Result<Sockets> {
     let mut handed = ListenFd::from_env();
-    let public = handed.take_tcp_listener(0)?;
-    let admin = if handed.len() > 1 { handed.take_tcp_listener(1)? } else { None };
-    Ok(Sockets { public, admin })
+    let mut take = |number| match handed.take_unix_listener(number) {
+        Ok(socket) => Ok(socket.map(Socket::Unix)),
+        Err(_) => handed.take_tcp_listener(number).map(|socket| socket.map(Socket::Tcp)),
+    };
+    Ok(Sockets { public: take(0)?, admin: take(1)? })
 }
 
 /// Data is served: after the start, and after each reload, whatever came of it.

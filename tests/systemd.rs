@@ -5,7 +5,7 @@ mod support;
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -102,6 +102,19 @@ fn sockets_that_are_handed_over_take_the_place_of_addresses_and_outlive_the_proc
 }
 
 #[test]
+fn sockets_in_the_file_system_are_handed_over_too_and_stay() {
+    let (dir, data) = seed_file();
+    let path = dir.path().join("socket");
+    let public = UnixListener::bind(&path).unwrap();
+    let mut server = Server::spawn(&mut with_sockets(&data, public, None), tempfile::tempdir().unwrap(), data);
+    server.wait_for("serving");
+    assert_eq!(Client::connect_unix(&path).get(LOOKUP).status, 200);
+    assert!(server.admin.is_some());
+    server.stop();
+    assert!(path.exists());
+}
+
+#[test]
 fn sockets_that_cannot_be_used_end_it_with_status_2() {
     let (_dir, data) = seed_file();
     let ended = run(&mut with_sockets(&data, UdpSocket::bind("127.0.0.1:0").unwrap(), None));
@@ -113,5 +126,5 @@ fn sockets_that_cannot_be_used_end_it_with_status_2() {
     let ended = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
     let message = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2), "{message}");
-    assert!(message.contains(&address) && message.contains("loopback"), "{message}");
+    assert!(message.contains(&address) && message.contains("--admin-token-file"), "{message}");
 }

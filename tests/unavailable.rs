@@ -15,6 +15,7 @@ use support::client::{Client, post, request};
 use support::{DEADLINE, SEED, run, waybill};
 use tokio::sync::{Semaphore, watch};
 use waybill::http::App;
+use waybill::http::listen::{Address, Socket};
 use waybill::http::route::Listener;
 use waybill::http::server::{self, Endpoint, Limits, Pulse, Stage, TimeLimits};
 use waybill::reload::{ReloadSettings, Reloader};
@@ -39,8 +40,8 @@ impl InProcess {
         let (pulse, followers) = watch::channel(Pulse::default());
         let mut threads = Vec::new();
         let mut listen = |listener| {
-            let socket = server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap().remove(0);
-            let address = socket.local_addr().unwrap();
+            let socket = Socket::bind(&"127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+            let Address::Ip(address) = socket.address().unwrap() else { unreachable!() };
             let endpoint = Endpoint {
                 listener,
                 socket,

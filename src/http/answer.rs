@@ -4,8 +4,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
-    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
+    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -46,6 +48,8 @@ pub enum Code {
     AnswerTooLarge,
     /// The body is of another media type, or coded.
     UnsupportedMediaType,
+    /// The request shows no valid token or key.
+    Unauthorized,
     /// The request comes from a page of another site.
     ForbiddenOrigin,
     /// Nothing is served yet, or no longer.
@@ -76,6 +80,7 @@ impl Code {
             Code::InvalidParameter | Code::InvalidBody => StatusCode::BAD_REQUEST,
             Code::BodyTooLarge | Code::TooManyLookups => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::Unauthorized => StatusCode::UNAUTHORIZED,
             Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
@@ -236,6 +241,39 @@ pub fn moved(location: HeaderValue) -> Answer {
 pub fn method_not_allowed(allow: &'static str) -> Answer {
     let mut answer = problem(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+/// 401, naming how to show a token or key (RFC 6750, section 3).
+pub fn unauthorized(detail: &str) -> Answer {
+    let mut answer = problem(Code::Unauthorized, detail);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+}
+
+/// Lets pages of `origin` read `answer` with what they need of its fields; with `varies`, it may be another for others.
+pub fn share(answer: &mut Answer, origin: Option<&HeaderValue>, varies: bool) {
+    let headers = answer.headers_mut();
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
+    }
+    if varies {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+/// 204: a page may use these methods, and the fields that the API takes.
+pub fn preflight(allow: &'static str) -> Answer {
+    let mut answer = Answer::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_METHODS, allow),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match, x-api-key"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     answer
 }
 

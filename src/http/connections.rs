@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 
 use hyper::server::conn::{http1, http2};
 use slab::Slab;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::counters::Counters;
-use super::socket::{Buffers, Phase};
+use super::socket::{Buffers, Phase, Stream};
 use super::streams::{self, LocalTasks};
 use super::tls::{Protocol, Tls};
 use super::{Service, Worker, connection};
@@ -140,12 +139,12 @@ impl Connections {
 
     /// Serves `stream` until it ends. `permit` is given back then. The connection counts from now on, though its turns
     /// come when the future is polled: what all connections are told, it is told too.
-    pub(super) fn serve(
+    pub(super) fn serve<S: Stream>(
         self: Rc<Self>,
-        stream: TcpStream,
+        stream: S,
         service: Service,
         permit: OwnedSemaphorePermit,
-    ) -> impl Future<Output = ()> {
+    ) -> impl Future<Output = ()> + use<S> {
         let registered = self.register();
         async move {
             match &self.tls {
@@ -228,7 +227,7 @@ impl Drop for Registered {
 }
 
 /// Serves `stream` behind a TLS handshake, in the protocol that was agreed on.
-async fn secure(tls: &Tls, registered: &Registered, stream: TcpStream, service: Service) {
+async fn secure<S: Stream>(tls: &Tls, registered: &Registered, stream: S, service: Service) {
     let mut handshake = std::pin::pin!(tls.accept(stream));
     let secured = std::future::poll_fn(|cx| match registered.orders.heed(cx) {
         Order::Serve => handshake.as_mut().poll(cx).map(Some),

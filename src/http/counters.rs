@@ -1,7 +1,9 @@
 //! What a worker counts. Each worker has numbers of its own, which no other thread writes, so that counting shares
 //! nothing on the way of a request; a scrape reads and sums them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -33,8 +35,8 @@ pub(super) const BUCKETS_NS: [u64; 19] = [
 ];
 
 /// Every status that an answer may have, the most frequent first; the last stands for all others.
-pub(super) const CODES: [u16; 18] =
-    [200, 404, 304, 301, 400, 401, 403, 405, 409, 412, 413, 415, 421, 422, 503, 507, 429, 500];
+pub(super) const CODES: [u16; 19] =
+    [200, 404, 304, 204, 301, 400, 401, 403, 405, 409, 412, 413, 415, 421, 422, 503, 507, 429, 500];
 
 /// Where requests without a route are counted.
 pub(super) const NO_ROUTE: usize = Route::NUMBERS;
@@ -86,9 +88,16 @@ pub(super) struct Counters {
     pub(super) timed_out: [Count; Phase::ALL.len()],
     /// Requests whose handling panicked.
     pub(super) panics: Count,
+    /// Requests by the names of the keys that they showed. Nobody else takes the lock but a scrape.
+    pub(super) keys: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
 impl Counters {
+    /// Counts a request that showed a key of this name.
+    pub(super) fn key_used(&self, name: Arc<str>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+    }
+
     /// Counts an answer of the route with the number `route`, which took `duration` to make.
     #[inline]
     pub(super) fn answered(&self, route: usize, status: StatusCode, duration: Duration) {

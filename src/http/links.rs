@@ -5,6 +5,9 @@ use std::net::Ipv6Addr;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Uri};
 
+use super::App;
+use super::forwarded::Forwarded;
+use super::listen::Peer;
 use super::query;
 
 /// Bytes of a host's name that is repeated.
@@ -12,19 +15,23 @@ const HOST_BYTES_MAX: usize = 255;
 
 /// Where `path` is for the client: absolute where the request names one host, and else a reference relative to the
 /// request's own URL (RFC 3986, section 4.2), which leads to the same place.
-pub(super) fn base(scheme: &str, uri: &Uri, headers: &HeaderMap, path: &str) -> String {
-    // A request's target, if it is absolute, overrides its Host (RFC 9112, section 3.2.2).
-    let authority = match uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => {
-            let mut hosts = headers.get_all(HOST).iter();
-            hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok())
-        }
-    };
-    match authority.filter(|authority| is_host(authority)) {
-        Some(authority) => format!("{scheme}://{authority}{path}"),
+pub(super) fn base(app: &App, peer: Peer, uri: &Uri, headers: &HeaderMap, path: &str) -> String {
+    let forwarded = Forwarded::new(&app.trusted_proxies, peer, headers);
+    let scheme = forwarded.scheme.unwrap_or(app.scheme());
+    match forwarded.host.or_else(|| asked_host(uri, headers)).filter(|host| is_host(host)) {
+        Some(host) => format!("{scheme}://{host}{path}"),
         None => path.to_owned(),
     }
+}
+
+/// The host that a request names, if it is one.
+fn asked_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    // A request's target, if it is absolute, overrides its Host (RFC 9112, section 3.2.2).
+    if let Some(authority) = uri.authority() {
+        return Some(authority.as_str());
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok())
 }
 
 /// Whether `authority` is a name, an IPv4 or an IPv6 address, and perhaps a port: what can be put into any URL.
@@ -101,12 +108,12 @@ mod tests {
             for host in hosts {
                 headers.append(HOST, HeaderValue::from_static(host));
             }
-            base("http", &uri.parse().unwrap(), &headers, "/x")
+            asked_host(&uri.parse().unwrap(), &headers).map(str::to_owned)
         };
-        assert_eq!(of("/x?a", &["h:1"]), "http://h:1/x");
-        assert_eq!(of("http://other/x", &["h"]), "http://other/x");
-        for (uri, hosts) in [("/x", &[][..]), ("/x", &["a", "b"]), ("/x", &["a b"]), ("http://u@other/x", &["h"])] {
-            assert_eq!(of(uri, hosts), "/x");
+        assert_eq!(of("/x?a", &["h:1"]).as_deref(), Some("h:1"));
+        assert_eq!(of("http://other/x", &["h"]).as_deref(), Some("other"));
+        for (uri, hosts) in [("/x", &[][..]), ("/x", &["a", "b"])] {
+            assert_eq!(of(uri, hosts), None);
         }
     }
 

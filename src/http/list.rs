@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::{self, Answer};
 use super::links::{self, Links};
+use super::listen::Peer;
 use super::pages::{self, LIMIT_DEFAULT, LIMIT_MAX, PageRequest};
 use super::query::{self, Pair};
 use super::{Reply, Worker};
@@ -44,10 +45,10 @@ const ESCAPED_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'%');
 
 /// `GET /shipment/list/?…`
-pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
+pub(super) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Reply {
     match query::pairs(uri.query()) {
         Ok(pairs) => {
-            let base = links::base(worker.app.scheme(), uri, headers, PATH);
+            let base = links::base(&worker.app, peer, uri, headers, PATH);
             pages::page(worker, uri, headers, page_request(pairs, base))
         }
         Err(invalid) => Reply::now(invalid.answer()),

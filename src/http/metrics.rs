@@ -1,7 +1,7 @@
 //! `GET /metrics`: what the workers count and what is served, in the text format of Prometheus.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
@@ -12,6 +12,7 @@ use super::App;
 use super::access::AccessLog;
 use super::answer::{self, Answer, Code};
 use super::counters::{BUCKETS_NS, CODES, Count, Counters, NO_ROUTE, RouteCounts};
+use super::credentials::Credentials;
 use super::route::Route;
 use super::socket::Phase;
 use crate::reload::History;
@@ -21,6 +22,7 @@ use crate::store::Snapshot;
 pub(super) fn metrics(app: &App) -> Answer {
     let mut families = of_requests(&app.all_counters(), app.connections_max);
     families.push(of_access_log(app));
+    families.extend(app.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
@@ -110,6 +112,22 @@ fn of_access_log(app: &App) -> MetricFamily {
         "Lines of the access log that were not written: too many waited, or the system refused them.",
         MetricType::COUNTER,
         vec![counter(app.access_log.as_ref().map_or(0, AccessLog::dropped), &[])],
+    )
+}
+
+fn of_keys(workers: &[Arc<Counters>], keys: &Credentials) -> MetricFamily {
+    // Keys that are gone from the file go on to be told: a counter that disappears and comes back would count twice.
+    let mut counts: BTreeMap<Arc<str>, u64> = keys.names().into_iter().map(|name| (name, 0)).collect();
+    for worker in workers {
+        for (name, count) in worker.keys.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            *counts.entry(Arc::clone(name)).or_default() += count;
+        }
+    }
+    family(
+        "waybill_http_key_requests_total",
+        "Requests that showed a key, by its name.",
+        MetricType::COUNTER,
+        counts.iter().map(|(name, count)| counter(*count, &[("key", name)])).collect(),
     )
 }
 

@@ -1,6 +1,6 @@
 //! Request → route → answer.
 //!
-//! [`server`] accepts connections and drains them, [`connections`](server::TimeLimits) has those of a thread and bounds
+//! [`listen`] binds sockets, [`server`] accepts connections and drains them, [`connections`](server::TimeLimits) has those of a thread and bounds
 //! their time, `connection` bounds each in memory over its `socket`, `streams` those with HTTP/2 over [`tls`], `service`
 //! gives each request its [`Reply`], `worker` has the pipeline of one request, [`answer`] builds responses,
 //! `counters` are what each worker counts, [`access`] is the access log, and the other modules have one resource each,
@@ -12,12 +12,16 @@ pub mod answer;
 mod body;
 mod connection;
 mod connections;
+pub mod cors;
 mod counters;
+pub mod credentials;
 mod docs;
 mod etag;
+pub mod forwarded;
 mod head;
 mod links;
 mod list;
+pub mod listen;
 mod lookup;
 mod metrics;
 mod pages;
@@ -37,12 +41,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::AccessLog;
+use cors::Cors;
+use counters::Counters;
+use credentials::Credentials;
+use forwarded::TrustedProxy;
+use tls::Tls;
 
 use crate::reload::Reloader;
 use crate::store::Store;
-use counters::Counters;
-use tls::Tls;
-
 pub use service::{Reply, Service};
 pub use worker::Worker;
 
@@ -58,6 +64,14 @@ pub struct App {
     pub connections_max: usize,
     /// Set when the process begins to end: `/readyz` says so.
     pub draining: AtomicBool,
+    /// What operators must show to change something, if anything.
+    pub admin_tokens: Option<Credentials>,
+    /// What everybody must show to ask for data, if anything.
+    pub api_keys: Option<Credentials>,
+    /// Pages of other sites that may read answers of the public listener, if any.
+    pub cors: Option<Cors>,
+    /// Who is believed about where a request comes from.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// Where answers are logged, if they are.
     pub access_log: Option<AccessLog>,
     /// What each worker counts.
@@ -73,6 +87,10 @@ impl App {
             tls: None,
             connections_max: usize::MAX,
             draining: AtomicBool::new(false),
+            admin_tokens: None,
+            api_keys: None,
+            cors: None,
+            trusted_proxies: Vec::new(),
             access_log: None,
             counters: Mutex::default(),
         }
@@ -89,10 +107,21 @@ impl App {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        match self.tls.as_ref().map(|tls| tls.reload()) {
-            Some(Ok(())) => tracing::info!("certificates read again"),
-            Some(Err(error)) => tracing::error!(%error, "certificates not read again; those from before still hold"),
-            None => {}
+        let tls = self.tls.as_ref().map(|tls| tls.reload().map_err(anyhow::Error::from));
+        let secrets = |of: &Option<Credentials>| of.as_ref().map(|of| of.reload().map_err(anyhow::Error::from));
+        for (what, result) in
+            [("certificates", tls), ("tokens", secrets(&self.admin_tokens)), ("keys", secrets(&self.api_keys))]
+        {
+            match result {
+                Some(Ok(())) => tracing::info!("{what} read again"),
+                Some(Err(error)) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "{what} not read again; those from before still hold"
+                    );
+                }
+                None => {}
+            }
         }
     }
 

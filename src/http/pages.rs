@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Uri};
 
 use super::answer::{self, Answer, Code};
 use super::links::{self, Links};
+use super::listen::Peer;
 use super::query::{self, Invalid};
 use super::{Reply, Worker, shards};
 use crate::dataset::{Dataset, Filter, Record, Selection};
@@ -35,14 +36,15 @@ pub(super) struct PageRequest {
 }
 
 /// `GET /v1/shipments?…`
-pub(super) fn shipments(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap) -> Reply {
-    match page_request(worker.app.scheme(), uri, headers) {
+pub(super) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Reply {
+    let base = || links::base(&worker.app, peer, uri, headers, PATH);
+    match page_request(uri, base) {
         Ok(request) => page(worker, uri, headers, request),
         Err(invalid) => Reply::now(invalid.answer()),
     }
 }
 
-fn page_request(scheme: &str, uri: &Uri, headers: &HeaderMap) -> Result<PageRequest, Invalid> {
+fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest, Invalid> {
     let pairs = query::pairs(uri.query())?;
     let (mut limit, mut offset) = (None, None);
     let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET], |name, value| {
@@ -66,7 +68,7 @@ fn page_request(scheme: &str, uri: &Uri, headers: &HeaderMap) -> Result<PageRequ
         filter,
         limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
         offset: offset.unwrap_or(0),
-        links: Links { base: links::base(scheme, uri, headers, PATH), around_offset: [others, String::new()] },
+        links: Links { base: base(), around_offset: [others, String::new()] },
     })
 }
 

@@ -204,6 +204,32 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// Whether its answer has data of the dataset that is served to everybody.
+    #[inline]
+    pub fn is_of_data(&self) -> bool {
+        match self {
+            Route::Shipment { .. }
+            | Route::ShipmentsWithNumber { .. }
+            | Route::Shipments
+            | Route::Facets
+            | Route::Lookup
+            | Route::Dataset
+            | Route::List
+            | Route::ListWithoutSlash => true,
+            Route::Track
+            | Route::Browse
+            | Route::Docs
+            | Route::DocsAsset { .. }
+            | Route::OpenApi
+            | Route::Live
+            | Route::Ready
+            | Route::Metrics
+            | Route::AdminDataset
+            | Route::Reload
+            | Route::RollBack => false,
+        }
+    }
+
     /// Its path, with the names of parameters in braces.
     pub fn pattern(&self) -> &'static str {
         match self {

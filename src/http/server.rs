@@ -3,30 +3,22 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connections::Connections;
 pub use super::connections::TimeLimits;
+use super::listen::{Accepted, Acceptor, Peer, Socket};
 use super::route::Listener;
 use super::tls::Tls;
 use super::{App, Service, Worker};
 use crate::load;
 
-/// Connections that the kernel completes before they are accepted, per listener.
-const BACKLOG: i32 = 4096;
-/// Bytes of an answer that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
-/// takes none of it is noticed: the kernel would take on megabytes. Half as many must go before it asks for more, which
-/// is what counts as taking some of an answer.
-const KERNEL_UNSENT_BYTES_MAX: u32 = 16 << 10;
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
 const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
 
@@ -74,48 +66,12 @@ pub const PULSE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the stage [`Stage::Closing`] lasts.
 pub const CLOSING_LINGER: Duration = Duration::from_millis(100);
 
-/// Binds `address` once for each of `threads` workers, the kernel spreading connections over them.
-///
-/// Fails also when another process listens there, whether it shares its port (`SO_REUSEPORT`) or not.
-pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
-    let probe = socket(address)?;
-    probe.bind(&address.into())?;
-    let address = probe.local_addr()?.as_socket().unwrap_or(address);
-    drop(probe);
-    (0..threads)
-        .map(|_| {
-            let socket = socket(address)?;
-            socket.set_reuse_port(true)?;
-            // Connections inherit it.
-            socket.set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES_MAX)?;
-            socket.bind(&address.into())?;
-            socket.listen(BACKLOG)?;
-            Ok(socket.into())
-        })
-        .collect()
-}
-
-/// `socket`, which another process has bound, for each of `threads` workers, which take turns at it as the kernel wakes them.
-pub fn share(socket: &StdListener, threads: usize) -> io::Result<Vec<StdListener>> {
-    socket.set_nonblocking(true)?;
-    SockRef::from(socket).set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES_MAX)?;
-    (0..threads).map(|_| socket.try_clone()).collect()
-}
-
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart does not wait for old connections to time out.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
 /// What a listener's accept loop needs.
 pub struct Endpoint {
     /// Which requests it takes.
     pub listener: Listener,
     /// The bound socket.
-    pub socket: StdListener,
+    pub socket: Socket,
     /// What answers them.
     pub app: Arc<App>,
     /// One permit per open connection.
@@ -143,7 +99,7 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     let Endpoint { listener, socket, app, permits, tls, limits, mut pulse } = endpoint;
-    let socket = TcpListener::from_std(socket)?;
+    let socket = socket.listen()?;
     let worker = Rc::new(Worker::new(app));
     let connections = Connections::new(limits.time, Rc::clone(&worker), tls);
     let accept = Accept {
@@ -180,12 +136,9 @@ async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &
     }
 }
 
-/// A connection and where it comes from.
-type Accepted = (TcpStream, SocketAddr);
-
 /// The accept loop.
 struct Accept {
-    socket: TcpListener,
+    socket: Acceptor,
     permits: Arc<Semaphore>,
     /// What waits for a permit. Kept here, for the end may come while it waits.
     accepted: Cell<Option<Accepted>>,
@@ -217,7 +170,7 @@ impl Accept {
     /// The next connection and a permit for it. While there is no permit nothing more is accepted: clients wait in the
     /// backlog. The permit comes second, or threads without clients would keep permits from those with some.
     async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
-        self.accepted.set(Some(self.socket.accept().await?));
+        self.accepted.set(Some(std::future::poll_fn(|cx| self.socket.poll_accept(cx)).await?));
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         match (self.accepted.take(), permit) {
             (Some(accepted), Ok(permit)) => Ok((accepted, permit)),
@@ -253,14 +206,21 @@ impl Accept {
         }
     }
 
-    fn spawn(&self, (stream, peer): Accepted, permit: OwnedSemaphorePermit) {
-        // Answers are written whole: waiting to fill a segment would only delay them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection ended before it was served");
-            return;
+    fn spawn(&self, accepted: Accepted, permit: OwnedSemaphorePermit) {
+        let connections = Rc::clone(&self.connections);
+        match accepted {
+            Accepted::Tcp(stream, address) => {
+                // Answers are written whole: waiting to fill a segment would only delay them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection ended before it was served");
+                    return;
+                }
+                tokio::task::spawn_local(connections.serve(stream, self.service.of(Peer::Ip(address)), permit));
+            }
+            Accepted::Unix(stream) => {
+                tokio::task::spawn_local(connections.serve(stream, self.service.of(Peer::Unix), permit));
+            }
         }
-        let service = self.service.of(peer.ip());
-        tokio::task::spawn_local(Rc::clone(&self.connections).serve(stream, service, permit));
     }
 }
 

@@ -1,7 +1,6 @@
 //! Requests as hyper hands them over, and what it gets for each: an answer, now or later.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +11,7 @@ use hyper::body::Incoming;
 use super::Worker;
 use super::answer::{self, Answer};
 use super::body::{Received, Receiving};
+use super::listen::Peer;
 use super::route::Listener;
 use super::worker::Noted;
 
@@ -19,18 +19,18 @@ use super::worker::Noted;
 #[derive(Clone)]
 pub struct Service {
     listener: Listener,
-    peer: IpAddr,
+    peer: Peer,
     worker: Rc<Worker>,
 }
 
 impl Service {
     /// The service behind `listener`, of nobody in particular.
     pub fn new(listener: Listener, worker: Rc<Worker>) -> Service {
-        Service { listener, peer: Ipv4Addr::UNSPECIFIED.into(), worker }
+        Service { listener, peer: Peer::Unix, worker }
     }
 
     /// The same for a connection with `peer`.
-    pub(super) fn of(&self, peer: IpAddr) -> Service {
+    pub(super) fn of(&self, peer: Peer) -> Service {
         Service { peer, ..self.clone() }
     }
 }

@@ -11,11 +11,12 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::rt::ReadBufCursor;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::connections::Activity;
@@ -64,21 +65,27 @@ impl Phase {
     }
 }
 
-/// What a connection runs over: a TCP socket, secured or not.
+/// What a connection runs over: a socket, secured or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The socket below.
-    fn tcp(&self) -> &TcpStream;
+    /// The system's socket below.
+    fn system(&self) -> SockRef<'_>;
 }
 
 impl Stream for TcpStream {
-    fn tcp(&self) -> &TcpStream {
-        self
+    fn system(&self) -> SockRef<'_> {
+        SockRef::from(self)
     }
 }
 
-impl Stream for TlsStream<TcpStream> {
-    fn tcp(&self) -> &TcpStream {
-        self.get_ref().0
+impl Stream for UnixStream {
+    fn system(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+}
+
+impl<S: Stream> Stream for TlsStream<S> {
+    fn system(&self) -> SockRef<'_> {
+        self.get_ref().0.system()
     }
 }
 
@@ -230,7 +237,7 @@ impl<S: Stream> Socket<S> {
     /// Whether there is something to read, though the runtime may not have heard of it yet.
     pub(super) fn has_more_to_read(&self) -> bool {
         let stream = self.stream.borrow();
-        matches!(SockRef::from(stream.tcp()).peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+        matches!(stream.system().peek(&mut [MaybeUninit::uninit()]), Ok(1..))
     }
 
     /// Whether the last request has a body of which a part was not read. hyper reads what is there already of a body
@@ -263,7 +270,7 @@ impl<S: Stream> Socket<S> {
     pub(super) fn drop_untaken(&self) {
         if self.phase.get() == Phase::Write {
             // Without it the kernel gives up later.
-            let _ = self.stream.borrow().tcp().set_zero_linger();
+            let _ = self.stream.borrow().system().set_linger(Some(Duration::ZERO));
         }
     }
 

@@ -17,12 +17,11 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::HEAD_BYTES_MAX;
 use super::connections::{Activity, Order, Registered};
-use super::socket::Phase;
+use super::socket::{self, Phase};
 use super::{Reply, Service, answer};
 
 /// Requests that a client may have open on one connection.
@@ -59,7 +58,7 @@ pub(super) fn builder() -> http2::Builder<LocalTasks> {
 }
 
 /// Serves `stream` until it ends.
-pub(super) async fn serve(registered: &Registered, stream: TlsStream<TcpStream>, service: Service) {
+pub(super) async fn serve<S: socket::Stream>(registered: &Registered, stream: TlsStream<S>, service: Service) {
     let streams = Rc::new(Streams::default());
     registered.watch(Rc::clone(&streams) as Rc<_>);
     let multiplexed = Multiplexed { service, streams };

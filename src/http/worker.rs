@@ -1,7 +1,6 @@
 //! A worker: what the requests of one thread share, and the pipeline that each of them goes through.
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,11 +14,13 @@ use tokio::sync::Semaphore;
 
 use super::access::{AccessLog, Asked, Sampler};
 use super::answer::{self, Answer, Code, DatasetFields};
+use super::cors::Reader;
 use super::counters::{Counters, NO_ROUTE};
 use super::head::Framing;
+use super::listen::Peer;
 use super::route::{self, Listener, NoRoute, Route};
 use super::service::Meter;
-use super::{App, Reply, admin, docs, etag, head, list, lookup, metrics, pages, shipments, site};
+use super::{App, Reply, admin, cors, docs, etag, head, list, lookup, metrics, pages, shipments, site};
 use crate::dataset::Record;
 use crate::store::Snapshot;
 
@@ -45,6 +46,8 @@ pub(super) struct Noted {
     /// The number of its route.
     route: usize,
     framing: Framing,
+    /// Who reads its answer.
+    reader: Reader,
     /// What it asks, if that is logged.
     asked: Option<Box<Asked>>,
 }
@@ -70,8 +73,14 @@ impl Worker {
 
     /// The way of a request from `peer`: answered, and counted when its answer is there.
     #[inline]
-    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: IpAddr, request: Request<Incoming>) -> Reply {
-        let mut noted = Noted { begun: Instant::now(), route: NO_ROUTE, framing: Framing::Length, asked: None };
+    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: Peer, request: Request<Incoming>) -> Reply {
+        let mut noted = Noted {
+            begun: Instant::now(),
+            route: NO_ROUTE,
+            framing: Framing::Length,
+            reader: Reader::Anybody,
+            asked: None,
+        };
         let mut reply = self.caught(|| self.answer(listener, peer, request, &mut noted));
         // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
         // them is taken for a request.
@@ -88,7 +97,10 @@ impl Worker {
     /// Counts an answer that is there, and logs it where the request was noted.
     #[inline]
     pub(super) fn done(&self, noted: Noted, answer: &mut Answer) {
-        let Noted { begun, route, asked, .. } = noted;
+        let Noted { begun, route, reader, asked, .. } = noted;
+        if let Some(cors) = &self.app.cors {
+            cors.mark(reader, answer);
+        }
         if self.closing.get() {
             answer::close(answer);
         }
@@ -115,37 +127,54 @@ impl Worker {
     fn answer(
         self: &Rc<Worker>,
         listener: Listener,
-        peer: IpAddr,
+        peer: Peer,
         request: Request<Incoming>,
         noted: &mut Noted,
     ) -> Reply {
         // Not before: a request that was looked at is copied when it is handed on (+35 instructions, logged or not).
-        noted.asked = self.sampler.as_ref().and_then(|sampler| sampler.choose(peer, &request));
+        noted.asked =
+            self.sampler.as_ref().and_then(|sampler| sampler.choose(&self.app.trusted_proxies, peer, &request));
         match head::check(&request) {
             Ok(framing) => noted.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
         let headers = request.headers();
+        if let (Some(cors), true) = (&self.app.cors, listener != Listener::Admin) {
+            noted.reader = cors.reader(headers);
+        }
         let path = match route::normalize(request.uri().path()) {
             Ok(path) => path,
             Err(error) => return Reply::now(no_route(&error)),
         };
         let route = match Route::parse(listener, request.method(), &path) {
             Ok(route) => route,
+            Err(NoRoute::MethodNotAllowed { allow })
+                if let Some(answer) = cors::preflight(noted.reader, request.method(), headers, allow) =>
+            {
+                return Reply::now(answer);
+            }
             Err(error) => {
                 let target = head::check_target(request.method(), &path);
                 return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
             }
         };
         noted.route = route.number();
+        if let Some(keys) = &self.app.api_keys
+            && route.is_of_data()
+        {
+            match keys.check(headers) {
+                Ok(name) => self.counters.key_used(name),
+                Err(reason) => return Reply::now(answer::unauthorized(reason)),
+            }
+        }
         Reply::now(match route {
             Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
             Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),
-            Route::Shipments => return pages::shipments(self, request.uri(), headers),
+            Route::Shipments => return pages::shipments(self, peer, request.uri(), headers),
             Route::Facets => return pages::facets(self, headers, request.uri().query()),
             Route::Lookup => return lookup::batch(self, request),
             Route::Dataset => shipments::dataset(self, headers),
-            Route::List => return list::page(self, request.uri(), headers),
+            Route::List => return list::page(self, peer, request.uri(), headers),
             Route::ListWithoutSlash => list::redirect(request.uri().query()),
             Route::Track => site::track(headers),
             Route::Browse => site::browse(headers),

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -34,6 +37,15 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         Ok(Client { stream, unread: Vec::new() })
+    }
+
+    /// Over a socket in the file system.
+    pub(crate) fn connect_unix(path: &Path) -> Client {
+        let stream = UnixStream::connect(path).unwrap();
+        // What is read and written does not depend on the kind of socket.
+        let stream = TcpStream::from(OwnedFd::from(stream));
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Client { stream, unread: Vec::new() }
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

@@ -109,8 +109,9 @@ pub(crate) struct Server {
     process: Guard,
     log: Receiver<String>,
     seen: Vec<String>,
+    /// Port 0 where it is a socket in the file system.
     pub(crate) public: SocketAddr,
-    /// None with `--admin-listen off`.
+    /// None with `--admin-listen off`, or a socket in the file system.
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) data: PathBuf,
     dir: TempDir,
@@ -153,7 +154,7 @@ impl Server {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Server { process, log, seen: Vec::new(), public: nowhere, admin: None, data, dir };
         let listening = server.wait_for("listening");
-        server.public = listening["public"].as_str().unwrap().parse().unwrap();
+        server.public = listening["public"].as_str().unwrap().parse().unwrap_or(nowhere);
         server.admin = listening["admin"].as_str().unwrap().parse().ok();
         server
     }

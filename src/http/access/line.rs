@@ -1,7 +1,6 @@
 //! A line of the access log.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::body::Body;
@@ -9,6 +8,8 @@ use hyper::{Method, Request, Version};
 use jiff::Timestamp;
 
 use crate::http::answer::Answer;
+use crate::http::forwarded::{Forwarded, TrustedProxy};
+use crate::http::listen::Peer;
 use crate::http::route::Route;
 
 /// Bytes of a path that are logged; what is longer ends in `…`.
@@ -18,7 +19,7 @@ const METHOD_BYTES_MAX: usize = 32;
 
 /// What a request asks, as far as it is logged.
 pub(in crate::http) struct Asked {
-    client: IpAddr,
+    client: Peer,
     method: Box<str>,
     path: Box<str>,
     version: Version,
@@ -26,10 +27,9 @@ pub(in crate::http) struct Asked {
 }
 
 impl Asked {
-    /// The only place that says who the client is.
-    pub(super) fn new<B>(peer: IpAddr, request: &Request<B>) -> Asked {
+    pub(super) fn new<B>(trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> Asked {
         Asked {
-            client: peer.to_canonical(),
+            client: Forwarded::new(trusted, peer, request.headers()).client.map_or(peer, Peer::Ip),
             method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
             path: bounded(request.uri().path(), PATH_BYTES_MAX),
             version: request.version(),
@@ -109,7 +109,7 @@ mod tests {
 
     fn line(method: &str, path: &str) -> String {
         let asked = Asked {
-            client: IpAddr::from([127, 0, 0, 1]),
+            client: Peer::Ip([127, 0, 0, 1].into()),
             method: bounded(method, METHOD_BYTES_MAX),
             path: bounded(path, PATH_BYTES_MAX),
             version: Version::HTTP_11,

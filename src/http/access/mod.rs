@@ -10,7 +10,6 @@ mod writer;
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +20,8 @@ use hyper::Request;
 use jiff::Timestamp;
 
 use super::answer::Answer;
+use super::forwarded::TrustedProxy;
+use super::listen::Peer;
 pub(super) use line::Asked;
 use line::Line;
 use writer::Writer;
@@ -162,17 +163,17 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// What is asked by `peer`, if it is logged. Kept out of the way of servers that log nothing.
+    /// What is asked by `peer`, or by whom `trusted` proxies name, if it is logged. Kept out of the way of servers that log nothing.
     #[cold]
     #[inline(never)]
-    pub(super) fn choose<B>(&self, peer: IpAddr, request: &Request<B>) -> Option<Box<Asked>> {
+    pub(super) fn choose<B>(&self, trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> Option<Box<Asked>> {
         let left = self.left.get() - 1;
         if left > 0 {
             self.left.set(left);
             return None;
         }
         self.left.set(self.log.sample);
-        Some(Box::new(Asked::new(peer, request)))
+        Some(Box::new(Asked::new(trusted, peer, request)))
     }
 
     /// Hands over what was `asked` and answered, on the route with this number.
