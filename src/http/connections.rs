@@ -236,8 +236,8 @@ async fn secure<S: Stream>(tls: &Tls, registered: &Registered, stream: S, servic
     match secured.await {
         Some(Ok((Protocol::Http1, stream))) => connection::serve(registered, stream, service).await,
         Some(Ok((Protocol::Http2, stream))) => streams::serve(registered, stream, service).await,
-        // The client speaks another language, or has gone.
-        Some(Err(_)) => registered.connections.counters().failed_handshakes.add(1),
+        // The client speaks another language, or has gone. Counted before the connection ends.
+        Some(Err(_stream)) => registered.connections.counters().failed_handshakes.add(1),
         None => {}
     }
 }

@@ -69,12 +69,13 @@ impl Tls {
         Ok(())
     }
 
-    /// Secures `stream`.
-    pub(super) async fn accept<S>(&self, stream: S) -> std::io::Result<(Protocol, TlsStream<S>)>
+    /// Secures `stream`. The error is the stream, on which nothing could be agreed on.
+    pub(super) async fn accept<S>(&self, stream: S) -> Result<(Protocol, TlsStream<S>), S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = TlsAcceptor::from(self.config.load_full()).accept(stream).await?;
+        let handshake = TlsAcceptor::from(self.config.load_full()).accept(stream).into_fallible();
+        let stream = handshake.await.map_err(|(_, stream)| stream)?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
