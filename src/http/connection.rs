@@ -31,14 +31,11 @@ pub(super) fn builder() -> http1::Builder {
 }
 
 /// Serves `stream` until it ends.
-pub(super) fn serve<S: Stream>(
-    registered: &Registered,
-    stream: S,
-    service: Service,
-) -> impl Future<Output = ()> + use<S> {
+pub(super) fn serve<S: Stream>(registered: &Registered, stream: S, service: Service) -> Connection {
     let connections = &registered.connections;
     let socket = Rc::new(Socket::new(stream, Rc::clone(&connections.buffers)));
     registered.watch(Rc::clone(&socket) as Rc<_>);
+    let socket: Rc<Socket> = socket;
     let tracked = Tracked { service, socket: Rc::clone(&socket) };
     let http = connections.http1.serve_connection(Transport(Rc::clone(&socket)), tracked);
     let (worker, orders) = (Rc::clone(&connections.worker), Rc::clone(&registered.orders));
@@ -46,10 +43,10 @@ pub(super) fn serve<S: Stream>(
 }
 
 /// Runs one connection, turn by turn.
-struct Connection<S: Stream> {
+pub(super) struct Connection {
     /// None once hyper is done and only unsent bytes remain.
-    http: Option<http1::Connection<Transport<S>, Tracked<S>>>,
-    socket: Rc<Socket<S>>,
+    http: Option<http1::Connection<Transport, Tracked>>,
+    socket: Rc<Socket>,
     worker: Rc<Worker>,
     orders: Rc<Orders>,
     finishing: bool,
@@ -57,7 +54,7 @@ struct Connection<S: Stream> {
     lingering: bool,
 }
 
-impl<S: Stream> Future for Connection<S> {
+impl Future for Connection {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -92,24 +89,19 @@ impl<S: Stream> Future for Connection<S> {
 }
 
 /// A service that tells the socket where its requests are.
-struct Tracked<S> {
+#[derive(Clone)]
+struct Tracked {
     service: Service,
-    socket: Rc<Socket<S>>,
+    socket: Rc<Socket>,
 }
 
-impl<S> Clone for Tracked<S> {
-    fn clone(&self) -> Tracked<S> {
-        Tracked { service: self.service.clone(), socket: Rc::clone(&self.socket) }
-    }
-}
-
-impl<S: Stream> hyper::service::Service<Request<Incoming>> for Tracked<S> {
+impl hyper::service::Service<Request<Incoming>> for Tracked {
     type Response = Answer;
     type Error = Infallible;
-    type Future = TrackedReply<S>;
+    type Future = TrackedReply;
 
     #[inline]
-    fn call(&self, request: Request<Incoming>) -> TrackedReply<S> {
+    fn call(&self, request: Request<Incoming>) -> TrackedReply {
         self.socket.answer_begun(!request.body().is_end_stream());
         let reply = hyper::service::Service::call(&self.service, request);
         let waiting = match &reply {
@@ -127,7 +119,7 @@ impl<S: Stream> hyper::service::Service<Request<Incoming>> for Tracked<S> {
     }
 }
 
-impl<S: Stream> Tracked<S> {
+impl Tracked {
     /// Waits for what is not there at once.
     fn poll(&self, reply: &mut Reply, cx: &mut Context<'_>) -> Poll<Result<Answer, Infallible>> {
         if matches!(reply, Reply::Receiving(_)) {
@@ -140,12 +132,12 @@ impl<S: Stream> Tracked<S> {
 }
 
 /// A reply; `waiting` is told how it comes along.
-struct TrackedReply<S> {
+struct TrackedReply {
     reply: Reply,
-    waiting: Option<Tracked<S>>,
+    waiting: Option<Tracked>,
 }
 
-impl<S: Stream> Future for TrackedReply<S> {
+impl Future for TrackedReply {
     type Output = Result<Answer, Infallible>;
 
     #[inline]

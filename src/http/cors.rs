@@ -37,7 +37,7 @@ pub(super) enum Reader {
     /// The answer is not for a page of another site, but might be for one that asks later.
     Other,
     /// It is for pages of the origin with this number.
-    Allowed(usize),
+    Allowed(u16),
 }
 
 /// The origins whose pages may read answers.
@@ -61,8 +61,9 @@ impl Cors {
     /// Who reads the answer to a request with `headers`.
     pub(super) fn reader(&self, headers: &HeaderMap) -> Reader {
         let Some(origin) = headers.get(ORIGIN) else { return Reader::Other };
-        let number = self.origins.iter().position(|allowed| self.any || allowed == origin);
-        number.map_or(Reader::Other, Reader::Allowed)
+        let mut numbered = (0..).zip(&self.origins);
+        let found = numbered.find(|(_, allowed)| self.any || *allowed == origin);
+        found.map_or(Reader::Other, |(number, _)| Reader::Allowed(number))
     }
 
     /// Lets `reader` have `answer`.
@@ -70,7 +71,7 @@ impl Cors {
         let allowed = match reader {
             Reader::Anybody => return,
             Reader::Other => None,
-            Reader::Allowed(number) => self.origins.get(number),
+            Reader::Allowed(number) => self.origins.get(usize::from(number)),
         };
         answer::share(answer, allowed, !self.any);
     }
@@ -78,7 +79,7 @@ impl Cors {
 
 /// The answer to a browser that asks beforehand whether a page of `reader` may use one of the methods `allow`.
 pub(super) fn preflight(reader: Reader, method: &Method, headers: &HeaderMap, allow: &'static str) -> Option<Answer> {
-    let asks = *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let asks = *method == Method::OPTIONS && headers.get(ACCESS_CONTROL_REQUEST_METHOD).is_some();
     (asks && matches!(reader, Reader::Allowed(_))).then(|| answer::preflight(allow))
 }
 

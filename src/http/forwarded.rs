@@ -62,8 +62,8 @@ impl<'h> Forwarded<'h> {
         if !is_trusted {
             return Forwarded::default();
         }
-        let old = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|name| headers.contains_key(name));
-        match (headers.contains_key(FORWARDED), old) {
+        let old = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|name| headers.get(name).is_some());
+        match (headers.get(FORWARDED).is_some(), old) {
             (true, false) => Forwarded::standard(trusted, headers),
             (false, true) => Forwarded::old(trusted, headers),
             _ => Forwarded::default(),

@@ -180,14 +180,23 @@ impl<'a> Route<'a> {
     }
 
     fn lookup(parameters: &'a str) -> Result<Route<'a>, NoRoute> {
-        let (carrier, tracking_number) = match parameters.bytes().position(|byte| byte == b'/') {
+        let (mut slash, mut has_escapes) = (None, false);
+        for (at, byte) in parameters.bytes().enumerate() {
+            match byte {
+                b'/' if slash.is_some() => return Err(NoRoute::NotFound),
+                b'/' => slash = Some(at),
+                b'%' => has_escapes = true,
+                _ => {}
+            }
+        }
+        let (carrier, tracking_number) = match slash {
             Some(slash) => (Some(&parameters[..slash]), &parameters[slash + 1..]),
             None => (None, parameters),
         };
-        let has_more = tracking_number.as_bytes().contains(&b'/');
-        if tracking_number.is_empty() || has_more || carrier == Some("") {
+        if tracking_number.is_empty() || carrier == Some("") {
             return Err(NoRoute::NotFound);
         }
+        let decode = |name, segment| if has_escapes { decode(name, segment) } else { Ok(Cow::Borrowed(segment)) };
         let carrier = carrier.map(|carrier| decode("carrier", carrier)).transpose()?;
         let tracking_number = decode("tracking_number", tracking_number)?;
         Ok(match carrier {
@@ -207,27 +216,9 @@ impl<'a> Route<'a> {
     /// Whether its answer has data of the dataset that is served to everybody.
     #[inline]
     pub fn is_of_data(&self) -> bool {
-        match self {
-            Route::Shipment { .. }
-            | Route::ShipmentsWithNumber { .. }
-            | Route::Shipments
-            | Route::Facets
-            | Route::Lookup
-            | Route::Dataset
-            | Route::List
-            | Route::ListWithoutSlash => true,
-            Route::Track
-            | Route::Browse
-            | Route::Docs
-            | Route::DocsAsset { .. }
-            | Route::OpenApi
-            | Route::Live
-            | Route::Ready
-            | Route::Metrics
-            | Route::AdminDataset
-            | Route::Reload
-            | Route::RollBack => false,
-        }
+        use Route::{Dataset, Facets, List, ListWithoutSlash, Lookup, Shipment, Shipments, ShipmentsWithNumber};
+        let is_read = matches!(self, Shipment { .. } | ShipmentsWithNumber { .. } | Shipments | Facets | Dataset);
+        is_read || matches!(self, Lookup | List | ListWithoutSlash)
     }
 
     /// Its path, with the names of parameters in braces.

@@ -42,7 +42,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     #[inline]
     fn call(&self, request: Request<Incoming>) -> Reply {
-        self.worker.serve(self.listener, self.peer, request)
+        self.worker.serve(self.listener, &self.peer, request)
     }
 }
 

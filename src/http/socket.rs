@@ -89,9 +89,9 @@ impl<S: Stream> Stream for TlsStream<S> {
     }
 }
 
-/// A socket and what is known of its connection. Lives on one thread.
-pub(super) struct Socket<S> {
-    stream: RefCell<S>,
+/// A socket and what is known of its connection. Lives on one thread. Whatever it runs over, it is of one type for hyper:
+/// code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of stream).
+pub(super) struct Socket<S: ?Sized = dyn Stream> {
     unsent: RefCell<Vec<u8>>,
     /// Whether the stream may have taken bytes that it has not passed on yet, as with TLS.
     unflushed: Cell<bool>,
@@ -113,6 +113,7 @@ pub(super) struct Socket<S> {
     /// Whether the bytes read last end like a request, so that no other one has begun.
     at_end: Cell<bool>,
     buffers: Rc<Buffers>,
+    stream: RefCell<S>,
 }
 
 /// Memory that the connections of a thread share, so that what one turn touched is at hand for the next.
@@ -144,7 +145,7 @@ impl Buffers {
     }
 }
 
-impl<S> Activity for Socket<S> {
+impl<S: ?Sized> Activity for Socket<S> {
     fn phase(&self) -> Phase {
         self.phase.get()
     }
@@ -157,7 +158,6 @@ impl<S> Activity for Socket<S> {
 impl<S: Stream> Socket<S> {
     pub(super) fn new(stream: S, buffers: Rc<Buffers>) -> Socket<S> {
         Socket {
-            stream: RefCell::new(stream),
             unsent: RefCell::default(),
             unflushed: Cell::new(false),
             // A new connection has as long for its first head as any other.
@@ -171,9 +171,12 @@ impl<S: Stream> Socket<S> {
             lingered_bytes: Cell::new(0),
             at_end: Cell::new(true),
             buffers,
+            stream: RefCell::new(stream),
         }
     }
+}
 
+impl Socket {
     #[inline]
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
@@ -320,9 +323,9 @@ impl<S: Stream> Socket<S> {
 }
 
 /// The socket as hyper sees it.
-pub(super) struct Transport<S>(pub(super) Rc<Socket<S>>);
+pub(super) struct Transport(pub(super) Rc<Socket>);
 
-impl<S: Stream> hyper::rt::Read for Transport<S> {
+impl hyper::rt::Read for Transport {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let socket = &self.0;
@@ -345,7 +348,7 @@ impl<S: Stream> hyper::rt::Read for Transport<S> {
     }
 }
 
-impl<S: Stream> hyper::rt::Write for Transport<S> {
+impl hyper::rt::Write for Transport {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = &self.0;

@@ -73,7 +73,7 @@ impl Worker {
 
     /// The way of a request from `peer`: answered, and counted when its answer is there.
     #[inline]
-    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: Peer, request: Request<Incoming>) -> Reply {
+    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: &Peer, request: Request<Incoming>) -> Reply {
         let mut noted = Noted {
             begun: Instant::now(),
             route: NO_ROUTE,
@@ -98,7 +98,9 @@ impl Worker {
     #[inline]
     pub(super) fn done(&self, noted: Noted, answer: &mut Answer) {
         let Noted { begun, route, reader, asked, .. } = noted;
-        if let Some(cors) = &self.app.cors {
+        if reader != Reader::Anybody
+            && let Some(cors) = &self.app.cors
+        {
             cors.mark(reader, answer);
         }
         if self.closing.get() {
@@ -127,13 +129,13 @@ impl Worker {
     fn answer(
         self: &Rc<Worker>,
         listener: Listener,
-        peer: Peer,
+        peer: &Peer,
         request: Request<Incoming>,
         noted: &mut Noted,
     ) -> Reply {
         // Not before: a request that was looked at is copied when it is handed on (+35 instructions, logged or not).
         noted.asked =
-            self.sampler.as_ref().and_then(|sampler| sampler.choose(&self.app.trusted_proxies, peer, &request));
+            self.sampler.as_ref().and_then(|sampler| sampler.choose(&self.app.trusted_proxies, *peer, &request));
         match head::check(&request) {
             Ok(framing) => noted.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
@@ -170,11 +172,11 @@ impl Worker {
         Reply::now(match route {
             Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
             Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),
-            Route::Shipments => return pages::shipments(self, peer, request.uri(), headers),
+            Route::Shipments => return pages::shipments(self, *peer, request.uri(), headers),
             Route::Facets => return pages::facets(self, headers, request.uri().query()),
             Route::Lookup => return lookup::batch(self, request),
             Route::Dataset => shipments::dataset(self, headers),
-            Route::List => return list::page(self, peer, request.uri(), headers),
+            Route::List => return list::page(self, *peer, request.uri(), headers),
             Route::ListWithoutSlash => list::redirect(request.uri().query()),
             Route::Track => site::track(headers),
             Route::Browse => site::browse(headers),
