@@ -61,7 +61,7 @@ pub struct Settings {
 pub enum SettingsError {
     /// Anybody on the network could reload or watch the server.
     #[error(
-        "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, 127.0.0.1:8081 will do"
+        "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
     )]
     AdminWithoutToken(Address),
     /// A certificate is of no use without its key, nor a key without its certificate.

@@ -40,15 +40,31 @@ class Failure extends Error {}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Where this tab keeps the key that it shows to servers that want one. */
+const KEY = "waybill-key";
+let keyDeclined = false;
+
+/** Whether there is another key to try than the one that was refused; people are asked once for all who were refused. */
+function renewKey(refused) {
+  if (sessionStorage.getItem(KEY) !== refused) return true;
+  const key = keyDeclined ? null : prompt("This server wants an API key:");
+  keyDeclined = key === null;
+  if (!keyDeclined) sessionStorage.setItem(KEY, key.trim());
+  return !keyDeclined;
+}
+
 /** Asks the API. While the server loads its data (503) it says so by `onLoading` and asks again. Throws a Failure. */
 async function ask(path, { onLoading, ...request }) {
   for (;;) {
     const late = pause(PATIENCE_MS).then(() => Promise.reject(new Error("late")));
-    const answering = fetch(path, request).then(async (answer) => [answer, await answer.text()]);
+    const key = sessionStorage.getItem(KEY);
+    const headers = { ...request.headers, ...(key && { "X-API-Key": key }) };
+    const answering = fetch(path, { ...request, headers }).then(async (answer) => [answer, await answer.text()]);
     const [answer, text] = await Promise.race([answering, late]).catch(() => {
       throw new Failure("The server cannot be reached. Check the connection, then try again.");
     });
     if (answer.ok) return readJson(text);
+    if (answer.status === 401 && renewKey(key)) continue;
     if (answer.status !== 503) throw new Failure(`The server refused: ${detailOf(text) || `status ${answer.status}`}.`);
     onLoading();
     await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));
@@ -68,6 +84,7 @@ function detailOf(text) {
 let view = new AbortController();
 async function run(show) {
   view.abort();
+  keyDeclined = false;
   const { signal } = (view = new AbortController());
   const onLoading = () => signal.aborted || say("The server is loading its data. This page asks again by itself.");
   alarm("");

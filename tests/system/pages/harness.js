@@ -18,12 +18,12 @@ export const NARROW = 320;
 export const WIDE = 1280;
 export const PAGE_BYTES_MAX = 30000;
 
-/** Starts a server of its own; `end` ends it. */
-export async function serve() {
+/** Starts a server of its own, with `more` flags; `end` ends it. */
+export async function serve(...more) {
   const dir = await mkdtemp(join(tmpdir(), "waybill-pages-"));
   const data = join(dir, "data.csv");
   await writeFile(data, CSV);
-  const flags = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-format", "json", "--threads", "1"];
+  const flags = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-format", "json", "--threads", "1", ...more];
   const server = spawn(process.env.WAYBILL_BIN, flags, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((resolve) => server.once("exit", resolve));
   const end = async () => {
@@ -58,11 +58,11 @@ after(async () => {
 
 /**
  * Opens a page for the time of `look`, which gets it and the requests it makes, and holds it to what no page may do:
- * ask anybody else, run anything of the data, break its policy, fail. `failing` allows for answers that are errors;
- * `prepare` gets the page before it is there.
+ * ask anybody else, run anything of the data, break its policy, fail. `failing` allows for answers that are errors,
+ * `onDialog` answers what people are asked, `prepare` gets the page before it is there.
  */
 export async function visit(path, options, look) {
-  const { width = WIDE, colorScheme = "light", failing = false, javaScriptEnabled = true, prepare, url = shared.url } = options;
+  const { width = WIDE, colorScheme = "light", failing = false, javaScriptEnabled = true, prepare, url = shared.url, onDialog } = options;
   const context = await shared.browser.newContext({ viewport: { width, height: 800 }, colorScheme, javaScriptEnabled, reducedMotion: "reduce", locale: "en-GB" });
   context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
@@ -70,7 +70,7 @@ export async function visit(path, options, look) {
   const complaints = [];
   page.on("request", (request) => requests.push(request.url()));
   page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("dialog", (dialog) => complaints.push(`dialog ${dialog.message()}`));
+  page.on("dialog", (dialog) => (onDialog ? onDialog(dialog) : complaints.push(`dialog ${dialog.message()}`)));
   page.on("console", (message) => {
     const expected = failing && message.text().startsWith("Failed to load resource");
     if (!expected) complaints.push(message.text());

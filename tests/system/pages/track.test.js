@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { IMAGE, LONG, SCRIPT } from "./data.js";
 import { NARROW, PAGE_BYTES_MAX, WIDE, assertAccessible, assertFits, eventually, focused, serve, shared, visit } from "./harness.js";
@@ -380,4 +383,30 @@ test("a server that ends while the page is open is noticed", { skip: Boolean(pro
     await ask(page, "EXACT");
     await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
   });
+});
+
+test("a server that wants a key gets the one that people type, asked for once", { skip: Boolean(process.env.BASE_URL) }, async () => {
+  const dir = await mkdtemp(join(tmpdir(), "waybill-keys-"));
+  const file = join(dir, "keys");
+  await writeFile(file, "support:key-of-the-support", { mode: 0o600 });
+  const { url, end } = await serve("--api-keys-file", file);
+  const typed = [null, "a wrong one", " key-of-the-support "];
+  const asked = [];
+  const onDialog = (dialog) => {
+    asked.push(dialog.message());
+    const key = typed.shift();
+    return key === null ? dialog.dismiss() : dialog.accept(key);
+  };
+  await visit("/", { url, failing: true, onDialog }, async (page) => {
+    await ask(page, "EXACT");
+    await page.getByRole("alert").getByText("The server refused: a key is needed").waitFor();
+    await page.getByRole("button", { name: "Try again" }).click();
+    await answered(page);
+    assert.deepEqual(await cards(page), [["EXACT", "UPS"]]);
+    await page.goto(`${url}/browse`);
+    await answered(page);
+    assert.deepEqual(asked, Array(3).fill("This server wants an API key:"));
+  });
+  await end();
+  await rm(dir, { recursive: true });
 });
