@@ -10,11 +10,11 @@ RUN mkdir -p src benches loadtest/src \
     && echo '//! Empty.' > src/lib.rs \
     && printf '//! Empty.\nfn main() {}\n' | tee src/main.rs > loadtest/src/main.rs \
     && sed -n '/^\[\[bench\]\]/{n;s/^name = "\(.*\)"$/benches\/\1.rs/p}' Cargo.toml | xargs -r touch \
-    && cargo build --release --locked
+    && cargo build --release --locked --features object-store
 COPY src src
 # A checkout can be older than the layer above, and cargo goes by time.
 RUN find src -type f -exec touch {} + \
-    && cargo build --release --locked
+    && cargo build --release --locked --features object-store
 
 FROM docker.io/library/debian:bookworm-slim
 ARG VERSION=dev
