@@ -25,6 +25,8 @@ LABEL org.opencontainers.image.title="waybill" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /src/target/release/waybill /usr/local/bin/waybill
+# Whom to trust when data comes over https; SSL_CERT_FILE names others.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chmod=0644 seed_data.csv /usr/share/waybill/seed_data.csv
 # Mount the directory that holds the export on /data and point WAYBILL_DATA into it: a mount
 # of the one file would pin its inode, and a rename over it would never be seen.

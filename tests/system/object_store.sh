@@ -44,7 +44,11 @@ getattr(boto3.client("s3", endpoint_url=storage), call)(Bucket="waybill", **argu
 PY
 }
 put() { s3 put_object "$1"; }
-asked() { sed -n "s/.*\"\(.*\/waybill\/${key//\//\\/}\) HTTP[^ ]* \([0-9]*\) .*/\1 \2/p" "$dir/storage.log"; }
+# Method, path and status of each request for the object.
+asked() {
+    sed 's/\x1b\[[0-9;]*m//g' "$dir/storage.log" |
+        sed -n "s|.*\"\([A-Z]* /waybill/$key\) HTTP[^ ]* \([0-9]*\) .*|\1 \2|p"
+}
 generate() { "$bin" generate --shipments "$1" --seed "$2" --output "$dir/$2.csv"; }
 for seed in 1 2; do generate 1000 "$seed"; done
 generate "$shipments" 3
@@ -94,7 +98,7 @@ served() { curl -fsS "$admin/-/dataset" | jq -er "$1"; }
 put "$dir/2.csv"
 [[ $(wait_for reloaded | jq .generation) == 2 ]] || fail "not reloaded"
 [[ $(served .version) == $(version "$dir/2.csv") && $(served .source) == "$url" ]] || fail "$(served .)"
-loads=$(asked | grep -c '^GET')
+loads=$(asked | grep -c '^GET .* 200$')
 put "$dir/3.csv.gz"
 wait_for reloaded | jq -e ".shipments == $shipments" >/dev/null || fail "not reloaded"
 [[ $(served .version) == $(version "$dir/3.csv.gz") ]] || fail "$(served .)"
@@ -104,7 +108,7 @@ s3 delete_object
 wait_for "no sight of the object; what was served is still served" >/dev/null
 reload | jq -e --arg says "cannot open $url: there is no such object" \
     '.status == 422 and .code == "dataset_unreadable" and (.detail | startswith($says))' >/dev/null || fail "$(reload)"
-number=$(gzip -dc "$dir/3.csv.gz" | awk -F, 'NR == 2 { print $1; exit }')
+number=$(gzip -dc "$dir/3.csv.gz" | awk -F, 'NR == 2 { print $1 }')
 curl -fsS "$public/v1/shipments/$number" >/dev/null || fail "not served any more"
 put "$dir/3.csv.gz"
 [[ $(reload | jq -r .result) == unchanged ]] || fail "another reload"
