@@ -10,11 +10,11 @@ RUN mkdir -p src benches loadtest/src \
     && echo '//! Empty.' > src/lib.rs \
     && printf '//! Empty.\nfn main() {}\n' | tee src/main.rs > loadtest/src/main.rs \
     && sed -n '/^\[\[bench\]\]/{n;s/^name = "\(.*\)"$/benches\/\1.rs/p}' Cargo.toml | xargs -r touch \
-    && cargo build --release --locked
+    && cargo build --release --locked --features object-store
 COPY src src
 # A checkout can be older than the layer above, and cargo goes by time.
 RUN find src -type f -exec touch {} + \
-    && cargo build --release --locked
+    && cargo build --release --locked --features object-store
 
 FROM docker.io/library/debian:bookworm-slim
 ARG VERSION=dev
@@ -25,6 +25,8 @@ LABEL org.opencontainers.image.title="waybill" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /src/target/release/waybill /usr/local/bin/waybill
+# Whom to trust when data comes over https; SSL_CERT_FILE names others.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chmod=0644 seed_data.csv /usr/share/waybill/seed_data.csv
 # Mount the directory that holds the export on /data and point WAYBILL_DATA into it: a mount
 # of the one file would pin its inode, and a rename over it would never be seen.

@@ -15,7 +15,7 @@ const NAMED_CARRIERS_MAX: usize = 20;
 /// Loads the file of `args`; the report, and whether the file would be served.
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
     let options = load_options(&args.input, &args.tolerance);
-    let result = load::load(&args.file, &options, watch);
+    let result = load::load(args.file.clone(), &options, watch);
     let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary, options.threads);
     let report = match (args.format, &result) {
         (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded)),

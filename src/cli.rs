@@ -1,18 +1,19 @@
 //! The command line as it is typed: raw values, before they are checked (see `config`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::health::Target;
 use crate::http::cors::Origin;
 use crate::http::forwarded::TrustedProxy;
 use crate::http::listen::Address;
-use crate::load::ColumnNames;
+use crate::load::{ColumnNames, Source};
 use crate::shard::Shard;
 
 /// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
@@ -43,7 +44,7 @@ pub enum Command {
     /// Load a file and answer lookups from it (the default)
     Serve(Box<ServeArgs>),
     /// Load a file, say what is in it and what is wrong with it, and end
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Write a file of made-up shipments
     Generate(GenerateArgs),
     /// Ask a running server whether it is ready: exit status 0 if so, for container health checks
@@ -81,9 +82,12 @@ pub struct ServeArgs {
     #[arg(long, help_heading = FILE)]
     pub print_config: bool,
 
-    /// CSV file of shipments
-    #[arg(long, help_heading = DATA, env = "WAYBILL_DATA", value_name = "FILE", default_value = "seed_data.csv")]
-    pub data: PathBuf,
+    /// CSV file of shipments, or the URL of such an object, where the build has the feature object-store
+    ///
+    /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY`, `https://HOST/PATH` or `http://HOST/PATH`. Credentials
+    /// and endpoints are taken from the usual variables, which begin with `AWS_`, `GOOGLE_` and `AZURE_`.
+    #[arg(long, help_heading = DATA, env = "WAYBILL_DATA", value_name = "FILE|URL", default_value = "seed_data.csv", value_parser = SourceParser)]
+    pub data: Source,
 
     /// Address for everybody: an interface's, or unix:PATH for a socket in the file system
     ///
@@ -224,9 +228,9 @@ pub struct ToleranceArgs {
 /// Flags of `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The file
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// The file, or the URL of an object, as of --data
+    #[arg(value_name = "FILE|URL", value_parser = SourceParser)]
+    pub file: Source,
 
     #[command(flatten)]
     /// How the file is read.
@@ -300,6 +304,22 @@ impl std::str::FromStr for AdminListen {
             return Ok(AdminListen::Off);
         }
         text.parse().map(AdminListen::At).map_err(|expected| format!("{expected}, or off"))
+    }
+}
+
+/// Parses [`Source`]s. Its errors do not repeat the value, which may have a secret.
+#[derive(Clone)]
+struct SourceParser;
+
+impl TypedValueParser for SourceParser {
+    type Value = Source;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&Arg>, value: &OsStr) -> Result<Source, clap::Error> {
+        let value = OsStringValueParser::new().parse_ref(command, arg, value)?;
+        Source::parse(value).map_err(|error| {
+            let setting = arg.map(|arg| format!("{arg}: ")).unwrap_or_default();
+            clap::Error::raw(ErrorKind::ValueValidation, format!("{setting}{error}\n")).with_cmd(command)
+        })
     }
 }
 

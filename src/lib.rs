@@ -12,7 +12,8 @@
 //! - [`shard`]: which part of the shipments a process has
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
-//! - [`load`]: file → dataset, in blocks, on all cores
+//! - [`object`]: objects in storage, which a dataset can come from as well as from a file
+//! - [`load`]: file or object → dataset, in blocks, on all cores
 //! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the one pointer to the dataset that is served
 //! - [`reload`]: the one loader thread
@@ -37,6 +38,8 @@ pub mod shard;
 pub mod dataset;
 
 pub mod batch;
+
+pub mod object;
 
 pub mod load;
 

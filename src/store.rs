@@ -13,7 +13,7 @@ use crate::load::{Loaded, Summary};
 pub struct Snapshot {
     /// 1 for the first dataset served, one more for each that replaced it.
     pub generation: u64,
-    /// The file.
+    /// The file, or the URL of the object.
     pub source: PathBuf,
     /// When it was loaded.
     pub loaded_at: Timestamp,

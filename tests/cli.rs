@@ -248,3 +248,12 @@ fn help_and_version_are_printed_with_status_0() {
     }
     assert_eq!(succeed(&["--version"]).stdout(), concat!("waybill ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[cfg(not(feature = "object-store"))]
+#[test]
+fn a_build_without_object_storage_refuses_urls() {
+    for arguments in [["serve", "--data", "s3://bucket/data.csv"].as_slice(), &["check", "https://host/data.csv"]] {
+        let ended = run(&mut waybill(arguments));
+        assert!(ended.code == Some(2) && ended.stderr.contains("--features object-store"), "{ended:?}");
+    }
+}

@@ -39,7 +39,7 @@ struct Gate {
 /// A reloader that serves the file at `data` and looks at it all the time, and the gate in its loads.
 fn gated(data: &Path) -> (Reloader, Arc<Store>, Gate) {
     let settings = ReloadSettings {
-        data: data.to_owned(),
+        data: data.into(),
         load: Options::default(),
         shipments_min: 1,
         removed_percent_max: 100.0,

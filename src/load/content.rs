@@ -5,11 +5,12 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::Opened;
 use super::report::Summary;
+use crate::object;
 
 /// Bytes of a compressed file that are read at a time.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -38,41 +39,54 @@ impl Compression {
         }
     }
 
+    /// First bytes that tell.
+    pub(super) const MARK_BYTES: usize = 4;
+
     /// That of `file`, by its first bytes; none where they are the content.
     pub(super) fn of(file: &File) -> io::Result<Option<Compression>> {
-        let mut first = [0; 4];
+        let mut first = [0; Compression::MARK_BYTES];
         match file.read_exact_at(&mut first, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
-        Ok(match first {
+        Ok(Compression::by(&first))
+    }
+
+    /// That of what begins with these bytes.
+    pub(super) fn by(first: &[u8]) -> Option<Compression> {
+        if first.len() < Compression::MARK_BYTES {
+            return None;
+        }
+        match first {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
             // The second is a frame to be skipped, with which some compressors begin.
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Some(Compression::Zstd),
             _ => None,
-        })
+        }
     }
 }
 
-/// A file's content, as it is read.
+/// A source's content, as it is read.
 pub(super) enum Content<'f> {
-    Plain(Counted<&'f File>),
+    Plain(Counted<Raw<'f>>),
     Gzip(Box<MultiGzDecoder<Compressed<'f>>>),
     Zstd(Box<zstd::Decoder<'static, Compressed<'f>>>),
 }
 
-type Compressed<'f> = BufReader<Counted<&'f File>>;
+/// What a source holds, compressed or not.
+type Raw<'f> = Box<dyn Read + Send + 'f>;
+type Compressed<'f> = BufReader<Counted<Raw<'f>>>;
 
 impl<'f> Content<'f> {
-    /// The content of `file`, from its start.
-    pub(super) fn new(file: &'f File, compression: Option<Compression>) -> io::Result<Content<'f>> {
-        let file = Counted { source: file, bytes: 0 };
-        let compressed = |file| BufReader::with_capacity(BUFFER_BYTES, file);
+    /// The content of `raw`, which is at its start.
+    pub(super) fn new(raw: Raw<'f>, compression: Option<Compression>) -> io::Result<Content<'f>> {
+        let raw = Counted { source: raw, bytes: 0 };
+        let compressed = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
         Ok(match compression {
-            None => Content::Plain(file),
-            Some(Compression::Gzip) => Content::Gzip(Box::new(MultiGzDecoder::new(compressed(file)))),
+            None => Content::Plain(raw),
+            Some(Compression::Gzip) => Content::Gzip(Box::new(MultiGzDecoder::new(compressed(raw)))),
             Some(Compression::Zstd) => {
-                let mut decoder = zstd::Decoder::with_buffer(compressed(file))?;
+                let mut decoder = zstd::Decoder::with_buffer(compressed(raw))?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                 Content::Zstd(Box::new(decoder))
             }
@@ -83,7 +97,7 @@ impl<'f> Content<'f> {
     pub(super) fn position(&self) -> u64 {
         let consumed = |compressed: &Compressed<'_>| compressed.get_ref().bytes - compressed.buffer().len() as u64;
         match self {
-            Content::Plain(file) => file.bytes,
+            Content::Plain(raw) => raw.bytes,
             Content::Gzip(decoder) => consumed(decoder.get_ref()),
             Content::Zstd(decoder) => consumed(decoder.get_ref()),
         }
@@ -94,18 +108,18 @@ impl<'f> Content<'f> {
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Content::Plain(file) => file.read(buffer),
+            Content::Plain(raw) => raw.read(buffer),
             Content::Gzip(decoder) => decoder.read(buffer).map_err(|error| broken(Compression::Gzip, error)),
             Content::Zstd(decoder) => decoder.read(buffer).map_err(|error| broken(Compression::Zstd, error)),
         }
     }
 }
 
-/// An error of a decoder, unless it is the system's.
+/// An error of a decoder, unless it is the system's or storage's.
 fn broken(compression: Compression, error: io::Error) -> io::Error {
     let name = compression.name();
     let reason = match error.kind() {
-        _ if error.raw_os_error().is_some() => return error,
+        _ if error.raw_os_error().is_some() || object::is_of_object(&error) => return error,
         io::ErrorKind::UnexpectedEof => {
             format!("the {name} data end too early: was the file cut, or is something else behind them?")
         }
@@ -136,10 +150,10 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// What can be told of a file's content before it is read, in bytes.
+/// What can be told of a source's content before it is read, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Foretold {
-    /// Size of the file.
+    /// Size of the file or object.
     pub file_bytes: u64,
     /// There is hardly ever less content.
     pub content_bytes_min: u64,
@@ -148,11 +162,15 @@ pub struct Foretold {
 }
 
 impl Foretold {
-    /// Of the file at `path`. One that is compressed as an `earlier` one was is taken to be so as well as that was.
-    pub fn at(path: &Path, earlier: Option<&Summary>) -> io::Result<Foretold> {
-        let file = super::open(path)?;
-        let file_bytes = file.metadata()?.len();
-        let compression = Compression::of(&file)?;
+    /// Of what was `opened`. What is compressed as an `earlier` one was is taken to be so as well as that was.
+    pub fn of(opened: &Opened, earlier: Option<&Summary>) -> io::Result<Foretold> {
+        let (file_bytes, compression) = match opened {
+            Opened::File(path) => {
+                let file = super::open(path)?;
+                (file.metadata()?.len(), Compression::of(&file)?)
+            }
+            Opened::Object(object) => (object.stamp.bytes(), object.compression),
+        };
         let (min, usual) = match (compression, earlier) {
             (None, _) => (file_bytes, file_bytes),
             (Some(_), Some(earlier)) if earlier.compression == compression => {
@@ -189,11 +207,12 @@ mod tests {
         if earlier.is_some() {
             (summary.compression, summary.file_bytes) = (earlier, 100);
         }
+        let opened = Opened::File(file.path().to_owned());
         let Foretold { file_bytes, content_bytes_min, content_bytes_usual } =
-            Foretold::at(file.path(), Some(&summary)).unwrap();
+            Foretold::of(&opened, Some(&summary)).unwrap();
         assert_eq!(file_bytes, 1000);
         if earlier.is_none() {
-            let first = Foretold::at(file.path(), None).unwrap();
+            let first = Foretold::of(&opened, None).unwrap();
             assert_eq!((first.content_bytes_min, first.content_bytes_usual), (content_bytes_min, content_bytes_usual));
         }
         (content_bytes_min, content_bytes_usual)

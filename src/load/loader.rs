@@ -1,7 +1,6 @@
 //! One load: threads that take blocks in turn, and what they found put together at the end.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,17 +25,17 @@ const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Time between two looks at the progress later on.
 const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
-/// Loads `file`, which is the one at `path`.
+/// Loads `content`, of the file or object that `path` names.
 pub(super) fn run(
     path: &Path,
-    file: &File,
+    content: io::Result<Content<'_>>,
+    compression: Option<Compression>,
     progress: &Progress,
     options: &Options,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Loaded, LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), operation: "read", source };
-    let compression = Compression::of(file).map_err(unreadable)?;
-    let content = Content::new(file, compression).map_err(unreadable)?;
+    let content = content.map_err(unreadable)?;
     let parts = options.shard.map_or(1, Shard::count);
     let content_bytes = Foretold::usual(progress.bytes_total, compression) / u64::from(parts);
     let loader = Loader {

@@ -1,4 +1,4 @@
-//! File → [`Dataset`]: reading, parsing and checking on several threads at once.
+//! File or object → [`Dataset`]: reading, parsing and checking on several threads at once.
 //!
 //! The file's `content` is unpacked, where it is compressed, as it is read. The threads share one `blocks` reader: each takes the next block of whole records from it, parses and checks its
 //! rows, and writes them into the dataset's builder. The content's hash is computed as the bytes are read.
@@ -9,12 +9,14 @@ mod loader;
 mod names;
 mod report;
 mod rows;
+mod source;
 mod stamp;
 mod version;
 
 pub use content::{Compression, Foretold};
 pub use names::ColumnNames;
 pub use report::{Change, FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};
+pub use source::{OpenObject, Opened, Source};
 pub use stamp::Stamp;
 
 use std::fs::File;
@@ -26,6 +28,7 @@ use rustix::fs::OFlags;
 
 use crate::dataset::Dataset;
 use crate::shard::Shard;
+use content::Content;
 
 /// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -84,19 +87,43 @@ pub struct Loaded {
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Loads the CSV file at `path`, compressed or not, again where it was replaced meanwhile. `watch` is called about twenty times a second,
-/// at first more often, and when all is parsed, from this thread; it may stop the load.
-pub fn load(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+/// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second, at first more
+/// often, and when all is parsed, from this thread; it may stop the load.
+pub fn load(
+    source: impl Into<Source>,
+    options: &Options,
+    watch: &mut dyn FnMut(&Progress),
+) -> Result<Loaded, LoadError> {
+    load_opened(source.into().open()?, options, watch)
+}
+
+/// Goes on with the load of what was opened, of a file again where it was replaced meanwhile. The rest as in [`load`].
+pub fn load_opened(opened: Opened, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+    let path = match opened {
+        Opened::File(path) => path,
+        Opened::Object(object) => return load_object(object, options, watch),
+    };
     for _ in 1..ATTEMPTS_MAX {
-        match load_once(path, options, watch) {
+        match load_file(&path, options, watch) {
             Err(LoadError::Changed { what: Change::Replaced, .. }) => {}
             result => return result,
         }
     }
-    load_once(path, options, watch)
+    load_file(&path, options, watch)
 }
 
-fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+/// An object does not change while it is read: storage ends the transfer instead.
+fn load_object(object: OpenObject, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+    let OpenObject { name, started, stamp, compression, bytes } = object;
+    let progress = Progress::new(stamp.bytes());
+    let content = Content::new(bytes, compression);
+    let mut loaded = loader::run(&name, content, compression, &progress, options, watch)?;
+    loaded.summary.stamp = stamp;
+    loaded.summary.seconds = started.elapsed().as_secs_f64();
+    Ok(loaded)
+}
+
+fn load_file(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let started = Instant::now();
     let unreadable = |operation, source| LoadError::Unreadable { path: path.to_owned(), operation, source };
     let file = open(path).map_err(|source| unreadable("open", source))?;
@@ -108,7 +135,10 @@ fn load_once(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
     let before = Stamp::of(&metadata);
     stamp::let_clock_tick(&metadata);
     let progress = Progress::new(metadata.len());
-    let found = loader::run(path, &file, &progress, options, watch);
+    let found = Compression::of(&file).map_err(|source| unreadable("read", source)).and_then(|compression| {
+        let content = Content::new(Box::new(&file), compression);
+        loader::run(path, content, compression, &progress, options, watch)
+    });
     // A file that changed explains everything else that may be wrong with it.
     let after = file.metadata().map_err(|source| unreadable("stat", source))?;
     let named = Stamp::at(path).map_err(|source| unreadable("stat", source))?;

@@ -40,7 +40,7 @@ pub enum LoadError {
     /// The content breaks a rule.
     #[error("{}: {summary}", path.display())]
     Refused {
-        /// The file.
+        /// The file, or the URL of the object, as in the others.
         path: PathBuf,
         /// What is wrong, in one line.
         summary: String,
@@ -54,7 +54,7 @@ pub enum LoadError {
         path: PathBuf,
         /// What failed: open, stat, read.
         operation: &'static str,
-        /// What the system said.
+        /// What the system said, or storage.
         source: std::io::Error,
     },
     /// The file became another one during the load.

@@ -1,25 +1,29 @@
-//! What tells one state of a file from another without reading it.
+//! What tells one state of a source from another without reading it.
 
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::Change;
+use crate::object::State;
 
 /// Writes within this time may leave the same modification time: kernels before 6.13 take it from a clock that ticks
 /// every 1 to 10 ms.
 const MODIFICATION_TICK: Duration = Duration::from_millis(20);
 
-/// Which file it is, its size, and when it was last written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Of a file: which it is, its size, and when it was last written to. Of an object: its size and its tag; where it has
+/// none, when it was last modified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
+    tag: Option<Arc<str>>,
 }
 
 impl Stamp {
@@ -34,10 +38,22 @@ impl Stamp {
             inode: metadata.ino(),
             bytes: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            tag: None,
         }
     }
 
-    /// Size of the file.
+    pub(super) fn of_object(state: State) -> Stamp {
+        let State { bytes, tag, modified } = state;
+        // A copy of the same bytes keeps the tag alone.
+        let modified = if tag.is_some() { (0, 0) } else { modified };
+        Stamp { bytes, modified, tag, ..Stamp::default() }
+    }
+
+    pub(super) fn to_state(&self) -> State {
+        State { bytes: self.bytes, tag: self.tag.clone(), modified: self.modified }
+    }
+
+    /// Size of the file or object.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -2,7 +2,7 @@
 
 use super::{ReloadError, ReloadSettings};
 use crate::dataset::{ArenaError, Changes};
-use crate::load::{Foretold, LoadError, Progress};
+use crate::load::{Foretold, LoadError, Opened, Progress};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::shard::Shard;
 use crate::store::Snapshot;
@@ -12,10 +12,11 @@ use crate::store::Snapshot;
 /// none where the kernel does not tell what there is.
 pub(super) fn check_memory(
     settings: &ReloadSettings,
+    opened: &Opened,
     served: Option<&Snapshot>,
 ) -> Result<Option<MemoryGuard>, ReloadError> {
     // Where the file cannot be looked at, the load says why.
-    let file = Foretold::at(&settings.data, served.map(|served| &served.summary)).unwrap_or_default();
+    let file = Foretold::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
     let file_bytes = file.file_bytes;
     let (needed, usual) = match served {
         Some(served) => {

@@ -13,7 +13,7 @@ use super::report::{log_oddities, log_reload, log_rollback};
 use super::watch::FileWatch;
 use super::{History, LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
 use crate::dataset::Changes;
-use crate::load::{self, Loaded, Progress, Stamp};
+use crate::load::{self, Loaded, Opened, Progress, Stamp};
 use crate::memory;
 use crate::store::{Snapshot, Store};
 
@@ -152,8 +152,12 @@ impl LoaderThread {
     }
 
     fn load(&mut self, request: Request) -> Outcome {
-        let stamp = Stamp::at(&self.settings.data);
-        let result = caught(|| self.try_load(request));
+        let mut stamp = None;
+        let result = caught(|| {
+            let opened = self.settings.data.open()?;
+            stamp = opened.stamp().ok();
+            self.try_load(opened, request)
+        });
         self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
         if !request.dry_run && result.as_ref().is_err_and(ReloadError::lasts_until_the_file_changes) {
             self.settle(stamp);
@@ -161,25 +165,25 @@ impl LoaderThread {
         Arc::new(result)
     }
 
-    fn try_load(&mut self, request: Request) -> Result<Report, ReloadError> {
-        let loaded = self.load_within_memory()?;
+    fn try_load(&mut self, opened: Opened, request: Request) -> Result<Report, ReloadError> {
+        let loaded = self.load_within_memory(opened)?;
         log_oddities(&loaded.summary);
         let report = self.compare(&loaded, request)?;
         if !request.dry_run {
-            self.settle(Ok(loaded.summary.stamp));
+            self.settle(Some(loaded.summary.stamp.clone()));
             if let Report::Published { .. } = report {
-                let replaced = self.store.publish(loaded, self.settings.data.clone());
+                let replaced = self.store.publish(loaded, self.settings.data.name().to_owned());
                 self.keep_or_retire(replaced);
             }
         }
         Ok(report)
     }
 
-    fn load_within_memory(&mut self) -> Result<Loaded, ReloadError> {
-        let mut guard = guards::check_memory(&self.settings, self.store.load().as_deref())?;
+    fn load_within_memory(&mut self, opened: Opened) -> Result<Loaded, ReloadError> {
+        let mut guard = guards::check_memory(&self.settings, &opened, self.store.load().as_deref())?;
         let memory_bytes_max = guard.as_ref().map_or(u64::MAX, MemoryGuard::bytes_max);
         let options = load::Options { memory_bytes_max, ..self.settings.load.clone() };
-        let loaded = load::load(&self.settings.data, &options, &mut |progress| {
+        let loaded = load::load_opened(opened, &options, &mut |progress| {
             (self.progress)(progress);
             if let (Some(guard), Some(available)) = (&mut guard, memory::available()) {
                 guard.look(progress, available);
@@ -222,7 +226,7 @@ impl LoaderThread {
         let back = self.previous.take().ok_or(ReloadError::NoPrevious)?;
         let (generation, replaced) = self.store.restore(&back);
         // It holds until the file is another one than now.
-        self.settle(Stamp::at(&self.settings.data));
+        self.settle(self.settings.data.stamp(None).ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
         self.retired.push(back);
         let changes = replaced.as_deref().map(|replaced| dataset.changes_since(&replaced.dataset)).unwrap_or_default();
@@ -243,8 +247,8 @@ impl LoaderThread {
     }
 
     /// A file that cannot be looked at settles nothing.
-    fn settle(&mut self, stamp: std::io::Result<Stamp>) {
-        if let (Some(watch), Ok(stamp)) = (&mut self.watch, stamp) {
+    fn settle(&mut self, stamp: Option<Stamp>) {
+        if let (Some(watch), Some(stamp)) = (&mut self.watch, stamp) {
             watch.settle(stamp);
         }
     }
@@ -281,7 +285,7 @@ mod tests {
     /// A thread that was not started, which keeps what was served and looks at its file whenever it is asked to.
     fn thread(data: &Path) -> LoaderThread {
         let settings = ReloadSettings {
-            data: data.to_owned(),
+            data: data.into(),
             load: load::Options::default(),
             shipments_min: 1,
             removed_percent_max: 100.0,

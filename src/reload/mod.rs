@@ -19,15 +19,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::load::{self, Progress};
+use crate::load::{self, Progress, Source};
 use crate::store::Store;
 use loader::{LoaderThread, Task, Trigger};
 
 /// What a load has to keep, and when there is one.
 #[derive(Clone, Debug)]
 pub struct ReloadSettings {
-    /// The file.
-    pub data: PathBuf,
+    /// The file or object.
+    pub data: Source,
     /// How it is loaded.
     pub load: load::Options,
     /// A dataset with fewer shipments is refused.
@@ -44,7 +44,7 @@ impl ReloadSettings {
     /// The settings that hold for the file `data` unless others are asked for.
     pub fn new(data: PathBuf) -> ReloadSettings {
         ReloadSettings {
-            data,
+            data: Source::File(data),
             load: load::Options::default(),
             shipments_min: 1,
             removed_percent_max: 50.0,

@@ -1,10 +1,9 @@
 //! Looking at the file now and then, to see when there is something new to load.
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::load::Stamp;
+use crate::load::{Source, Stamp};
 
 /// The part of an interval by which looks are late at random, so that replicas do not look all at once.
 const JITTER: f64 = 0.2;
@@ -46,16 +45,21 @@ impl FileWatch {
     }
 
     /// Looks at the file if it is time to. Whether there is something new to load.
-    pub(super) fn look(&mut self, path: &Path) -> bool {
+    pub(super) fn look(&mut self, source: &Source) -> bool {
         if !self.time_left().is_zero() {
             return false;
         }
         self.wait_an_interval();
-        let stamp = Stamp::at(path);
+        let stamp = source.stamp(self.seen.as_ref().or(self.settled.as_ref()));
         match &stamp {
             Ok(_) => self.missing = false,
             Err(error) if !self.missing => {
-                tracing::warn!(%error, "the file is gone; what was served is still served");
+                match source {
+                    Source::File(_) => tracing::warn!(%error, "the file is gone; what was served is still served"),
+                    Source::Object(object) => {
+                        tracing::warn!(url = %object.url(), %error, "no sight of the object; what was served is still served");
+                    }
+                }
                 self.missing = true;
             }
             Err(_) => {}
@@ -68,7 +72,7 @@ impl FileWatch {
     /// Whether what is seen now is not settled, and stood there at the last look already.
     fn is_new(&mut self, now: Option<Stamp>) -> bool {
         let earlier = std::mem::replace(&mut self.seen, now);
-        now.is_some() && now != self.settled && now == earlier
+        self.seen.is_some() && self.seen != self.settled && self.seen == earlier
     }
 }
 
@@ -93,25 +97,25 @@ mod tests {
     #[test]
     fn a_file_that_is_settled_is_never_new() {
         let [a, ..] = stamps();
-        let mut watch = watch(a);
-        assert_eq!([a, a, a].map(|stamp| watch.is_new(Some(stamp))), [false; 3]);
+        let mut watch = watch(a.clone());
+        assert_eq!([&a, &a, &a].map(|stamp| watch.is_new(Some(stamp.clone()))), [false; 3]);
     }
 
     #[test]
     fn a_file_is_new_when_it_has_stood_still_since_the_last_look() {
         let [a, b, c] = stamps();
         let mut watch = watch(a);
-        assert_eq!([b, c, b, b].map(|stamp| watch.is_new(Some(stamp))), [false, false, false, true]);
-        watch.settle(b);
-        assert_eq!([b, b].map(|stamp| watch.is_new(Some(stamp))), [false; 2]);
+        assert_eq!([&b, &c, &b, &b].map(|stamp| watch.is_new(Some(stamp.clone()))), [false, false, false, true]);
+        watch.settle(b.clone());
+        assert_eq!([&b, &b].map(|stamp| watch.is_new(Some(stamp.clone()))), [false; 2]);
     }
 
     #[test]
     fn a_file_that_was_gone_is_new_only_if_it_is_another_one() {
         let [a, b, _] = stamps().map(Some);
-        let mut watch = watch(a.unwrap());
-        assert_eq!([None, None, a, a].map(|stamp| watch.is_new(stamp)), [false; 4]);
-        assert_eq!([b, None, b, b].map(|stamp| watch.is_new(stamp)), [false, false, false, true]);
+        let mut watch = watch(a.clone().unwrap());
+        assert_eq!([&None, &None, &a, &a].map(|stamp| watch.is_new(stamp.clone())), [false; 4]);
+        assert_eq!([&b, &None, &b, &b].map(|stamp| watch.is_new(stamp.clone())), [false, false, false, true]);
     }
 
     #[test]
