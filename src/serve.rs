@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -21,6 +22,9 @@ use crate::load::{LoadError, Progress};
 use crate::reload::{Outcome, ReloadError, Reloader, Report, Request};
 use crate::store::Store;
 use crate::systemd;
+
+/// Open files beside connections: listeners, the data, logs, what each thread waits with.
+const OTHER_FILES: u64 = 100;
 
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,7 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT. `watch` sees the progress of loads.
 pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
+    allow_open_files(settings.limits.connections_max);
     let tls = settings.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
     let admin_tokens = settings.admin_token_file.as_deref().map(Credentials::tokens).transpose()?;
     let api_keys = settings.api_keys_file.as_deref().map(Credentials::keys).transpose()?;
@@ -126,6 +131,19 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Raises the limit on open files as far as the process may, and warns if both listeners cannot have all connections.
+fn allow_open_files(connections_max: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit on open files stays");
+    }
+    let needed = 2 * connections_max as u64 + OTHER_FILES;
+    if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
+        tracing::warn!(limit, needed, "fewer files may be open than --max-connections allows for on both listeners");
+    }
 }
 
 /// The sockets at `address`, and its file, if it has one.
