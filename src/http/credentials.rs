@@ -161,8 +161,11 @@ fn read(path: &Path, form: Form) -> Result<Vec<Secret>, CredentialsError> {
         return Err(CredentialsError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
     let wrong = |(line, reason)| CredentialsError::Wrong { path: path.to_owned(), line, reason };
+    if bytes as u64 > FILE_BYTES_MAX {
+        return Err(wrong((text.lines().count(), format!("the file is over {FILE_BYTES_MAX} bytes long"))));
+    }
     let (secrets, short) = parse(&text, form).map_err(wrong)?;
     if short > 0 {
         tracing::warn!(
@@ -268,6 +271,8 @@ mod tests {
         }
         assert!(matches!(Credentials::tokens(Path::new("/none")), Err(CredentialsError::Unreadable { .. })));
         assert!(Credentials::keys(file("a:b", 0o440).path()).is_ok());
+        let long = file(&format!("a:b\n#{}", "x".repeat(1 << 20)), 0o600);
+        assert!(matches!(Credentials::keys(long.path()), Err(CredentialsError::Wrong { line: 2, .. })));
         for (text, line) in [
             ("", 1),
             ("# none\n", 1),
