@@ -108,6 +108,9 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     app.access_log = access_log;
     app.connections_max = settings.limits.connections_max;
     let app = Arc::new(app);
+    if let Some(interval) = settings.reload.watch_interval {
+        runtime.spawn(watch_secrets(Arc::clone(&app), interval));
+    }
     let (pulse, followers) = watch::channel(Pulse::default());
     let endpoints = Endpoints { settings, app: &app, pulse: followers };
     let workers = endpoints.spawn(settings.public, public)?;
@@ -190,6 +193,19 @@ impl Endpoints<'_> {
             })
         };
         sockets.into_iter().enumerate().map(start).collect()
+    }
+}
+
+/// Has secrets read again when their files have changed.
+async fn watch_secrets(app: Arc<App>, interval: Duration) {
+    let mut seen = app.secret_stamps();
+    loop {
+        tokio::time::sleep(interval).await;
+        let now = app.secret_stamps();
+        if seen != now {
+            app.read_secrets();
+            seen = now;
+        }
     }
 }
 

@@ -151,6 +151,27 @@ fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
 }
 
 #[test]
+fn a_watch_looks_at_keys_too_and_a_metric_says_when_they_cannot_be_used() {
+    let (_dir, path) = secrets("shop:key-of-the-shop-1");
+    let mut server = Server::start(SEED, &["--api-keys-file", text(&path), "--watch", "50ms"]);
+    let is_read = |server: &Server, is: u8| {
+        let line = format!("waybill_secrets_last_read_successful{{files=\"keys\"}} {is}");
+        let metrics = server.admin_get("/metrics");
+        assert!(metrics.text().lines().any(|other| other == line), "{line}: {}", metrics.text());
+    };
+    is_read(&server, 1);
+    std::fs::write(&path, "").unwrap();
+    server.wait_for("keys not read again; those from before still hold");
+    is_read(&server, 0);
+    assert_eq!(server.client().request("GET", LOOKUP, &["X-API-Key: key-of-the-shop-1"]).status, 200);
+    std::fs::write(&path, "shop:key-of-the-shop-2").unwrap();
+    server.wait_for("keys read again");
+    is_read(&server, 1);
+    assert_eq!(server.client().request("GET", LOOKUP, &["X-API-Key: key-of-the-shop-1"]).status, 401);
+    server.stop();
+}
+
+#[test]
 fn sockets_in_the_file_system_serve_as_addresses_do() {
     let dir = tempfile::tempdir().unwrap();
     let (public, admin) = (dir.path().join("public"), dir.path().join("admin"));

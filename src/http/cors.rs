@@ -17,11 +17,19 @@ impl FromStr for Origin {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Origin, &'static str> {
-        let expected = "expected an origin such as https://shop.example, in lowercase and without a path, or *";
+        let expected =
+            "expected an origin such as https://shop.example, in lowercase, without a path or its usual port, or *";
         let is_name = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"/?#@\\*,".contains(&byte);
         let is_origin = text == ANY
             || text.split_once("://").is_some_and(|(scheme, host)| {
-                !scheme.is_empty() && !host.is_empty() && scheme.bytes().chain(host.bytes()).all(is_name)
+                // Browsers leave these out.
+                let default_port = match scheme {
+                    "http" => ":80",
+                    "https" => ":443",
+                    _ => "://",
+                };
+                let is_whole = !scheme.is_empty() && !host.is_empty() && !host.ends_with(default_port);
+                is_whole && scheme.bytes().chain(host.bytes()).all(is_name)
             });
         let value = HeaderValue::from_str(text).ok().filter(|_| is_origin);
         value.map(Origin).ok_or(expected)
@@ -89,13 +97,21 @@ mod tests {
 
     #[test]
     fn an_origin_has_a_scheme_a_host_and_no_more() {
-        for good in ["https://shop.example", "http://localhost:3000", "http://[::1]:80", "chrome-extension://abc", "*"]
+        for good in ["https://shop.example", "http://localhost:3000", "http://[::1]:443", "chrome-extension://abc", "*"]
         {
             assert!(good.parse::<Origin>().is_ok(), "{good}");
         }
-        for wrong in
-            ["", "null", "shop.example", "https://shop.example/", "https://*.example", "HTTPS://a", "https://a,b"]
-        {
+        for wrong in [
+            "",
+            "null",
+            "shop.example",
+            "https://shop.example/",
+            "https://*.example",
+            "HTTPS://a",
+            "https://a:443",
+            "http://a:80",
+            "https://a,b",
+        ] {
             assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
         }
     }

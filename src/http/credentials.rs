@@ -104,6 +104,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// Where they are.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The names of the keys, each once.
     pub(super) fn names(&self) -> BTreeSet<Arc<str>> {
         self.secrets.load().iter().map(|secret| Arc::clone(&secret.name)).collect()

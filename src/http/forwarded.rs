@@ -9,14 +9,17 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use hyper::HeaderMap;
-use hyper::header::{FORWARDED, HeaderName};
-use ipnet::IpNet;
+use hyper::header::{FORWARDED, HeaderName, HeaderValue};
+use ipnet::{IpNet, Ipv4Net};
 
 use super::listen::Peer;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Bits before an IPv4 address in one of version 6 (RFC 4291, section 2.5.5.2).
+const IPV4_MAPPED_BITS: u8 = 96;
 
 /// Proxies that are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +38,8 @@ impl FromStr for TrustedProxy {
             return Ok(TrustedProxy::Unix);
         }
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network
-            .map(|network: IpNet| TrustedProxy::Network(network.trunc()))
-            .map_err(|_| "expected an address, a network such as 10.0.0.0/8, or unix")
+        let network: IpNet = network.map_err(|_| "expected an address, a network such as 10.0.0.0/8, or unix")?;
+        Ok(TrustedProxy::Network(canonical(network).trunc()))
     }
 }
 
@@ -72,9 +74,15 @@ impl<'h> Forwarded<'h> {
 
     fn standard(trusted: &[TrustedProxy], headers: &'h HeaderMap) -> Forwarded<'h> {
         let mut said = Forwarded::default();
-        for element in from_the_end(headers, &FORWARDED) {
+        let fields: Option<Vec<Vec<&str>>> = headers
+            .get_all(FORWARDED)
+            .iter()
+            .map(|field| field.to_str().ok().and_then(|field| split(field, b',')))
+            .collect();
+        // One that cannot be read may hide what others added to it.
+        for element in fields.unwrap_or_default().into_iter().flatten().rev() {
             said = Forwarded::default();
-            for pair in split(element, b';') {
+            for pair in split(element, b';').unwrap_or_default() {
                 let Some((name, value)) = pair.split_once('=') else { continue };
                 let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
                 match name.to_ascii_lowercase().as_str() {
@@ -94,16 +102,24 @@ impl<'h> Forwarded<'h> {
     fn old(trusted: &[TrustedProxy], headers: &'h HeaderMap) -> Forwarded<'h> {
         let mut client = None;
         for hop in from_the_end(headers, &X_FORWARDED_FOR) {
-            client = address(hop);
+            client = hop.and_then(address);
             if !client.is_some_and(|client| is_one_of(trusted, client)) {
                 break;
             }
         }
-        Forwarded {
-            client,
-            scheme: from_the_end(headers, &X_FORWARDED_PROTO).next().and_then(scheme),
-            host: from_the_end(headers, &X_FORWARDED_HOST).next(),
+        let last = |name| from_the_end(headers, name).next().flatten();
+        Forwarded { client, scheme: last(&X_FORWARDED_PROTO).and_then(scheme), host: last(&X_FORWARDED_HOST) }
+    }
+}
+
+/// `network`, with addresses of version 4 as such: as those of peers are compared.
+fn canonical(network: IpNet) -> IpNet {
+    let length = network.prefix_len().checked_sub(IPV4_MAPPED_BITS);
+    match (network.addr().to_canonical(), length) {
+        (IpAddr::V4(address), Some(length)) if network.addr().is_ipv6() => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
         }
+        _ => network,
     }
 }
 
@@ -112,29 +128,34 @@ fn is_one_of(trusted: &[TrustedProxy], address: IpAddr) -> bool {
     trusted.iter().any(|proxy| matches!(proxy, TrustedProxy::Network(network) if network.contains(&address)))
 }
 
-/// The members of a list that may stand in several fields, the last first.
-fn from_the_end<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    let fields: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    fields.into_iter().rev().flat_map(|field| split(field, b',').into_iter().rev())
+/// The members of a list without quotes that may stand in several fields, the last first; none for one that is no text.
+fn from_the_end<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> {
+    let fields: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    let members = fields.into_iter().rev().flat_map(|field| field.rsplit(|byte| *byte == b','));
+    members.map(|member| str::from_utf8(member.trim_ascii()).ok())
 }
 
-/// The parts of `text` between separators that are not within quotes.
-fn split(text: &str, separator: u8) -> Vec<&str> {
-    let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
+/// The parts of `text` between separators that are not within quotes (RFC 7239, section 4). None where a quote is open at
+/// the end, or stands elsewhere than around a value.
+fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
+    let (mut parts, mut start, mut quoted, mut escaped, mut before) = (Vec::new(), 0, false, false, b' ');
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
+            b'"' if quoted => quoted = false,
+            b'"' if before == b'=' => quoted = true,
+            b'"' => return None,
             _ if byte == separator && !quoted => {
                 parts.push(text[start..at].trim());
                 start = at + 1;
             }
             _ => {}
         }
+        before = byte;
     }
     parts.push(text[start..].trim());
-    parts
+    (!quoted).then_some(parts)
 }
 
 /// The address in `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`.
@@ -220,5 +241,35 @@ mod tests {
         assert_eq!(said(PROXY, &old), (None, Some("https"), Some("a.example".to_owned())));
         assert_eq!(said(PROXY, &[("x-forwarded-proto", "javascript")]).1, None);
         assert_eq!(client(&[("forwarded", "for=\"a,b;for=203.0.113.1\", for=_hidden")]), None);
+    }
+
+    #[test]
+    fn what_a_client_sends_hides_nothing_that_a_proxy_adds() {
+        for forged in [
+            "for=203.0.113.9;host=evil;x=\", for=198.51.100.1;host=good",
+            "for=203.0.113.9;x=a\"b, for=198.51.100.1",
+            "for=\"203.0.113.9\\\", for=198.51.100.1",
+        ] {
+            assert_eq!(said(PROXY, &[("forwarded", forged)]), (None, None, None), "{forged}");
+        }
+        for forged in ["\"", "a\"b", "\"203.0.113.9", "=\""] {
+            let list: &'static str = format!("{forged}, 198.51.100.1").leak();
+            assert_eq!(client(&[("x-forwarded-for", list)]).as_deref(), Some("198.51.100.1"), "{forged}");
+        }
+        let no_text = HeaderValue::from_bytes(b"\xff, 198.51.100.1").unwrap();
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, no_text)]);
+        let said = Forwarded::new(&["10.0.0.0/8".parse().unwrap()], PROXY, &headers);
+        assert_eq!(said.client, "198.51.100.1".parse().ok());
+    }
+
+    #[test]
+    fn networks_are_those_of_the_addresses_that_peers_have() {
+        for (text, same) in
+            [("10.1.2.3/8", "10.0.0.0/8"), ("::ffff:10.0.0.0/104", "10.0.0.0/8"), ("::ffff:10.0.0.1", "10.0.0.1/32")]
+        {
+            assert_eq!(text.parse::<TrustedProxy>(), same.parse(), "{text}");
+        }
+        assert_eq!("::/0".parse(), Ok(TrustedProxy::Network("::/0".parse().unwrap())));
+        assert!("10.0.0.0/33".parse::<TrustedProxy>().is_err());
     }
 }

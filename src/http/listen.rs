@@ -5,12 +5,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::task::{Context, Poll, ready};
 
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -166,6 +166,10 @@ fn tcp_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
 }
 
 fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
+    // One process at a time looks who listens, and then does.
+    let folder =
+        std::fs::File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
+    flock(&folder, FlockOperation::LockExclusive)?;
     remove_unused(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // The file is made with what the socket has, less what the process takes from new files: never more than wanted.
@@ -184,10 +188,13 @@ fn remove_unused(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
-    match StdUnixStream::connect(path) {
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+    let client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Where many wait to be accepted, one more does not.
+    client.set_nonblocking(true)?;
+    match client.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
@@ -297,6 +304,15 @@ mod tests {
         assert_eq!(bound.len(), 2);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o606);
         assert_eq!(Socket::bind(&address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // However many wait already.
+        let connect = || {
+            let client = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client.connect(&SockAddr::unix(&path).unwrap()).map(|()| client)
+        };
+        let crowd: Vec<_> = std::iter::from_fn(|| connect().ok()).take(BACKLOG as usize + 1).collect();
+        assert_eq!(Socket::bind(&address, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(crowd);
         let file = SocketFile::of(&address).unwrap();
         drop(bound);
         drop(file);

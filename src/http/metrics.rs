@@ -22,6 +22,7 @@ use crate::store::Snapshot;
 pub(super) fn metrics(app: &App) -> Answer {
     let mut families = of_requests(&app.all_counters(), app.connections_max);
     families.push(of_access_log(app));
+    families.push(of_secrets(app));
     families.extend(app.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
@@ -112,6 +113,20 @@ fn of_access_log(app: &App) -> MetricFamily {
         "Lines of the access log that were not written: too many waited, or the system refused them.",
         MetricType::COUNTER,
         vec![counter(app.access_log.as_ref().map_or(0, AccessLog::dropped), &[])],
+    )
+}
+
+fn of_secrets(app: &App) -> MetricFamily {
+    let unread = app.unread_secrets.lock().unwrap_or_else(PoisonError::into_inner);
+    let files =
+        [("certificates", app.tls.is_some()), ("tokens", app.admin_tokens.is_some()), ("keys", app.api_keys.is_some())];
+    let read =
+        |(what, _): (&'static str, bool)| gauge(f64::from(u8::from(!unread.contains(&what))), &[("files", what)]);
+    family(
+        "waybill_secrets_last_read_successful",
+        "1 unless such files could not be read again, so that what they held before still holds.",
+        MetricType::GAUGE,
+        files.into_iter().filter(|(_, are_there)| *are_there).map(read).collect(),
     )
 }
 

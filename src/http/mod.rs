@@ -47,6 +47,7 @@ use credentials::Credentials;
 use forwarded::TrustedProxy;
 use tls::Tls;
 
+use crate::load::Stamp;
 use crate::reload::Reloader;
 use crate::store::Store;
 pub use service::{Reply, Service};
@@ -72,6 +73,8 @@ pub struct App {
     pub cors: Option<Cors>,
     /// Who is believed about where a request comes from.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// What could not be read again by [`App::read_secrets`].
+    unread_secrets: Mutex<Vec<&'static str>>,
     /// Where answers are logged, if they are.
     pub access_log: Option<AccessLog>,
     /// What each worker counts.
@@ -91,6 +94,7 @@ impl App {
             api_keys: None,
             cors: None,
             trusted_proxies: Vec::new(),
+            unread_secrets: Mutex::default(),
             access_log: None,
             counters: Mutex::default(),
         }
@@ -107,22 +111,34 @@ impl App {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
+        self.read_secrets();
+    }
+
+    /// Reads certificates, tokens and keys again.
+    pub fn read_secrets(&self) {
         let tls = self.tls.as_ref().map(|tls| tls.reload().map_err(anyhow::Error::from));
         let secrets = |of: &Option<Credentials>| of.as_ref().map(|of| of.reload().map_err(anyhow::Error::from));
-        for (what, result) in
-            [("certificates", tls), ("tokens", secrets(&self.admin_tokens)), ("keys", secrets(&self.api_keys))]
-        {
+        let read = [("certificates", tls), ("tokens", secrets(&self.admin_tokens)), ("keys", secrets(&self.api_keys))];
+        // Whoever is told by the log finds it in the metrics.
+        let unread = read.iter().filter(|(_, result)| matches!(result, Some(Err(_)))).map(|(what, _)| *what).collect();
+        *self.unread_secrets.lock().unwrap_or_else(PoisonError::into_inner) = unread;
+        for (what, result) in read {
             match result {
                 Some(Ok(())) => tracing::info!("{what} read again"),
                 Some(Err(error)) => {
-                    tracing::error!(
-                        error = format!("{error:#}"),
-                        "{what} not read again; those from before still hold"
-                    );
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "{what} not read again; those from before still hold");
                 }
                 None => {}
             }
         }
+    }
+
+    /// The states of the files that [`App::read_secrets`] reads.
+    pub fn secret_stamps(&self) -> Vec<Option<Stamp>> {
+        let tls = self.tls.iter().flat_map(|tls| tls.paths());
+        let secrets = [&self.admin_tokens, &self.api_keys].into_iter().flatten().map(Credentials::path);
+        tls.chain(secrets).map(|path| Stamp::at(path).ok()).collect()
     }
 
     /// Numbers for one more worker.

@@ -63,6 +63,11 @@ impl Tls {
         Ok(Tls { certificate: certificate.to_owned(), key: key.to_owned(), config })
     }
 
+    /// Where certificates and key are.
+    pub(super) fn paths(&self) -> [&Path; 2] {
+        [&self.certificate, &self.key]
+    }
+
     /// Reads the files again, for connections that come from now on. After an error those read before go on to hold.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.config.store(config(&self.certificate, &self.key)?);

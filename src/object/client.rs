@@ -15,7 +15,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientConfigKey, ClientOptions, Error, GetOptions, ObjectMeta, ObjectStore, RetryConfig,
+    BackoffConfig, ClientConfigKey, ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, RetryConfig,
 };
 use tokio::runtime::Runtime;
 
@@ -32,6 +32,8 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRIES_MAX: usize = 3;
 /// No more of that when so much time has passed.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a transfer is gone on with that this does not help: the time above counts from its start.
+const RESUMES_MAX: usize = 3;
 /// Time before the first of that; it grows.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Time before the last of that, at most.
@@ -93,6 +95,8 @@ impl Client {
             unread: Bytes::new(),
             bytes: state.bytes,
             bytes_received: 0,
+            tag: state.tag.clone(),
+            resumes: 0,
             client: Arc::clone(this),
         };
         Ok((state, body))
@@ -111,12 +115,16 @@ pub struct Body {
     /// As announced.
     bytes: u64,
     bytes_received: u64,
+    /// Of the state that arrives.
+    tag: Option<Arc<str>>,
+    /// How often it was gone on with.
+    resumes: usize,
     /// What drives the stream; dropped after it.
     client: Arc<Client>,
 }
 
 impl Body {
-    /// Waits for more; `false` at the end.
+    /// Waits for more, or for it to be gone on with; `false` at the end.
     fn receive(&mut self) -> Result<bool, ObjectError> {
         let (received, bytes) = (self.bytes_received, self.bytes);
         match self.client.runtime.block_on(self.stream.next()) {
@@ -128,6 +136,7 @@ impl Body {
                 }
                 Ok(true)
             }
+            Some(Err(_)) if self.is_resumed() => Ok(true),
             Some(Err(error)) => {
                 let reason = explain(&error);
                 Err(ObjectError(format!("the transfer broke off after {received} of {bytes} bytes: {reason}")))
@@ -135,6 +144,23 @@ impl Body {
             None if received < bytes => Err(ObjectError(format!("only {received} of {bytes} bytes came"))),
             None => Ok(false),
         }
+    }
+}
+
+impl Body {
+    /// Goes on where a transfer broke off, if the object is the same still; whether it does.
+    fn is_resumed(&mut self) -> bool {
+        let Some(tag) = self.tag.as_deref().filter(|_| self.resumes < RESUMES_MAX) else { return false };
+        self.resumes += 1;
+        let range = Some(GetRange::Offset(self.bytes_received));
+        let options = GetOptions { range, if_match: Some(tag.to_owned()), ..GetOptions::default() };
+        let answer = self.client.runtime.block_on(self.client.store.get_opts(&self.client.key, options));
+        let answer = answer.ok().filter(|answer| answer.meta.e_tag.as_deref() == Some(tag));
+        let is_there = answer.is_some();
+        if let Some(answer) = answer {
+            self.stream = answer.into_stream();
+        }
+        is_there
     }
 }
 

@@ -40,31 +40,40 @@ class Failure extends Error {}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Where this tab keeps the key that it shows to servers that want one. */
+/** Where this tab keeps the key that it shows to servers that want one. Browsers may forbid it. */
 const KEY = "waybill-key";
+let key = null;
 let keyDeclined = false;
+try {
+  key = sessionStorage.getItem(KEY);
+} catch {}
 
 /** Whether there is another key to try than the one that was refused; people are asked once for all who were refused. */
 function renewKey(refused) {
-  if (sessionStorage.getItem(KEY) !== refused) return true;
-  const key = keyDeclined ? null : prompt("This server wants an API key:");
-  keyDeclined = key === null;
-  if (!keyDeclined) sessionStorage.setItem(KEY, key.trim());
-  return !keyDeclined;
+  if (key !== refused) return true;
+  const typed = keyDeclined ? null : prompt("This server wants an API key:");
+  keyDeclined = typed === null;
+  if (keyDeclined) return false;
+  // No key has other characters, and no request could.
+  key = typed.replace(/[^!-~]/g, "");
+  try {
+    sessionStorage.setItem(KEY, key);
+  } catch {}
+  return true;
 }
 
 /** Asks the API. While the server loads its data (503) it says so by `onLoading` and asks again. Throws a Failure. */
 async function ask(path, { onLoading, ...request }) {
   for (;;) {
     const late = pause(PATIENCE_MS).then(() => Promise.reject(new Error("late")));
-    const key = sessionStorage.getItem(KEY);
-    const headers = { ...request.headers, ...(key && { "X-API-Key": key }) };
+    const shown = key;
+    const headers = { ...request.headers, ...(shown && { "X-API-Key": shown }) };
     const answering = fetch(path, { ...request, headers }).then(async (answer) => [answer, await answer.text()]);
     const [answer, text] = await Promise.race([answering, late]).catch(() => {
       throw new Failure("The server cannot be reached. Check the connection, then try again.");
     });
     if (answer.ok) return readJson(text);
-    if (answer.status === 401 && renewKey(key)) continue;
+    if (answer.status === 401 && renewKey(shown)) continue;
     if (answer.status !== 503) throw new Failure(`The server refused: ${detailOf(text) || `status ${answer.status}`}.`);
     onLoading();
     await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));

@@ -390,7 +390,7 @@ test("a server that wants a key gets the one that people type, asked for once", 
   const file = join(dir, "keys");
   await writeFile(file, "support:key-of-the-support", { mode: 0o600 });
   const { url, end } = await serve("--api-keys-file", file);
-  const typed = [null, "a wrong one", " key-of-the-support "];
+  const typed = [null, "a wrong one \u043a", " key-of-the-support "];
   const asked = [];
   const onDialog = (dialog) => {
     asked.push(dialog.message());
