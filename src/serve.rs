@@ -64,7 +64,7 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT. `watch` sees the progress of loads.
 pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Result<(), ServeError> {
-    allow_open_files(settings.limits.connections_max);
+    allow_open_files(settings);
     let tls = settings.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
     let admin_tokens = settings.admin_token_file.as_deref().map(Credentials::tokens).transpose()?;
     let api_keys = settings.api_keys_file.as_deref().map(Credentials::keys).transpose()?;
@@ -136,16 +136,17 @@ pub fn serve(settings: &Settings, watch: Box<dyn FnMut(&Progress) + Send>) -> Re
     Ok(())
 }
 
-/// Raises the limit on open files as far as the process may, and warns if both listeners cannot have all connections.
-fn allow_open_files(connections_max: usize) {
+/// Raises the limit on open files as far as the process may, and warns if the listeners cannot have all connections.
+fn allow_open_files(settings: &Settings) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "the limit on open files stays");
     }
-    let needed = 2 * connections_max as u64 + OTHER_FILES;
+    let listeners = 1 + u64::from(settings.admin_listen.is_some());
+    let needed = listeners * settings.limits.connections_max as u64 + OTHER_FILES;
     if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
-        tracing::warn!(limit, needed, "fewer files may be open than --max-connections allows for on both listeners");
+        tracing::warn!(limit, needed, "fewer files may be open than --max-connections allows for on each listener");
     }
 }
 

@@ -42,10 +42,10 @@ fn replace_and_wait(server: &mut Server, number: &str) -> Value {
 fn wait_for_looks(server: &mut Server) {
     // What the log tells after this was done later.
     let dry_run = server.admin_post("/-/reload?dry_run=true");
-    server.wait_for(if dry_run.status == 200 {
-        "dry run: the file would be served"
-    } else {
-        "dry run: the file would not be served"
+    server.wait_for(match dry_run.json()["result"].as_str() {
+        Some("ok") => "dry run: the file would be served",
+        Some(_) => "dry run: the file has not changed",
+        None => "dry run: the file would not be served",
     });
     for _ in 0..LOOKS {
         server.wait_for("looked at the file");

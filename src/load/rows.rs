@@ -38,7 +38,7 @@ impl Columns {
         for (slot, column) in in_file_order.iter_mut().zip(Column::ALL) {
             let mut fields = (0..names.len()).filter(|field| names[*field] == called.get(column));
             let Some(field) = fields.next() else {
-                let (missing, there) = (called.explained(column), quoted(&names.join(",")));
+                let (missing, there) = (called.explained(column), quoted(&names.join(" | ")));
                 let reason = format!("the header has no column {missing}; it has {there}");
                 return Err(error(Some(column.name()), reason));
             };

@@ -192,7 +192,12 @@ pub(super) fn log_reload(request: Request, outcome: &Outcome) {
         }
     }
     match outcome.as_ref() {
-        Ok(report) if request.dry_run => tracing::info!(?report, "dry run: the file would be served"),
+        Ok(report @ Report::Published { .. }) if request.dry_run => {
+            log_published("dry run: the file would be served", report);
+        }
+        Ok(Report::Unchanged { generation, version, .. }) if request.dry_run => {
+            tracing::info!(generation, version, "dry run: the file has not changed");
+        }
         Err(error) if request.dry_run => tracing::info!(%error, "dry run: the file would not be served"),
         Ok(report @ Report::Published { .. }) => log_published("reloaded", report),
         Ok(Report::Unchanged { generation, version, .. }) => {
