@@ -81,7 +81,7 @@ for ((shard = 0; shard < shards; shard++)); do
     ports+=(-e "s/127.0.0.1:81${shard}0$/${public[${shard}a]}/" -e "s/127.0.0.1:81${shard}1$/${public[${shard}b]}/")
 done
 sed "${ports[@]}" deploy/haproxy/sharded.cfg >"$dir/haproxy.cfg"
-grep -Eq '127.0.0.1:8[01]' "$dir/haproxy.cfg" && fail "a port was not changed: $(grep 127.0.0.1:8 "$dir/haproxy.cfg")"
+grep -Eq '^ *(bind|server) .*127.0.0.1:8[01]' "$dir/haproxy.cfg" && fail "a port was not changed: $(grep -E '^ *(bind|server) ' "$dir/haproxy.cfg")"
 haproxy -q -c -f "$dir/haproxy.cfg"
 haproxy -db -f "$dir/haproxy.cfg" 2>"$dir/haproxy.log" &
 haproxy=$!
