@@ -18,7 +18,7 @@ static FILE: LazyLock<std::path::PathBuf> =
 
 fn load(block_bytes: usize, threads: usize, bad_rows_max: u64) -> Result<Loaded, LoadError> {
     let options = Options { bad_rows_max, threads, block_bytes, ..Options::default() };
-    load::load(&FILE, &options, &mut |_| ())
+    load::load(FILE.as_path(), &options, &mut |_| ())
 }
 
 /// Everything that an answer or a report would say.
