@@ -80,13 +80,6 @@ mkfifo "$dir/server.log"
 server=$!
 pids+=("$server")
 exec {log}<"$dir/server.log"
-wait_for() { # message: the fields of the next log line with it
-    local line
-    while read -r -t 60 -u "$log" line; do
-        if [[ $(jq -r '.fields.message' <<<"$line") == "$1" ]]; then jq -c '.fields' <<<"$line"; return; fi
-    done
-    fail "the log ends, or waits, before: $1"
-}
 listening=$(wait_for listening)
 wait_for serving | jq -e --arg url "$url" '.source == $url and .shipments == 1000' >/dev/null || fail "not the object"
 admin=http://$(jq -r .admin <<<"$listening")

@@ -36,3 +36,12 @@ start_server() { # arguments of serve
     cat <&"$log" >/dev/null &
     exec {log}<&-
 }
+
+# The fields of the next line with this message in the log (JSON) that the descriptor $log leads to.
+wait_for() {
+    local line
+    while read -r -t 60 -u "$log" line; do
+        if [[ $(jq -r '.fields.message' <<<"$line") == "$1" ]]; then jq -c '.fields' <<<"$line"; return; fi
+    done
+    fail "the log ends, or waits, before: $1"
+}
