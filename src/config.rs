@@ -1,10 +1,11 @@
 //! Checked settings: what `serve` runs on.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
+use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
 use crate::http::access::{AccessLogSettings, Target};
 use crate::http::cors::Origin;
 use crate::http::forwarded::TrustedProxy;
@@ -175,6 +176,25 @@ fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsErr
         (None, Some(_)) => Err(SettingsError::TlsIncomplete { given: "tls-key", missing: "tls-cert" }),
         (None, None) => Ok(None),
     }
+}
+
+/// The server that `waybill health` asks of itself: the one with these settings, on this host. It speaks no TLS, so a
+/// server that does is asked at its admin listener, if it has one.
+pub fn health_target(args: &ServeArgs) -> cli::Target {
+    let listen = match &args.admin_listen {
+        AdminListen::At(admin) if args.tls_cert.is_some() => admin,
+        _ => &args.listen,
+    };
+    let mut address = match listen {
+        Address::Unix { path, .. } => return cli::Target::Socket(path.clone()),
+        Address::Ip(address) => *address,
+    };
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    cli::Target::Url(format!("http://{address}/readyz").parse().unwrap_or_default())
 }
 
 /// How a file is loaded that is read as `input` says and tolerated as `tolerance` says.

@@ -19,7 +19,7 @@
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
 //! - [`cli`], [`sources`], [`config`]: the command line as defined; variables and file added to it; as checked
-//! - [`serve`], [`check`], [`health`], [`generate`], [`manual`]: the commands; [`terminal`]: what people see of them,
+//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them,
 //!   [`systemd`]: what the service manager does
 //!
 //! # Invariants
@@ -59,7 +59,6 @@ pub mod config;
 pub mod check;
 pub mod generate;
 pub mod health;
-pub mod manual;
 pub mod serve;
 pub mod systemd;
 pub mod terminal;

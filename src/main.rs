@@ -6,12 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs};
-use waybill::config::{Settings, SettingsError};
-use waybill::health::Target;
+use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
+use waybill::config::{Settings, SettingsError, health_target};
 use waybill::serve::{ServeError, serve};
 use waybill::sources::{Source, Sources, SourcesError};
-use waybill::{check, generate, health, manual, terminal};
+use waybill::{check, generate, health, terminal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,7 +46,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "waybill", &mut script);
             std::io::stdout().write_all(&script).context("standard output")?;
         }
-        Command::Man => std::io::stdout().write_all(&manual::page()?).context("standard output")?,
+        Command::Man => std::io::stdout().write_all(&man::page()?).context("standard output")?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +72,7 @@ fn run_serve(args: &ServeArgs, sources: &Sources) -> Result<ExitCode> {
 }
 
 fn default_target() -> std::result::Result<Target, SourcesError> {
-    Sources::serve_args().map(|args| Target::of_server(&args))
+    Sources::serve_args().map(|args| health_target(&args))
 }
 
 /// For a command line, a variable or a settings file that cannot be used; or help, which is printed.

@@ -1,5 +1,10 @@
 //! The command line as it is typed: raw values, before they are checked (see `config`).
 
+pub mod man;
+mod target;
+
+pub use target::Target;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +14,6 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::health::Target;
 use crate::http::cors::Origin;
 use crate::http::forwarded::TrustedProxy;
 use crate::http::listen::Address;
