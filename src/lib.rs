@@ -18,7 +18,7 @@
 //! - [`store`]: the one pointer to the dataset that is served
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
-//! - [`cli`], [`sources`], [`config`]: the command line as defined; variables and file added to it; as checked
+//! - [`cli`], [`config`]: the command line as defined; with variables and file added to it, and checked
 //! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them,
 //!   [`systemd`]: what the service manager does
 //!
@@ -52,8 +52,6 @@ pub mod reload;
 pub mod http;
 
 pub mod cli;
-pub mod sources;
-
 pub mod config;
 
 pub mod check;

@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
-use waybill::config::{Settings, SettingsError, health_target};
+use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
 use waybill::serve::{ServeError, serve};
-use waybill::sources::{Source, Sources, SourcesError};
 use waybill::{check, generate, health, terminal};
 
 #[global_allocator]
@@ -25,12 +24,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
-    let sources = match Sources::read(arguments) {
-        Ok(sources) => sources,
+    let layers = match Layers::read(arguments) {
+        Ok(layers) => layers,
         Err(error) => return Ok(refuse(error)),
     };
-    match sources.cli().unwrap_or_else(|error| error.exit()).command {
-        Command::Serve(args) => return run_serve(&args, &sources),
+    match layers.cli().unwrap_or_else(|error| error.exit()).command {
+        Command::Serve(args) => return run_serve(&args, &layers),
         Command::Check(args) => {
             let (report, is_good) = check::check(&args, &mut terminal::progress_display());
             print(&report)?;
@@ -51,13 +50,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_serve(args: &ServeArgs, sources: &Sources) -> Result<ExitCode> {
+fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
     let settings = match Settings::new(args) {
         Ok(settings) => settings,
-        Err(error) => return Ok(fail(&with_origin(error, sources), EXIT_USAGE)),
+        Err(error) => return Ok(fail(&with_layer(error, layers), EXIT_USAGE)),
     };
     if args.print_config {
-        return match sources.print() {
+        return match layers.print() {
             Ok(text) => print(text.trim_end()).map(|()| ExitCode::SUCCESS),
             Err(error) => Ok(fail(&error.into(), EXIT_USAGE)),
         };
@@ -71,23 +70,23 @@ fn run_serve(args: &ServeArgs, sources: &Sources) -> Result<ExitCode> {
     Ok(fail(&error.into(), status))
 }
 
-fn default_target() -> std::result::Result<Target, SourcesError> {
-    Sources::serve_args().map(|args| health_target(&args))
+fn default_target() -> std::result::Result<Target, LayersError> {
+    Layers::serve_args().map(|args| health_target(&args))
 }
 
 /// For a command line, a variable or a settings file that cannot be used; or help, which is printed.
-fn refuse(error: SourcesError) -> ExitCode {
+fn refuse(error: LayersError) -> ExitCode {
     match error {
-        SourcesError::Usage(error) => error.exit(),
-        SourcesError::File(error) => fail(&error.into(), EXIT_USAGE),
+        LayersError::Usage(error) => error.exit(),
+        LayersError::File(error) => fail(&error.into(), EXIT_USAGE),
     }
 }
 
 /// A value that was not typed is found by where it stands.
-fn with_origin(error: SettingsError, sources: &Sources) -> anyhow::Error {
-    match sources.origin(error.setting()) {
-        Source::Flag | Source::Default => error.into(),
-        origin => anyhow::Error::new(error).context(origin.to_string()),
+fn with_layer(error: SettingsError, layers: &Layers) -> anyhow::Error {
+    match layers.layer(error.setting()) {
+        Layer::Flag | Layer::Default => error.into(),
+        layer => anyhow::Error::new(error).context(layer.to_string()),
     }
 }
 

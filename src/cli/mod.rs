@@ -70,7 +70,7 @@ const DATA: &str = "Data";
 const ENDING: &str = "Ending";
 const LOGS: &str = "Logs";
 
-/// Flags of `serve`. Those with a variable are its settings, which a settings file may hold too (see `sources`); what one
+/// Flags of `serve`. Those with a variable are its settings, which a settings file may hold too (see `config`); what one
 /// of them requires of another is for `config` to check, since a command line alone does not have them all.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {

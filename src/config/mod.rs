@@ -1,4 +1,13 @@
-//! Checked settings: what `serve` runs on.
+//! Checked settings: what `serve` runs on. `layers` gathers their values, from flags, variables and the settings `file`.
+
+mod file;
+mod layers;
+mod setting;
+mod value;
+
+pub use file::FileError;
+pub use layers::{Layer, Layers, LayersError};
+pub use setting::NotUtf8;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -225,11 +234,10 @@ fn in_range<T: PartialOrd + std::fmt::Display>(
 mod tests {
     use super::*;
     use crate::cli::Command;
-    use crate::sources::Sources;
 
     fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
         let arguments = [&["waybill"], arguments].concat();
-        match Sources::read(arguments.into_iter().map(Into::into)).unwrap().cli().unwrap().command {
+        match Layers::read(arguments.into_iter().map(Into::into)).unwrap().cli().unwrap().command {
             Command::Serve(args) => Settings::new(&args),
             other => panic!("{other:?}"),
         }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
-use super::{long, settings, value};
+use super::setting::{long, settings};
+use super::value;
 
 /// How alike a key must be to one that is suggested in its place, from 0 to 1 (Jaro similarity).
 const ALIKE_MIN: f64 = 0.7;

@@ -1,12 +1,8 @@
-//! Where settings come from: a flag goes before its variable, that before the settings file, that before the default.
+//! The layers that settings come from: a flag goes before its variable, that before the settings file, that before the
+//! default.
 //!
 //! The definitions in `cli` are all there is to know: a key of the file is a flag's long name, and its value is turned
 //! into the flag, which goes through the same parser. So a setting is added in `cli`, and checked in `config`, alone.
-
-mod file;
-mod value;
-
-pub use file::FileError;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,24 +13,24 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
+use super::file::{FileError, SettingsFile};
+use super::setting::{CONFIG, NotUtf8, long, settings};
+use super::value;
 use crate::cli::{self, Cli, ServeArgs};
-use file::SettingsFile;
 
 /// The command that has settings.
 const SERVE: &str = "serve";
-/// The flag that names the file; no key of the file.
-const CONFIG: &str = "config";
 
-/// A command line, with what the variables and the settings file add to it.
-pub struct Sources {
+/// A command line, with what the variables and the settings file add to it: not checked yet.
+pub struct Layers {
     matches: ArgMatches,
-    /// By the long names of the settings; none for other commands than `serve`.
-    origins: BTreeMap<String, Source>,
+    /// The layer of each setting, by its long name; none for other commands than `serve`.
+    by_setting: BTreeMap<String, Layer>,
 }
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
-pub enum SourcesError {
+pub enum LayersError {
     /// The command line or a variable is unusable, or help was asked for.
     #[error(transparent)]
     Usage(#[from] clap::Error),
@@ -45,7 +41,7 @@ pub enum SourcesError {
 
 /// Where the value of a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Layer {
     /// The command line.
     Flag,
     /// The variable of this name.
@@ -61,51 +57,46 @@ pub enum Source {
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Flag => f.write_str("flag"),
-            Source::Variable(name) => f.write_str(name),
-            Source::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Source::Default => f.write_str("default"),
+            Layer::Flag => f.write_str("flag"),
+            Layer::Variable(name) => f.write_str(name),
+            Layer::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Layer::Default => f.write_str("default"),
         }
     }
 }
 
-/// A value that TOML has no way to write.
-#[derive(Debug, thiserror::Error)]
-#[error("--{0}: not UTF-8, so a settings file cannot hold it")]
-pub struct NotUtf8(String);
-
-impl Sources {
+impl Layers {
     /// Reads a command line and the file that it, or a variable, names.
-    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Sources, SourcesError> {
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layers, LayersError> {
         let mut arguments = Cli::with_command(arguments);
         let matches = Cli::command().try_get_matches_from(&arguments)?;
         let Some(serve) = matches.subcommand_matches(SERVE) else {
-            return Ok(Sources { matches, origins: BTreeMap::new() });
+            return Ok(Layers { matches, by_setting: BTreeMap::new() });
         };
         let command = serve_command();
         let path = serve.get_one::<PathBuf>(CONFIG);
         let file = path.map(|path| SettingsFile::read(path, &command)).transpose()?.unwrap_or_default();
-        let mut origins = BTreeMap::new();
+        let mut by_setting = BTreeMap::new();
         let mut from_file = Vec::new();
         for setting in settings(&command) {
-            let mut origin = origin(serve, setting);
-            if let (Source::Default, Some(entry)) = (&origin, file.entry(long(setting))) {
-                origin = Source::File { path: file.path.clone(), line: entry.line };
+            let mut layer = layer(serve, setting);
+            if let (Layer::Default, Some(entry)) = (&layer, file.entry(long(setting))) {
+                layer = Layer::File { path: file.path.clone(), line: entry.line };
                 from_file.extend(entry.flags.clone());
             }
-            origins.insert(long(setting).to_owned(), origin);
+            by_setting.insert(long(setting).to_owned(), layer);
         }
         // After the names of the program and the command.
         arguments.splice(2..2, from_file);
-        Ok(Sources { matches: Cli::command().try_get_matches_from(arguments)?, origins })
+        Ok(Layers { matches: Cli::command().try_get_matches_from(arguments)?, by_setting })
     }
 
     /// What `waybill` would serve on without arguments.
-    pub fn serve_args() -> Result<Box<ServeArgs>, SourcesError> {
-        match Sources::read(["waybill".into()])?.cli()?.command {
+    pub fn serve_args() -> Result<Box<ServeArgs>, LayersError> {
+        match Layers::read(["waybill".into()])?.cli()?.command {
             cli::Command::Serve(args) => Ok(args),
             _ => Err(clap::Error::new(ErrorKind::MissingSubcommand).into()),
         }
@@ -117,8 +108,8 @@ impl Sources {
     }
 
     /// Where the value of a setting comes from, by its long name.
-    pub fn origin(&self, setting: &str) -> &Source {
-        self.origins.get(setting).unwrap_or(&Source::Default)
+    pub fn layer(&self, setting: &str) -> &Layer {
+        self.by_setting.get(setting).unwrap_or(&Layer::Default)
     }
 
     /// Every setting of `serve` and where it comes from, as a settings file that says the same.
@@ -132,9 +123,9 @@ impl Sources {
                 None => format!("# {name} is not set"),
             };
             // A comment ends with its line, whatever the file is called.
-            let origin = self.origin(name).to_string();
+            let layer = self.layer(name).to_string();
             // Writing to a text cannot fail.
-            let _ = writeln!(text, "{line}  # {}", origin.escape_debug());
+            let _ = writeln!(text, "{line}  # {}", layer.escape_debug());
         }
         Ok(text)
     }
@@ -144,22 +135,13 @@ fn serve_command() -> Command {
     Cli::command().find_subcommand(SERVE).cloned().unwrap_or_default()
 }
 
-/// The flags of `command` that a file may hold: those that a variable may.
-fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
-    command.get_arguments().filter(|flag| flag.get_env().is_some() && flag.get_long() != Some(CONFIG))
-}
-
-fn long(setting: &Arg) -> &str {
-    setting.get_long().unwrap_or_default()
-}
-
 /// Where a value comes from that no file gave.
-fn origin(matches: &ArgMatches, setting: &Arg) -> Source {
+fn layer(matches: &ArgMatches, setting: &Arg) -> Layer {
     match matches.value_source(setting.get_id().as_str()) {
-        Some(ValueSource::CommandLine) => Source::Flag,
+        Some(ValueSource::CommandLine) => Layer::Flag,
         Some(ValueSource::EnvVariable) => {
-            Source::Variable(setting.get_env().unwrap_or_default().to_string_lossy().into_owned())
+            Layer::Variable(setting.get_env().unwrap_or_default().to_string_lossy().into_owned())
         }
-        _ => Source::Default,
+        _ => Layer::Default,
     }
 }

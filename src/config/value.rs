@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use toml::Value;
 use toml::de::DeValue;
 
-use super::{NotUtf8, long};
+use super::setting::{NotUtf8, long};
 
 /// What a flag's values are in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
