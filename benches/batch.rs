@@ -13,8 +13,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput};
 use serde_json::{Value, json};
 use waybill::batch::{self, ANSWER_BYTES_MAX, LOOKUPS_MAX};
+use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Dataset;
-use waybill::generate::{self, Plan};
 use waybill::load::{self, Options};
 use waybill::shipment::Folded;
 

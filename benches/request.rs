@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use waybill::generate::{self, Plan};
+use waybill::commands::generate::{self, Plan};
 use waybill::http::route::Listener;
 use waybill::http::{App, Service, Worker};
 use waybill::reload::{ReloadSettings, Reloader};

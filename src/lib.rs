@@ -19,8 +19,8 @@
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → answer, and the server around it
 //! - [`cli`], [`config`]: the command line as defined; with variables and file added to it, and checked
-//! - [`serve`], [`check`], [`health`], [`generate`]: the commands; [`terminal`]: what people see of them,
-//!   [`systemd`]: what the service manager does
+//! - [`systemd`]: the sockets that the service manager hands over, and what it is told
+//! - [`commands`]: `serve`, `check`, `generate`, `health`, and their log
 //!
 //! # Invariants
 //!
@@ -54,9 +54,6 @@ pub mod http;
 pub mod cli;
 pub mod config;
 
-pub mod check;
-pub mod generate;
-pub mod health;
-pub mod serve;
 pub mod systemd;
-pub mod terminal;
+
+pub mod commands;

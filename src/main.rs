@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
+use waybill::commands::serve::{ServeError, serve};
+use waybill::commands::{check, generate, health, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
-use waybill::serve::{ServeError, serve};
-use waybill::{check, generate, health, terminal};
+
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +32,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match layers.cli().unwrap_or_else(|error| error.exit()).command {
         Command::Serve(args) => return run_serve(&args, &layers),
         Command::Check(args) => {
-            let (report, is_good) = check::check(&args, &mut terminal::progress_display());
+            let (report, is_good) = check::check(&args, &mut log::progress_display());
             print(&report)?;
             return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) });
         }
@@ -61,8 +62,8 @@ fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
             Err(error) => Ok(fail(&error.into(), EXIT_USAGE)),
         };
     }
-    terminal::init_log(settings.log_format);
-    let Err(error) = serve(&settings, terminal::progress_display()) else { return Ok(ExitCode::SUCCESS) };
+    log::init(settings.log_format);
+    let Err(error) = serve(&settings, log::progress_display()) else { return Ok(ExitCode::SUCCESS) };
     let status = match error {
         ServeError::Data(_) => EXIT_DATA,
         _ => EXIT_USAGE,

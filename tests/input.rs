@@ -7,8 +7,8 @@ mod support;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
+use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Changes;
-use waybill::generate::{self, Plan};
 use waybill::load::{ColumnNames, LoadError, Loaded, Options};
 
 use reference::agreement::{assert_agreement, loaded};

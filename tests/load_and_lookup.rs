@@ -7,8 +7,8 @@ mod reference;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use waybill::commands::generate::{self, Plan};
 use waybill::dataset::{ArenaError, Builder, Changes};
-use waybill::generate::{self, Plan};
 use waybill::load::{LoadError, Options};
 use waybill::shipment::{Column, Folded, Row};
 use xxhash_rust::xxh3::xxh3_64;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
-use waybill::generate::{self, Plan};
+use waybill::commands::generate::{self, Plan};
 use waybill::load::{LoadError, Options};
 
 use reference::Export;

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use tempfile::NamedTempFile;
-use waybill::generate::{self, Plan};
+use waybill::commands::generate::{self, Plan};
 
 /// Whether each bench runs once, as a test, and small data will do.
 pub(crate) fn is_test_run() -> bool {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
-use waybill::generate::{self, Plan};
+use waybill::commands::generate::{self, Plan};
 
 /// The second export has one more for this many shipments, so that every reload changes the data.
 const SHIPMENTS_PER_ADDED: u64 = 10;

@@ -1,4 +1,4 @@
-//! What people see: the log, a progress bar while a load lasts.
+//! The log, and the progress of loads in it or as a bar on a terminal.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_millis(500);
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Sends the log to standard error. `RUST_LOG` selects what is logged, `info` if unset.
-pub fn init_log(format: LogFormat) {
+pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match format {
