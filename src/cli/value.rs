@@ -1,0 +1,92 @@
+//! Values of flags, and how they are parsed.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, ValueEnum};
+
+use crate::http::listen::Address;
+use crate::load::Source;
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Value of `--pages`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pages {
+    /// They are served.
+    On,
+    /// The API alone is.
+    Off,
+}
+
+/// Value of `--admin-listen`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminListen {
+    /// No admin listener.
+    Off,
+    /// There.
+    At(Address),
+}
+
+impl std::str::FromStr for AdminListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AdminListen, String> {
+        if text == "off" {
+            return Ok(AdminListen::Off);
+        }
+        text.parse().map(AdminListen::At).map_err(|expected| format!("{expected}, or off"))
+    }
+}
+
+/// Parses [`Source`]s. Its errors do not repeat the value, which may have a secret.
+#[derive(Clone)]
+pub(super) struct SourceParser;
+
+impl TypedValueParser for SourceParser {
+    type Value = Source;
+
+    fn parse_ref(&self, command: &clap::Command, arg: Option<&Arg>, value: &OsStr) -> Result<Source, clap::Error> {
+        let value = OsStringValueParser::new().parse_ref(command, arg, value)?;
+        Source::parse(value).map_err(|error| {
+            let setting = arg.map(|arg| format!("{arg}: ")).unwrap_or_default();
+            clap::Error::raw(ErrorKind::ValueValidation, format!("{setting}{error}\n")).with_cmd(command)
+        })
+    }
+}
+
+/// A time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "expected a time span such as 10s, 500ms or 2m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_spans_have_a_unit_or_are_seconds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "-1", "-1s", "soon", "1 fortnight", "NaN"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}
