@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
-use waybill::commands::serve::{ServeError, serve};
+use waybill::commands::serve::{Control, Data, Listeners, Secrets, ServeError, Server, open_access_log};
 use waybill::commands::{check, generate, health, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
-
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,12 +62,28 @@ fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
         };
     }
     log::init(settings.log_format);
-    let Err(error) = serve(&settings, log::progress_display()) else { return Ok(ExitCode::SUCCESS) };
+    let Err(error) = serve(&settings) else { return Ok(ExitCode::SUCCESS) };
     let status = match error {
         ServeError::Data(_) => EXIT_DATA,
         _ => EXIT_USAGE,
     };
     Ok(fail(&error.into(), status))
+}
+
+/// Serves until a signal ends it.
+fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
+    let control = Control::start()?;
+    let secrets = Secrets::read(settings)?;
+    let listeners = Listeners::bind(settings, &secrets)?;
+    // Dropped last: what was answered until then is written.
+    let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
+    // Whoever reads it may connect, and send signals.
+    listeners.announce();
+    let data = Data::load(&settings.reload, log::progress_display())?;
+    let mut server = Server::start(settings, control, secrets, access_log, listeners, data)?;
+    server.serve()?;
+    server.drain();
+    Ok(())
 }
 
 fn default_target() -> std::result::Result<Target, LayersError> {

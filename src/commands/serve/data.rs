@@ -1,0 +1,64 @@
+//! The data that `waybill serve` answers from, and how its first load is announced.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::error::ServeError;
+use crate::load::{LoadError, Progress};
+use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
+use crate::store::Store;
+use crate::systemd;
+
+/// The data while it is loaded for the first time.
+pub struct Data {
+    pub(super) store: Arc<Store>,
+    pub(super) reloader: Reloader,
+    pub(super) first_load: oneshot::Receiver<Outcome>,
+}
+
+impl Data {
+    /// Starts the first load. `progress` sees how far that and all later ones are.
+    pub fn load(settings: &ReloadSettings, progress: Box<dyn FnMut(&Progress) + Send>) -> std::io::Result<Data> {
+        let store = Arc::new(Store::default());
+        let (reloader, first_load) = Reloader::start(settings.clone(), Arc::clone(&store), progress)?;
+        Ok(Data { store, reloader, first_load })
+    }
+}
+
+/// Says that the first load is over and what came of it; none where the loader is gone.
+pub(super) fn announce(store: &Store, outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
+    match outcome {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return Err(ServeError::Data(explain(error))),
+        None => return Err(ServeError::Data(ReloadError::Panicked.to_string())),
+    }
+    let current = store.load();
+    let Some(snapshot) = current.as_deref() else { return Ok(()) };
+    let summary = &snapshot.summary;
+    tracing::info!(
+        source = %snapshot.source.display(),
+        version = summary.version,
+        rows = summary.rows,
+        shipments = snapshot.dataset.shipment_count(),
+        articles = snapshot.dataset.article_count(),
+        bad_rows = summary.bad_rows,
+        bytes = snapshot.dataset.bytes(),
+        load_seconds = summary.seconds,
+        shard = summary.shard.map(tracing::field::display),
+        "serving"
+    );
+    systemd::ready("serving");
+    Ok(())
+}
+
+/// An error with all its places, one a line.
+fn explain(error: &ReloadError) -> String {
+    match error {
+        ReloadError::Load(LoadError::Refused { errors, .. }) if errors.len() > 1 => {
+            let places: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            format!("{error}\n  {}", places.join("\n  "))
+        }
+        _ => error.to_string(),
+    }
+}

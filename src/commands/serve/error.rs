@@ -1,0 +1,42 @@
+//! Errors of `waybill serve`.
+
+use crate::http::access::Target;
+use crate::http::credentials::CredentialsError;
+use crate::http::listen::Address;
+use crate::http::tls::TlsError;
+
+/// Why serving ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: Address,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Connections cannot be secured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The second socket that systemd handed over can be reached by anybody.
+    #[error("the socket for operators, {0}: other hosts reach it, so --admin-token-file is needed")]
+    AdminWithoutToken(Address),
+    /// Tokens or keys cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The access log cannot be written.
+    #[error("cannot open the access log: {target}")]
+    AccessLog {
+        /// Where it was to be.
+        target: Target,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first load failed.
+    #[error("{0}")]
+    Data(String),
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
