@@ -1,11 +1,18 @@
 //! The invariants that `src/lib.rs` states, checked on the sources.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod circles;
+mod graph;
+mod modules;
+mod tokens;
+
 use std::path::{Path, PathBuf};
+
+use tokens::tokens;
 
 const LINES_MAX: usize = 400;
 
-/// A source file: its path below `src`, its text, its tokens without comments and literals.
+/// A source file: its path below `src`, its text, its tokens.
 struct Source {
     path: PathBuf,
     text: String,
@@ -30,7 +37,7 @@ fn sources() -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let path = path.strip_prefix(&root).unwrap().to_owned();
-                sources.push(Source { path, tokens: tokens(&text), text });
+                sources.push(Source { path, tokens: texts(&text), text });
             }
         }
     }
@@ -38,66 +45,13 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// Names and signs of a Rust text: no comments, and of texts in quotes nothing.
-fn tokens(text: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let name = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let raw = rest.trim_start_matches('b').strip_prefix('r').unwrap_or_default();
-        let hashes = raw.len() - raw.trim_start_matches('#').len();
-        let after = |text: &str, from: usize| rest[from..].find(text).map_or(rest.len(), |at| from + at + text.len());
-        let length = if rest.starts_with("//") {
-            after("\n", 2)
-        } else if rest.starts_with("/*") {
-            after("*/", 2)
-        } else if raw[hashes.min(raw.len())..].starts_with('"') {
-            after(&format!("\"{}", "#".repeat(hashes)), rest.len() - raw.len() + hashes + 1)
-        } else if first == '"' {
-            quoted_length(rest)
-        } else if first == '\'' {
-            character_length(rest)
-        } else if name > 0 {
-            tokens.push(rest[..name].to_owned());
-            name
-        } else if rest.starts_with("::") {
-            tokens.push("::".to_owned());
-            2
-        } else {
-            if !first.is_whitespace() {
-                tokens.push(first.to_string());
-            }
-            first.len_utf8()
-        };
-        rest = &rest[length..];
-    }
-    tokens
-}
-
-/// Of a literal that starts with a quote, both quotes included.
-fn quoted_length(rest: &str) -> usize {
-    let mut escaped = false;
-    let end = rest.char_indices().skip(1).find(|(_, c)| {
-        let is_end = *c == '"' && !escaped;
-        escaped = *c == '\\' && !escaped;
-        is_end
-    });
-    end.map_or(rest.len(), |(at, _)| at + 1)
-}
-
-/// Of a character literal; of a lifetime only the sign.
-fn character_length(rest: &str) -> usize {
-    let mut characters = rest.char_indices().skip(1);
-    match (characters.next(), characters.next()) {
-        (Some((_, '\\')), Some((at, _))) => rest[at + 1..].find('\'').map_or(rest.len(), |end| at + 1 + end + 1),
-        (_, Some((at, '\''))) => at + 1,
-        _ => 1,
-    }
+fn texts(text: &str) -> Vec<String> {
+    tokens(text).iter().map(|token| token.text.to_owned()).collect()
 }
 
 /// Whether `path` (names with `::` between) stands in `tokens`.
 fn has_path(tokens: &[String], path: &str) -> bool {
-    let path = self::tokens(path);
+    let path: Vec<&str> = self::tokens(path).iter().map(|token| token.text).collect();
     tokens.windows(path.len()).any(|window| window == path)
 }
 
@@ -186,7 +140,7 @@ fn what_is_looked_for_would_be_found() {
         use crate::{shipment::Row, load};
         fn f<'a>(x: &'a str) -> char { "hyper \" http"; r#"unsafe "x" "#; '"'; '\''; x.load(); Response::builder() }
     "##;
-    let tokens = tokens(text);
+    let tokens = texts(text);
     assert!(uses_module(&tokens, "load") && has_path(&tokens, "Response::builder"));
     assert!(!has_path(&tokens, "Response::new") && !uses_module(&tokens, "store"));
     for absent in ["unsafe", "tokio", "hyper", "http"] {
@@ -197,8 +151,8 @@ fn what_is_looked_for_would_be_found() {
         ("let x = crate::load::load(path);", "load"),
         ("use crate::dataset::Dataset;", "dataset"),
     ] {
-        assert!(uses_module(&self::tokens(text), module), "{text}");
+        assert!(uses_module(&texts(text), module), "{text}");
     }
-    assert!(!uses_module(&self::tokens("use std::sync::atomic::Ordering; a.load(b); crate::store::load()"), "load"));
-    assert!(names(&self::tokens("unsafe { }"), "unsafe"));
+    assert!(!uses_module(&texts("use std::sync::atomic::Ordering; a.load(b); crate::store::load()"), "load"));
+    assert!(names(&texts("unsafe { }"), "unsafe"));
 }
