@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
-use waybill::commands::serve::{Control, Data, Listeners, Secrets, ServeError, Server, open_access_log};
+use waybill::commands::serve::{Control, Data, Listeners, ServeError, Server, open_access_log, read_secrets};
 use waybill::commands::{check, generate, health, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
 
@@ -73,7 +73,7 @@ fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
 /// Serves until a signal ends it.
 fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
     let control = Control::start()?;
-    let secrets = Secrets::read(settings)?;
+    let secrets = read_secrets(settings)?;
     let listeners = Listeners::bind(settings, &secrets)?;
     // Dropped last: what was answered until then is written.
     let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();

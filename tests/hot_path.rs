@@ -11,8 +11,10 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions};
 use waybill::http::access::{AccessLog, AccessLogSettings, Target};
+use waybill::http::app::App;
+use waybill::http::pipeline::Service;
 use waybill::http::route::Listener;
-use waybill::http::{App, Service, Worker};
+use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 

@@ -14,10 +14,11 @@ use document::{Document, Response};
 use support::client::{Client, post, request};
 use support::{DEADLINE, SEED, run, waybill};
 use tokio::sync::{Semaphore, watch};
-use waybill::http::App;
+use waybill::http::activity::TimeLimits;
+use waybill::http::app::App;
 use waybill::http::listen::{Address, Socket};
 use waybill::http::route::Listener;
-use waybill::http::server::{self, Endpoint, Limits, Pulse, Stage, TimeLimits};
+use waybill::http::server::{self, Endpoint, Limits, Pulse, Stage};
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 

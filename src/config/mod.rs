@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
 use crate::http::access::{AccessLogSettings, Target};
+use crate::http::activity::TimeLimits;
 use crate::http::cors::Origin;
 use crate::http::forwarded::TrustedProxy;
 use crate::http::listen::Address;
-use crate::http::route::Listener;
-use crate::http::server::{Limits, TimeLimits};
+use crate::http::server::Limits;
 use crate::load;
 use crate::reload::ReloadSettings;
 
@@ -36,8 +36,8 @@ const THREADS_MAX: usize = 1024;
 pub struct Settings {
     /// Where everybody asks.
     pub listen: Address,
-    /// What everybody may ask for.
-    pub public: Listener,
+    /// Whether the public listener has the pages for people beside the API.
+    pub with_pages: bool,
     /// The files of certificates and key, if connections of the public listener are secured.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where operators ask, if at all.
@@ -142,10 +142,7 @@ impl Settings {
         let access_log = access_log.map(|target| AccessLogSettings { target, sample: args.access_log_sample });
         Ok(Settings {
             listen: args.listen.clone(),
-            public: match args.pages {
-                Pages::On => Listener::Public,
-                Pages::Off => Listener::PublicWithoutPages,
-            },
+            with_pages: args.pages == Pages::On,
             tls: tls_files(args)?,
             admin_listen,
             admin_token_file: args.admin_token_file.clone(),
@@ -254,8 +251,8 @@ mod tests {
 
     #[test]
     fn pages_can_be_switched_off() {
-        assert!(settings(&[]).is_ok_and(|settings| settings.public == Listener::Public));
-        assert!(settings(&["--pages", "off"]).is_ok_and(|settings| settings.public == Listener::PublicWithoutPages));
+        assert!(settings(&[]).is_ok_and(|settings| settings.with_pages));
+        assert!(settings(&["--pages", "off"]).is_ok_and(|settings| !settings.with_pages));
     }
 
     #[test]

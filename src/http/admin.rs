@@ -7,8 +7,9 @@ use hyper::header::{HOST, ORIGIN};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::answer::{self, Answer, Code};
-use super::{App, Reply};
+use super::app::App;
+use super::reply::Reply;
+use super::response::{self, Code, Response};
 use crate::load::LoadError;
 use crate::reload::{LastReload, Outcome, ReloadError, Report, Request};
 
@@ -56,11 +57,11 @@ fn result_name(report: &Report) -> &'static str {
 }
 
 /// `GET /-/dataset`
-pub(super) fn dataset(app: &App) -> Answer {
+pub(super) fn dataset(app: &App) -> Response {
     let current = app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::loading() };
+    let Some(snapshot) = current.as_deref() else { return response::loading() };
     let summary = &snapshot.summary;
-    answer::json(&DatasetBody {
+    response::json(&DatasetBody {
         generation: snapshot.generation,
         version: &summary.version,
         source: snapshot.source.to_string_lossy().into_owned(),
@@ -82,13 +83,13 @@ pub(super) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
     }
     let request = match parse_options(query.unwrap_or_default()) {
         Ok(request) => request,
-        Err(detail) => return Reply::now(answer::problem(Code::InvalidParameter, &detail)),
+        Err(detail) => return Reply::now(response::problem(Code::InvalidParameter, &detail)),
     };
     if !request.dry_run {
         app.reopen_files();
     }
     let app = Arc::clone(app);
-    Reply::later(async move { outcome_answer(&app.reloader.reload(request).await) })
+    Reply::later(async move { outcome_response(&app.reloader.reload(request).await) })
 }
 
 /// `POST /-/rollback`
@@ -97,26 +98,26 @@ pub(super) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>
         return Reply::now(refusal);
     }
     if query.is_some_and(|query| !query.is_empty()) {
-        return Reply::now(answer::problem(Code::InvalidParameter, "a rollback takes no parameters"));
+        return Reply::now(response::problem(Code::InvalidParameter, "a rollback takes no parameters"));
     }
     let app = Arc::clone(app);
-    Reply::later(async move { outcome_answer(&app.reloader.roll_back().await) })
+    Reply::later(async move { outcome_response(&app.reloader.roll_back().await) })
 }
 
-fn outcome_answer(outcome: &Outcome) -> Answer {
+fn outcome_response(outcome: &Outcome) -> Response {
     match outcome.as_ref() {
-        Ok(report) => answer::json(&ReportBody::from(report)),
+        Ok(report) => response::json(&ReportBody::from(report)),
         Err(error) => failure(error),
     }
 }
 
-/// The answer to a request to change something by somebody who may not.
-fn refuse(app: &App, headers: &HeaderMap) -> Option<Answer> {
-    if let Some(Err(reason)) = app.admin_tokens.as_ref().map(|tokens| tokens.check(headers)) {
-        return Some(answer::unauthorized(reason));
+/// The response to a request to change something by somebody who may not.
+fn refuse(app: &App, headers: &HeaderMap) -> Option<Response> {
+    if let Some(Err(reason)) = app.secrets.admin_tokens.as_ref().map(|tokens| tokens.check(headers)) {
+        return Some(response::unauthorized(reason));
     }
     let is_foreign = !is_same_origin(headers);
-    is_foreign.then(|| answer::problem(Code::ForbiddenOrigin, "the request comes from a page of another site"))
+    is_foreign.then(|| response::problem(Code::ForbiddenOrigin, "the request comes from a page of another site"))
 }
 
 /// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
@@ -178,22 +179,22 @@ impl<'a> From<&'a Report> for ReportBody<'a> {
     }
 }
 
-fn failure(error: &ReloadError) -> Answer {
+fn failure(error: &ReloadError) -> Response {
     let detail = error.to_string();
     match error {
-        ReloadError::Load(LoadError::Refused { errors, .. }) => answer::refused(&detail, errors),
-        ReloadError::Load(LoadError::TooLarge { .. }) => answer::refused(&detail, &[]),
+        ReloadError::Load(LoadError::Refused { errors, .. }) => response::refused(&detail, errors),
+        ReloadError::Load(LoadError::TooLarge { .. }) => response::refused(&detail, &[]),
         ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. }) => {
-            answer::problem(Code::DatasetUnreadable, &detail)
+            response::problem(Code::DatasetUnreadable, &detail)
         }
-        ReloadError::TooFewShipments { .. } => answer::problem(Code::TooFewShipments, &detail),
-        ReloadError::TooManyRemoved { .. } => answer::problem(Code::TooManyRemoved, &detail),
-        ReloadError::NoPrevious => answer::problem(Code::NoPreviousDataset, &detail),
+        ReloadError::TooFewShipments { .. } => response::problem(Code::TooFewShipments, &detail),
+        ReloadError::TooManyRemoved { .. } => response::problem(Code::TooManyRemoved, &detail),
+        ReloadError::NoPrevious => response::problem(Code::NoPreviousDataset, &detail),
         ReloadError::InsufficientMemory { .. } | ReloadError::MemoryRunsOut { .. } => {
-            answer::problem(Code::InsufficientMemory, &detail)
+            response::problem(Code::InsufficientMemory, &detail)
         }
-        ReloadError::Panicked => answer::problem(Code::Internal, &detail),
-        ReloadError::ShuttingDown => answer::unavailable(&detail),
+        ReloadError::Panicked => response::problem(Code::Internal, &detail),
+        ReloadError::ShuttingDown => response::unavailable(&detail),
     }
 }
 

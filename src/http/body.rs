@@ -14,9 +14,8 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use super::Reply;
-use super::answer::{self, Answer, Code};
-use super::service::Meter;
+use super::reply::{ReceiveBody, Received, Reply};
+use super::response::{self, Code, Response};
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -24,12 +23,11 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const FIRST_BYTES_MAX: usize = 16 << 10;
 
 /// A request's body on its way in, and what is to be done with it.
-pub struct Receiving {
+struct Receiving {
     body: Limited<Incoming>,
     received: Vec<u8>,
     has_trailers: bool,
     then: Option<Box<dyn FnOnce(Vec<u8>) -> Reply>>,
-    meter: Option<Meter>,
 }
 
 /// Takes JSON, then does `then` with it.
@@ -42,22 +40,21 @@ pub(super) fn receive_json(
     if let Some(refusal) = refuse_json(headers, bytes_min) {
         return Reply::now(refusal);
     }
-    Reply::Receiving(Box::new(Receiving {
+    Reply::AfterBody(Box::new(Receiving {
         body: Limited::new(body, BODY_BYTES_MAX),
         received: Vec::with_capacity(FIRST_BYTES_MAX.min(bytes_min as usize)),
         has_trailers: false,
         then: Some(Box::new(then)),
-        meter: None,
     }))
 }
 
 /// Why a body is not even read, if so.
-fn refuse_json(headers: &HeaderMap, bytes_min: u64) -> Option<Answer> {
+fn refuse_json(headers: &HeaderMap, bytes_min: u64) -> Option<Response> {
     if !is_json(headers) {
         let detail = "the body must be JSON and say so: Content-Type: application/json";
-        Some(answer::problem(Code::UnsupportedMediaType, detail))
+        Some(response::problem(Code::UnsupportedMediaType, detail))
     } else if !is_plain(headers) {
-        Some(answer::unsupported_coding("the body must not be compressed: no Content-Encoding but identity"))
+        Some(response::unsupported_coding("the body must not be compressed: no Content-Encoding but identity"))
     } else if bytes_min > BODY_BYTES_MAX as u64 {
         Some(too_large())
     } else {
@@ -80,18 +77,8 @@ fn is_plain(headers: &HeaderMap) -> bool {
     codings.map(<[u8]>::trim_ascii).all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
-fn too_large() -> Answer {
-    answer::problem(Code::BodyTooLarge, &format!("the body has more than {BODY_BYTES_MAX} bytes"))
-}
-
-impl Receiving {
-    /// Has `meter` count the request once it is answered.
-    pub(super) fn count_with(&mut self, meter: Meter) {
-        self.meter = Some(meter);
-    }
-
-    /// The next step: what is done with the whole body, or the refusal of one that is too large or broken.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+impl ReceiveBody for Receiving {
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             match frame.map(hyper::body::Frame::into_data) {
                 Ok(Ok(data)) => self.received.extend_from_slice(&data),
@@ -100,46 +87,28 @@ impl Receiving {
                     self.has_trailers = true;
                 }
                 // There is no trailer section without a field.
-                Ok(Err(_)) => return Poll::Ready(self.refused(false)),
-                Err(error) => return Poll::Ready(self.refused(error.is::<LengthLimitError>())),
+                Ok(Err(_)) => return Poll::Ready(refused(broken())),
+                Err(error) if error.is::<LengthLimitError>() => return Poll::Ready(refused(too_large())),
+                Err(_) => return Poll::Ready(refused(broken())),
             }
         }
-        let reply = self.counted(|receiving| {
-            let body = std::mem::take(&mut receiving.received);
-            receiving.then.take().map_or_else(|| Reply::now(answer::bug()), |then| then(body))
-        });
-        Poll::Ready(if self.has_trailers { Received::Last(reply.closing()) } else { Received::Whole(reply) })
-    }
-
-    fn refused(&mut self, is_too_large: bool) -> Received {
-        Received::Last(self.counted(|_| Reply::now(refuse(is_too_large))))
-    }
-
-    fn counted(&mut self, make: impl FnOnce(&mut Receiving) -> Reply) -> Reply {
-        match self.meter.take() {
-            Some(meter) => {
-                let reply = meter.worker().caught(|| make(self));
-                meter.over(reply)
-            }
-            None => make(self),
-        }
+        let body = std::mem::take(&mut self.received);
+        let reply = self.then.take().map_or_else(|| Reply::now(response::bug()), |then| then(body));
+        let is_whole = !self.has_trailers;
+        Poll::Ready(Received { reply: if is_whole { reply } else { reply.closing() }, is_whole })
     }
 }
 
-/// What became of a body.
-pub(super) enum Received {
-    /// All of it is there, and this comes next.
-    Whole(Reply),
-    /// The rest is not wanted or will not come, or where it ends is not certain.
-    Last(Reply),
+fn refused(response: Response) -> Received {
+    Received { reply: Reply::now(response::closing(response)), is_whole: false }
 }
 
-fn refuse(is_too_large: bool) -> Answer {
-    answer::closing(if is_too_large {
-        too_large()
-    } else {
-        answer::problem(Code::InvalidBody, "the body breaks off, or its chunks are malformed")
-    })
+fn too_large() -> Response {
+    response::problem(Code::BodyTooLarge, &format!("the body has more than {BODY_BYTES_MAX} bytes"))
+}
+
+fn broken() -> Response {
+    response::problem(Code::InvalidBody, "the body breaks off, or its chunks are malformed")
 }
 
 #[cfg(test)]

@@ -1,151 +1,69 @@
-//! One connection with HTTP/1: hyper over its socket, bounded in memory by buffers of known size.
+//! Connections: what those of a thread share, and the choice of protocol for each.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::Poll;
 
-use hyper::Request;
-use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::Answer;
-use super::connections::{Order, Orders, Registered};
-use super::socket::{Socket, Stream, Transport};
-use super::{Reply, Service, Worker};
+use super::activity::{ConnectionCommand, TimeLimits};
+use super::http1::Http1;
+use super::http2::Http2;
+use super::pipeline::Service;
+use super::registry::{Registered, Registry};
+use super::socket::Stream;
+use super::tls::{Protocol, Tls};
+use super::worker::Worker;
 
-/// Bytes of a request's head: the request line and all header fields.
-pub(super) const HEAD_BYTES_MAX: usize = 8 << 10;
-/// Bytes that hyper buffers of one connection.
-const BUFFER_BYTES_MAX: usize = 16 << 10;
-
-/// How connections are served.
-pub(super) fn builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    // The sweep does this, without a timer per request.
-    builder.header_read_timeout(None);
-    // A client that has no more to ask may close its side and still gets its answers.
-    builder.half_close(true);
-    builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
-    builder
-}
-
-/// Serves `stream` until it ends.
-pub(super) fn serve<S: Stream>(registered: &Registered, stream: S, service: Service) -> Connection {
-    let connections = &registered.connections;
-    let socket = Rc::new(Socket::new(stream, Rc::clone(&connections.buffers)));
-    registered.watch(Rc::clone(&socket) as Rc<_>);
-    let socket: Rc<Socket> = socket;
-    let tracked = Tracked { service, socket: Rc::clone(&socket) };
-    let http = connections.http1.serve_connection(Transport(Rc::clone(&socket)), tracked);
-    let (worker, orders) = (Rc::clone(&connections.worker), Rc::clone(&registered.orders));
-    Connection { http: Some(http), socket, worker, orders, finishing: false, lingering: false }
-}
-
-/// Runs one connection, turn by turn.
-pub(super) struct Connection {
-    /// None once hyper is done and only unsent bytes remain.
-    http: Option<http1::Connection<Transport, Tracked>>,
-    socket: Rc<Socket>,
+/// What the connections of one thread share.
+pub(super) struct Connections {
+    /// All that are open.
+    pub(super) registry: Rc<Registry>,
     worker: Rc<Worker>,
-    orders: Rc<Orders>,
-    finishing: bool,
-    /// Whether the client is to end the connection, since it may still be sending.
-    lingering: bool,
+    tls: Option<Arc<Tls>>,
+    http1: Http1,
+    http2: Http2,
 }
 
-impl Future for Connection {
-    type Output = ();
+impl Connections {
+    /// None yet; those that come are of clients of `worker`, within `limits`, and use TLS if there is `tls`.
+    pub(super) fn new(limits: TimeLimits, worker: Rc<Worker>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
+        let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters)));
+        Rc::new(Connections { registry, worker, tls, http1: Http1::new(), http2: Http2::new() })
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let order = this.orders.heed(cx);
-        if order == Order::End {
-            this.socket.drop_untaken();
-            return Poll::Ready(());
-        }
-        if let Some(http) = &mut this.http {
-            let mut turn = Pin::new(&mut *http).poll(cx);
-            let is_to_finish = order == Order::Finish && !this.finishing;
-            // What has come is answered first. hyper would end a new connection over it.
-            if turn.is_pending() && is_to_finish && !this.socket.has_more_to_read() {
-                this.finishing = true;
-                Pin::new(&mut *http).graceful_shutdown();
-                turn = Pin::new(&mut *http).poll(cx);
+    /// Runs a connection over `stream` until it ends. `permit` is given back then. The connection counts from now on,
+    /// though its turns come when the future is polled: what all connections are told, it is told too.
+    pub(super) fn run<S: Stream>(
+        self: Rc<Self>,
+        stream: S,
+        service: Service,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + use<S> {
+        let registered = self.registry.register();
+        async move {
+            match &self.tls {
+                None => self.http1.run(&registered, stream, service).await,
+                // Boxed, so that a connection without TLS does not have the size of one with it.
+                Some(tls) => Box::pin(self.run_over_tls(tls, &registered, stream, service)).await,
             }
-            if turn.is_ready() {
-                // An error is the client's: malformed bytes or a connection that broke off. hyper has answered it.
-                this.http = None;
-                this.lingering = this.socket.has_unread_body() || this.worker.closing.get() && this.socket.may_cross();
-            }
-        }
-        match this.socket.send(cx) {
-            Poll::Ready(Ok(())) if this.http.is_some() => Poll::Pending,
-            Poll::Ready(Ok(())) if this.lingering => this.socket.linger(cx),
-            Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
+            drop((registered, permit));
         }
     }
-}
 
-/// A service that tells the socket where its requests are.
-#[derive(Clone)]
-struct Tracked {
-    service: Service,
-    socket: Rc<Socket>,
-}
-
-impl hyper::service::Service<Request<Incoming>> for Tracked {
-    type Response = Answer;
-    type Error = Infallible;
-    type Future = TrackedReply;
-
-    #[inline]
-    fn call(&self, request: Request<Incoming>) -> TrackedReply {
-        self.socket.answer_begun(!request.body().is_end_stream());
-        let reply = hyper::service::Service::call(&self.service, request);
-        let waiting = match &reply {
-            Reply::Now(_) => {
-                self.socket.answer_ready();
-                None
-            }
-            Reply::Later(_) => Some(self.clone()),
-            Reply::Receiving(_) => {
-                self.socket.body_begun();
-                Some(self.clone())
-            }
-        };
-        TrackedReply { reply, waiting }
-    }
-}
-
-impl Tracked {
-    /// Waits for what is not there at once.
-    fn poll(&self, reply: &mut Reply, cx: &mut Context<'_>) -> Poll<Result<Answer, Infallible>> {
-        if matches!(reply, Reply::Receiving(_)) {
-            self.socket.body_ended(ready!(reply.poll_body(cx)));
-        }
-        let answer = ready!(Pin::new(reply).poll(cx));
-        self.socket.answer_ready();
-        Poll::Ready(answer)
-    }
-}
-
-/// A reply; `waiting` is told how it comes along.
-struct TrackedReply {
-    reply: Reply,
-    waiting: Option<Tracked>,
-}
-
-impl Future for TrackedReply {
-    type Output = Result<Answer, Infallible>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match &this.waiting {
-            None => Pin::new(&mut this.reply).poll(cx),
-            Some(waiting) => waiting.poll(&mut this.reply, cx),
+    /// The same after a TLS handshake, in the protocol that was agreed on.
+    async fn run_over_tls<S: Stream>(&self, tls: &Tls, registered: &Registered, stream: S, service: Service) {
+        let mut handshake = std::pin::pin!(tls.accept(stream));
+        let handshake = std::future::poll_fn(|cx| match registered.command.poll_command(cx) {
+            ConnectionCommand::Serve => handshake.as_mut().poll(cx).map(Some),
+            ConnectionCommand::Drain | ConnectionCommand::End => Poll::Ready(None),
+        });
+        match handshake.await {
+            Some(Ok((Protocol::Http1, stream))) => self.http1.run(registered, stream, service).await,
+            Some(Ok((Protocol::Http2, stream))) => self.http2.run(registered, stream, service).await,
+            // The client speaks another protocol, or has gone. Counted before the connection ends.
+            Some(Err(_stream)) => self.worker.counters.failed_handshakes.add(1),
+            None => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Method};
 
-use super::answer::{self, Answer};
+use super::response::{self, Response};
 
 /// An origin as browsers write it (RFC 6454, section 6.2), or `*` for any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +36,15 @@ impl FromStr for Origin {
     }
 }
 
-/// What a request's origin means for its answer.
+/// What a request's `Origin` means for who may read its response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Reader {
-    /// Nothing: no page of another site is asked about.
+pub(super) enum OriginMatch {
+    /// Nothing: no pages of other sites are allowed for.
     #[default]
-    Anybody,
-    /// The answer is not for a page of another site, but might be for one that asks later.
-    Other,
-    /// It is for pages of the origin with this number.
+    NotChecked,
+    /// No page of another site, but one with another `Origin` might.
+    None,
+    /// Pages of the origin with this number.
     Allowed(u16),
 }
 
@@ -66,29 +66,34 @@ impl Cors {
         (!origins.is_empty()).then_some(Cors { origins, any })
     }
 
-    /// Who reads the answer to a request with `headers`.
-    pub(super) fn reader(&self, headers: &HeaderMap) -> Reader {
-        let Some(origin) = headers.get(ORIGIN) else { return Reader::Other };
+    /// Which of the origins a request with `headers` comes from.
+    pub(super) fn match_origin(&self, headers: &HeaderMap) -> OriginMatch {
+        let Some(origin) = headers.get(ORIGIN) else { return OriginMatch::None };
         let mut numbered = (0..).zip(&self.origins);
         let found = numbered.find(|(_, allowed)| self.any || *allowed == origin);
-        found.map_or(Reader::Other, |(number, _)| Reader::Allowed(number))
+        found.map_or(OriginMatch::None, |(number, _)| OriginMatch::Allowed(number))
     }
 
-    /// Lets `reader` have `answer`.
-    pub(super) fn mark(&self, reader: Reader, answer: &mut Answer) {
-        let allowed = match reader {
-            Reader::Anybody => return,
-            Reader::Other => None,
-            Reader::Allowed(number) => self.origins.get(usize::from(number)),
+    /// Lets the pages of `origin` read `response`.
+    pub(super) fn mark(&self, origin: OriginMatch, response: &mut Response) {
+        let allowed = match origin {
+            OriginMatch::NotChecked => return,
+            OriginMatch::None => None,
+            OriginMatch::Allowed(number) => self.origins.get(usize::from(number)),
         };
-        answer::share(answer, allowed, !self.any);
+        response::share(response, allowed, !self.any);
     }
 }
 
-/// The answer to a browser that asks beforehand whether a page of `reader` may use one of the methods `allow`.
-pub(super) fn preflight(reader: Reader, method: &Method, headers: &HeaderMap, allow: &'static str) -> Option<Answer> {
+/// The response to a browser that asks beforehand whether a page of `origin` may use one of the methods `allow`.
+pub(super) fn preflight(
+    origin: OriginMatch,
+    method: &Method,
+    headers: &HeaderMap,
+    allow: &'static str,
+) -> Option<Response> {
     let asks = *method == Method::OPTIONS && headers.get(ACCESS_CONTROL_REQUEST_METHOD).is_some();
-    (asks && matches!(reader, Reader::Allowed(_))).then(|| answer::preflight(allow))
+    (asks && matches!(origin, OriginMatch::Allowed(_))).then(|| response::preflight(allow))
 }
 
 #[cfg(test)]
@@ -117,16 +122,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_shared_with_the_origins_that_were_named() {
+    fn a_response_is_shared_with_the_origins_that_were_named() {
         let origin = |text: &str| text.parse::<Origin>().unwrap();
-        let reader = |cors: &Cors, origin: &'static str| {
-            cors.reader(&HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]))
+        let origin_of = |cors: &Cors, origin: &'static str| {
+            cors.match_origin(&HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]))
         };
         assert!(Cors::new(&[]).is_none());
         let some = Cors::new(&[origin("https://a"), origin("https://b")]).unwrap();
-        assert_eq!(reader(&some, "https://b"), Reader::Allowed(1));
-        assert_eq!((reader(&some, "https://c"), some.reader(&HeaderMap::new())), (Reader::Other, Reader::Other));
+        assert_eq!(origin_of(&some, "https://b"), OriginMatch::Allowed(1));
+        assert_eq!(
+            (origin_of(&some, "https://c"), some.match_origin(&HeaderMap::new())),
+            (OriginMatch::None, OriginMatch::None)
+        );
         let any = Cors::new(&[origin("https://a"), origin("*")]).unwrap();
-        assert_eq!((reader(&any, "https://c"), any.reader(&HeaderMap::new())), (Reader::Allowed(0), Reader::Other));
+        assert_eq!(
+            (origin_of(&any, "https://c"), any.match_origin(&HeaderMap::new())),
+            (OriginMatch::Allowed(0), OriginMatch::None)
+        );
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use super::route::Route;
-use super::socket::Phase;
+use super::activity::Phase;
+use super::route::{ROUTES, RouteId};
 
 /// Upper bounds of the buckets of durations, in nanoseconds: 10 µs to 10 s.
 pub(super) const BUCKETS_NS: [u64; 19] = [
@@ -34,12 +34,9 @@ pub(super) const BUCKETS_NS: [u64; 19] = [
     10_000_000_000,
 ];
 
-/// Every status that an answer may have, the most frequent first; the last stands for all others.
+/// Every status that a response may have, the most frequent first; the last stands for all others.
 pub(super) const CODES: [u16; 19] =
     [200, 404, 304, 204, 301, 400, 401, 403, 405, 409, 412, 413, 415, 421, 422, 503, 507, 429, 500];
-
-/// Where requests without a route are counted.
-pub(super) const NO_ROUTE: usize = Route::NUMBERS;
 
 /// A number that one thread adds to and any thread may read.
 #[derive(Debug, Default)]
@@ -74,8 +71,8 @@ pub(super) struct RouteCounts {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Counters {
-    /// By the routes' numbers; the last is for requests without a route.
-    pub(super) routes: [RouteCounts; NO_ROUTE + 1],
+    /// In the order of [`ROUTES`]; the last is for requests without a route.
+    pub(super) routes: [RouteCounts; ROUTES.len() + 1],
     /// Connections accepted.
     pub(super) accepted: Count,
     /// Connections ended.
@@ -98,10 +95,10 @@ impl Counters {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
     }
 
-    /// Counts an answer of the route with the number `route`, which took `duration` to make.
+    /// Counts a response of `route`, which took `duration` to make.
     #[inline]
-    pub(super) fn answered(&self, route: usize, status: StatusCode, duration: Duration) {
-        let counts = &self.routes[route];
+    pub(super) fn count_response(&self, route: Option<RouteId>, status: StatusCode, duration: Duration) {
+        let counts = &self.routes[route.map_or(ROUTES.len(), |route| route as usize)];
         let code = CODES.iter().position(|code| *code == status.as_u16()).unwrap_or(CODES.len() - 1);
         counts.codes[code].add(1);
         let ns = duration.as_nanos() as u64;
@@ -116,11 +113,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_counted_once_by_status_and_by_time() {
+    fn a_response_is_counted_once_by_status_and_by_time() {
         let counters = Counters::default();
-        counters.answered(0, StatusCode::OK, Duration::from_micros(10));
-        counters.answered(0, StatusCode::OK, Duration::from_nanos(10_001));
-        counters.answered(0, StatusCode::IM_A_TEAPOT, Duration::from_secs(11));
+        counters.count_response(Some(RouteId::Shipment), StatusCode::OK, Duration::from_micros(10));
+        counters.count_response(Some(RouteId::Shipment), StatusCode::OK, Duration::from_nanos(10_001));
+        counters.count_response(Some(RouteId::Shipment), StatusCode::IM_A_TEAPOT, Duration::from_secs(11));
         let counts = &counters.routes[0];
         let counted = |counts: &[Count]| counts.iter().map(Count::get).collect::<Vec<_>>();
         assert_eq!(counted(&counts.codes)[..2], [2, 0]);

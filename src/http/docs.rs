@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 
-use super::answer::{self, Answer, Code, Document, Field, HTML, NO_REFERRER};
+use super::response::{self, Code, Document, Field, HTML, NO_REFERRER, Response};
 
 const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
 const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
@@ -48,26 +48,26 @@ static LICENCES: Kept =
     LazyLock::new(|| Document::new(include_str!("docs/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"), [TEXT]));
 
 /// `GET /openapi.json`
-pub(super) fn openapi(headers: &HeaderMap) -> Answer {
-    OPENAPI.answer(headers)
+pub(super) fn openapi(headers: &HeaderMap) -> Response {
+    OPENAPI.response(headers)
 }
 
 /// `GET /docs`
-pub(super) fn page(headers: &HeaderMap) -> Answer {
-    PAGE.answer(headers)
+pub(super) fn page(headers: &HeaderMap) -> Response {
+    PAGE.response(headers)
 }
 
 /// `GET /docs/{asset}`
-pub(super) fn asset(headers: &HeaderMap, name: &str) -> Answer {
+pub(super) fn asset(headers: &HeaderMap, name: &str) -> Response {
     match name {
-        "page.css" => PAGE_CSS.answer(headers),
-        "page.js" => PAGE_JS.answer(headers),
-        "swagger-ui.css" => VIEWER_CSS.answer(headers),
-        "swagger-ui-bundle.js" => VIEWER_JS.answer(headers),
-        "LICENSE" => LICENCE.answer(headers),
-        "NOTICE" => NOTICE.answer(headers),
-        "swagger-ui-bundle.js.LICENSE.txt" => LICENCES.answer(headers),
-        _ => answer::problem(Code::RouteNotFound, "nothing is at this path"),
+        "page.css" => PAGE_CSS.response(headers),
+        "page.js" => PAGE_JS.response(headers),
+        "swagger-ui.css" => VIEWER_CSS.response(headers),
+        "swagger-ui-bundle.js" => VIEWER_JS.response(headers),
+        "LICENSE" => LICENCE.response(headers),
+        "NOTICE" => NOTICE.response(headers),
+        "swagger-ui-bundle.js.LICENSE.txt" => LICENCES.response(headers),
+        _ => response::problem(Code::RouteNotFound, "nothing is at this path"),
     }
 }
 
@@ -79,9 +79,9 @@ struct Packed {
 }
 
 impl Packed {
-    fn answer(&self, headers: &HeaderMap) -> Answer {
+    fn response(&self, headers: &HeaderMap) -> Response {
         let form = if accepts_gzip(headers) { &self.gzip } else { &self.plain };
-        form.answer(headers)
+        form.response(headers)
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Uri};
 
-use super::App;
+use super::app::App;
 use super::forwarded::Forwarded;
 use super::listen::Peer;
 use super::query;

@@ -7,12 +7,13 @@ use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::answer::{self, Answer};
 use super::links::{self, Links};
 use super::listen::Peer;
 use super::pages::{self, LIMIT_DEFAULT, LIMIT_MAX, PageRequest};
 use super::query::{self, Pair};
-use super::{Reply, Worker};
+use super::reply::Reply;
+use super::response::{self, Response};
+use super::worker::Worker;
 use crate::dataset::Filter;
 
 const PATH: &str = "/shipment/list/";
@@ -51,7 +52,7 @@ pub(super) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderM
             let base = links::base(&worker.app, peer, uri, headers, PATH);
             pages::page(worker, uri, headers, page_request(pairs, base))
         }
-        Err(invalid) => Reply::now(invalid.answer()),
+        Err(invalid) => Reply::now(invalid.response()),
     }
 }
 
@@ -87,12 +88,12 @@ fn integer(text: &str) -> Option<u64> {
 }
 
 /// `GET /shipment/list`
-pub(super) fn redirect(query: Option<&str>) -> Answer {
+pub(super) fn redirect(query: Option<&str>) -> Response {
     if let Err(invalid) = query::pairs(query) {
-        return invalid.answer();
+        return invalid.response();
     }
     let location =
         query.map_or(PATH.to_owned(), |query| format!("{PATH}?{}", utf8_percent_encode(query, ESCAPED_IN_QUERY)));
     // What is percent-encoded is fit for a header field.
-    answer::moved(HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static(PATH)))
+    response::moved(HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static(PATH)))
 }

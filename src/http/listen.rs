@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Connections that the kernel completes before they are accepted, per listener. It may bound them more closely.
 const BACKLOG: i32 = 4096;
-/// Bytes of an answer that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
+/// Bytes of a response that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
 /// takes none of it is noticed: the kernel would take on megabytes. Half as many must go before it asks for more, which
-/// is what counts as taking some of an answer.
+/// is what counts as taking some of a response.
 const KERNEL_UNSENT_BYTES_MAX: u32 = 16 << 10;
 /// Who may connect to a socket in the file system unless its address says: the server's own user and group.
 const SOCKET_MODE: u32 = 0o660;

@@ -1,7 +1,7 @@
 //! Many lookups in one request.
 //!
 //! `If-None-Match` is not looked at: for other methods than GET and HEAD a match would mean 412 (RFC 9110, section
-//! 13.1.2), and a client that asks here wants its answer.
+//! 13.1.2), and a client that asks here wants its response.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,39 +9,41 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::answer::{self, Answer, Code};
-use super::{Reply, Worker, body};
+use super::body;
+use super::reply::Reply;
+use super::response::{self, Code, Response};
+use super::worker::Worker;
 use crate::batch::{self, ANSWER_BYTES_MAX, BatchError};
 use crate::store::Snapshot;
 
 /// Bytes of a body that is parsed and answered at once, some 100 lookups; for longer ones the requests of the thread
 /// would have to wait.
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
-/// Bytes of an answer that is rendered at once.
-const SHORT_ANSWER_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a response that is rendered at once.
+const SHORT_RESPONSE_BYTES_MAX: usize = 256 << 10;
 
 /// `POST /v1/lookup`
 pub(super) fn batch(worker: &Rc<Worker>, request: Request<Incoming>) -> Reply {
     if worker.app.store.load().is_none() {
-        return Reply::now(answer::loading());
+        return Reply::now(response::loading());
     }
     let (head, body) = request.into_parts();
     let worker = Rc::clone(worker);
-    body::receive_json(&head.headers, body, move |body| answer(&worker, body))
+    body::receive_json(&head.headers, body, move |body| respond(&worker, body))
 }
 
-fn answer(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
+fn respond(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(response::loading()) };
     if body.len() <= SHORT_BODY_BYTES_MAX {
         // Parsing spends its input, and this one may be needed again.
-        match render(snapshot, &mut body.clone(), SHORT_ANSWER_BYTES_MAX) {
-            Ok(out) => return Reply::now(worker.with_fields(snapshot, |fields| fields.answer(out.into()))),
+        match render(snapshot, &mut body.clone(), SHORT_RESPONSE_BYTES_MAX) {
+            Ok(out) => return Reply::now(worker.dataset_fields(snapshot).ok(out.into())),
             Err(BatchError::AnswerTooLarge { .. }) => {}
             Err(error) => return Reply::now(problem(&error)),
         }
     }
-    worker.aside(Arc::clone(snapshot), move |snapshot| {
+    worker.offload(Arc::clone(snapshot), move |snapshot| {
         render(snapshot, &mut body, ANSWER_BYTES_MAX).map_err(|error| Box::new(problem(&error)))
     })
 }
@@ -54,12 +56,12 @@ fn render(snapshot: &Snapshot, body: &mut [u8], bytes_max: usize) -> Result<Vec<
     batch::answer(&snapshot.dataset, &lookups, bytes_max)
 }
 
-fn problem(error: &BatchError) -> Answer {
+fn problem(error: &BatchError) -> Response {
     let code = match error {
         BatchError::Invalid(_) => Code::InvalidBody,
         BatchError::TooManyLookups { .. } => Code::TooManyLookups,
         BatchError::AnswerTooLarge { .. } => Code::AnswerTooLarge,
         BatchError::WrongShard { .. } => Code::WrongShard,
     };
-    answer::problem(code, &error.to_string())
+    response::problem(code, &error.to_string())
 }

@@ -8,22 +8,22 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::App;
 use super::access::AccessLog;
-use super::answer::{self, Answer, Code};
-use super::counters::{BUCKETS_NS, CODES, Count, Counters, NO_ROUTE, RouteCounts};
+use super::activity::Phase;
+use super::app::App;
+use super::counters::{BUCKETS_NS, CODES, Count, Counters, RouteCounts};
 use super::credentials::Credentials;
-use super::route::Route;
-use super::socket::Phase;
+use super::response::{self, Code, Response};
+use super::route::ROUTES;
 use crate::reload::History;
 use crate::store::Snapshot;
 
-/// The answer to a scrape.
-pub(super) fn metrics(app: &App) -> Answer {
+/// The response to a scrape.
+pub(super) fn metrics(app: &App) -> Response {
     let mut families = of_requests(&app.all_counters(), app.connections_max);
     families.push(of_access_log(app));
     families.push(of_secrets(app));
-    families.extend(app.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));
+    families.extend(app.secrets.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
@@ -33,8 +33,8 @@ pub(super) fn metrics(app: &App) -> Answer {
     families.retain(|family| !family.get_metric().is_empty());
     families.sort_by(|a, b| a.name().cmp(b.name()));
     match TextEncoder::new().encode_to_string(&families) {
-        Ok(text) => answer::metrics(text),
-        Err(error) => answer::problem(Code::Internal, &error.to_string()),
+        Ok(text) => response::metrics(text),
+        Err(error) => response::problem(Code::Internal, &error.to_string()),
     }
 }
 
@@ -42,10 +42,7 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
     let sum = |count: &dyn Fn(&Counters) -> &Count| workers.iter().map(|worker| count(worker).get()).sum::<u64>();
     let mut requests = Vec::new();
     let mut durations = Vec::new();
-    let routes = Route::PUBLIC.iter().chain(&Route::ADMIN).map(|route| (route.number(), route.pattern()));
-    // The probes are routes of both listeners.
-    let patterns: BTreeMap<usize, &str> = routes.chain([(NO_ROUTE, "none")]).collect();
-    for (route, pattern) in patterns {
+    for (route, pattern) in ROUTES.iter().map(|spec| spec.pattern).chain(["none"]).enumerate() {
         for (at, code) in CODES.iter().enumerate() {
             let count = sum(&|worker| &worker.routes[route].codes[at]);
             if count > 0 {
@@ -58,7 +55,7 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
     let accepted = sum(&|worker| &worker.accepted);
     let closed = sum(&|worker| &worker.closed);
     let timed_out = Phase::ALL
-        .map(|phase| counter(sum(&|worker| &worker.timed_out[phase as usize]), &[("phase", phase.name())]))
+        .map(|phase| counter(sum(&|worker| &worker.timed_out[phase as usize]), &[("phase", phase.label())]))
         .to_vec();
     let rejected = vec![
         counter(sum(&|worker| &worker.accept_errors), &[("reason", "accept_error")]),
@@ -69,7 +66,7 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
         family("waybill_http_requests_total", "Requests answered, by route and status.", MetricType::COUNTER, requests),
         family(
             "waybill_http_request_duration_seconds",
-            "Time from a request's head to its answer.",
+            "Time from a request's head to its response.",
             MetricType::HISTOGRAM,
             durations,
         ),
@@ -117,16 +114,12 @@ fn of_access_log(app: &App) -> MetricFamily {
 }
 
 fn of_secrets(app: &App) -> MetricFamily {
-    let unread = app.unread_secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    let files =
-        [("certificates", app.tls.is_some()), ("tokens", app.admin_tokens.is_some()), ("keys", app.api_keys.is_some())];
-    let read =
-        |(what, _): (&'static str, bool)| gauge(f64::from(u8::from(!unread.contains(&what))), &[("files", what)]);
+    let read = app.secrets.last_read().into_iter();
     family(
         "waybill_secrets_last_read_successful",
         "1 unless such files could not be read again, so that what they held before still holds.",
         MetricType::GAUGE,
-        files.into_iter().filter(|(_, are_there)| *are_there).map(read).collect(),
+        read.map(|(name, is_read)| gauge(f64::from(u8::from(is_read)), &[("files", name)])).collect(),
     )
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use hyper::{HeaderMap, Uri};
 
-use super::answer::{self, Answer, Code};
 use super::links::{self, Links};
 use super::listen::Peer;
 use super::query::{self, Invalid};
-use super::{Reply, Worker, shards};
+use super::reply::Reply;
+use super::response::{self, Code, Response};
+use super::shards;
+use super::worker::Worker;
 use crate::dataset::{Dataset, Filter, Record, Selection};
 use crate::shipment::Facet;
 
@@ -40,7 +42,7 @@ pub(super) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &He
     let base = || links::base(&worker.app, peer, uri, headers, PATH);
     match page_request(uri, base) {
         Ok(request) => page(worker, uri, headers, request),
-        Err(invalid) => Reply::now(invalid.answer()),
+        Err(invalid) => Reply::now(invalid.response()),
     }
 }
 
@@ -75,25 +77,27 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
 /// The page of `request`. What takes long is made aside.
 pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(response::loading()) };
     if let Some(refusal) = shards::refuse(snapshot, &request.filter, uri.query()) {
         return Reply::now(refusal);
     }
     if request.limit <= SHORT_PAGE_SHIPMENTS_MAX && request.filter.value_count() <= SHORT_FILTER_VALUES_MAX {
         let page = Page::new(&request, &snapshot.dataset);
         if page.bytes <= SHORT_PAGE_BYTES_MAX {
-            return Reply::now(worker.dataset_answer(snapshot, headers, |out| page.render(out)));
+            return Reply::now(worker.dataset_response(snapshot, headers, |out| page.render(out)));
         }
     }
     // A page that is too large is none that the client could have.
-    let not_modified = worker.not_modified(snapshot, headers);
-    worker.aside(Arc::clone(snapshot), move |snapshot| {
+    let fields = worker.dataset_fields(snapshot);
+    let not_modified = fields.are_known(headers).then(|| fields.not_modified());
+    drop(fields);
+    worker.offload(Arc::clone(snapshot), move |snapshot| {
         let page = Page::new(&request, &snapshot.dataset);
         if page.bytes > PAGE_BYTES_MAX {
             return Err(Box::new(too_large(page.bytes)));
         }
-        if let Some(answer) = not_modified {
-            return Err(Box::new(answer));
+        if let Some(response) = not_modified {
+            return Err(Box::new(response));
         }
         let mut out = Vec::with_capacity(page.bytes);
         page.render(&mut out);
@@ -101,9 +105,9 @@ pub(super) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap, request:
     })
 }
 
-fn too_large(bytes: usize) -> Answer {
+fn too_large(bytes: usize) -> Response {
     let detail = format!("the page would have {bytes} bytes, of {PAGE_BYTES_MAX} allowed; ask for fewer shipments");
-    answer::problem(Code::AnswerTooLarge, &detail)
+    response::problem(Code::AnswerTooLarge, &detail)
 }
 
 /// A page that is ready to be written.
@@ -151,19 +155,23 @@ pub(super) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&st
     let filter = query::pairs(query).and_then(|pairs| query::strict_filter(&pairs, &[], |_, _| Ok(false)));
     let filter = match filter {
         Ok(filter) => filter,
-        Err(invalid) => return Reply::now(invalid.answer()),
+        Err(invalid) => return Reply::now(invalid.response()),
     };
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(answer::loading()) };
+    let Some(snapshot) = current.as_ref() else { return Reply::now(response::loading()) };
     if let Some(refusal) = shards::refuse(snapshot, &filter, query) {
         return Reply::now(refusal);
     }
     if filter.value_count() == 0 {
         // They are ready since the load.
         let selection = snapshot.dataset.select(&filter);
-        return Reply::now(worker.dataset_answer(snapshot, headers, |out| render_facets(&selection, out)));
+        return Reply::now(worker.dataset_response(snapshot, headers, |out| render_facets(&selection, out)));
     }
-    worker.dataset_answer_aside(Arc::clone(snapshot), headers, move |snapshot| {
+    let fields = worker.dataset_fields(snapshot);
+    if fields.are_known(headers) {
+        return Reply::now(fields.not_modified());
+    }
+    worker.offload(Arc::clone(snapshot), move |snapshot| {
         let mut out = Vec::new();
         render_facets(&snapshot.dataset.select(&filter), &mut out);
         Ok(out)

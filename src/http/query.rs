@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::answer::{self, Answer, Code};
+use super::response::{self, Code, Response};
 use super::route::percent_decoded;
 use crate::dataset::Filter;
 use crate::shipment::{Facet, Folded};
@@ -29,8 +29,8 @@ impl Invalid {
         Invalid { parameter: parameter.to_owned(), reason: reason.into() }
     }
 
-    pub(super) fn answer(&self) -> Answer {
-        answer::problem(Code::InvalidParameter, &format!("{}: {}", self.parameter, self.reason))
+    pub(super) fn response(&self) -> Response {
+        response::problem(Code::InvalidParameter, &format!("{}: {}", self.parameter, self.reason))
     }
 }
 

@@ -11,18 +11,20 @@ use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::connections::Connections;
-pub use super::connections::TimeLimits;
+use super::activity::TimeLimits;
+use super::app::App;
+use super::connection::Connections;
 use super::listen::{Accepted, Acceptor, Peer, Socket};
+use super::pipeline::Service;
 use super::route::Listener;
 use super::tls::Tls;
-use super::{App, Service, Worker};
+use super::worker::Worker;
 use crate::load;
 
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
 const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
 
-/// Threads beside each worker, for what would keep its requests waiting. Each is lent one answer at a time.
+/// Threads beside each worker, for what would keep its requests waiting. Each is lent one response at a time.
 const ASIDE_THREADS_MAX: usize = 2;
 /// Added to the scheduling niceness of these threads, so that what is short goes first.
 const ASIDE_NICENESS: i32 = 5;
@@ -42,7 +44,7 @@ pub enum Stage {
     /// Connections are accepted.
     #[default]
     Open,
-    /// No more. Requests that are on their way get an answer, the last on its connection.
+    /// No more. Requests that are on their way get a response, the last on its connection.
     Closing,
     /// Connections end as soon as they are idle.
     Finishing,
@@ -118,18 +120,18 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     accept.rest().await;
     drop(accept);
     follow(&mut pulse, Stage::Finishing, &connections).await;
-    connections.finish();
+    connections.registry.drain();
     tokio::select! {
         () = follow(&mut pulse, Stage::Ended, &connections) => {}
-        () = connections.emptied() => {}
+        () = connections.registry.emptied() => {}
     }
-    Ok(connections.len())
+    Ok(connections.registry.len())
 }
 
 /// Looks after the connections' time limits, beat by beat, until `stage` has come.
 async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &Connections) {
     while pulse.borrow_and_update().stage < stage {
-        connections.sweep(Instant::now());
+        connections.registry.sweep(Instant::now());
         if pulse.changed().await.is_err() {
             return;
         }
@@ -158,7 +160,7 @@ impl Accept {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    self.connections.counters().accept_errors.add(1);
+                    self.service.worker().counters.accept_errors.add(1);
                     tracing::warn!(%error, "cannot accept connections; trying again");
                     self.wait(backoff_beats).await;
                     backoff_beats = (backoff_beats * 2).min(ACCEPT_BACKOFF_BEATS_MAX);
@@ -210,15 +212,15 @@ impl Accept {
         let connections = Rc::clone(&self.connections);
         match accepted {
             Accepted::Tcp(stream, address) => {
-                // Answers are written whole: waiting to fill a segment would only delay them.
+                // Responses are written whole: waiting to fill a segment would only delay them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection ended before it was served");
                     return;
                 }
-                tokio::task::spawn_local(connections.serve(stream, self.service.of(Peer::Ip(address)), permit));
+                tokio::task::spawn_local(connections.run(stream, self.service.with_peer(Peer::Ip(address)), permit));
             }
             Accepted::Unix(stream) => {
-                tokio::task::spawn_local(connections.serve(stream, self.service.of(Peer::Unix), permit));
+                tokio::task::spawn_local(connections.run(stream, self.service.with_peer(Peer::Unix), permit));
             }
         }
     }

@@ -1,22 +1,22 @@
 //! What a server that has a part of the shipments does not answer: what is on another, or on several.
 
-use super::answer::{self, Answer, Code};
 use super::query::{self, TRACKING_NUMBER};
+use super::response::{self, Code, Response};
 use crate::dataset::Filter;
 use crate::shard::{Elsewhere, Shard};
 use crate::shipment::Folded;
 use crate::store::Snapshot;
 
 /// 421: another shard has what is asked for (RFC 9110, section 15.5.20).
-pub(super) fn elsewhere(elsewhere: &Elsewhere) -> Answer {
-    answer::problem(Code::WrongShard, &elsewhere.to_string())
+pub(super) fn elsewhere(elsewhere: &Elsewhere) -> Response {
+    response::problem(Code::WrongShard, &elsewhere.to_string())
 }
 
 /// 421, if `snapshot` has not all that `filter`, made of `query`, may let through.
-pub(super) fn refuse(snapshot: &Snapshot, filter: &Filter, query: Option<&str>) -> Option<Answer> {
+pub(super) fn refuse(snapshot: &Snapshot, filter: &Filter, query: Option<&str>) -> Option<Response> {
     let shard = snapshot.summary.shard?;
     if filter.tracking_numbers.is_empty() {
-        return Some(answer::problem(Code::WrongShard, &only_a_part(shard)));
+        return Some(response::problem(Code::WrongShard, &only_a_part(shard)));
     }
     let number = filter.tracking_numbers.iter().find(|number| !shard.has(number))?;
     // It was decoded before.

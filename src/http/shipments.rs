@@ -1,11 +1,13 @@
 //! Lookups by tracking number, and what the dataset says of itself.
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::answer::{self, Answer, Code};
-use super::{Worker, shards};
+use super::response::{self, Code, Response};
+use super::shards;
+use super::worker::Worker;
 use crate::dataset::Record;
 use crate::shipment::Folded;
 use crate::store::Snapshot;
@@ -15,28 +17,31 @@ const SHIPMENTS_INLINE: usize = 4;
 
 /// `GET /v1/shipments/{carrier}/{tracking_number}`
 #[inline]
-pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Answer {
+pub(super) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Response {
     let folded = (Folded::new(tracking_number), Folded::new(carrier));
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::loading() };
-    match snapshot.dataset.shipment(&folded.0, &folded.1) {
-        Some(record) => worker.shipment_answer(snapshot, headers, record),
-        None => missing(snapshot, &folded.0, tracking_number, || {
-            format!("no shipment {tracking_number} with carrier {carrier}")
-        }),
+    let Some(snapshot) = current.as_deref() else { return response::loading() };
+    let Some(record) = snapshot.dataset.shipment(&folded.0, &folded.1) else {
+        let detail = || format!("no shipment {tracking_number} with carrier {carrier}");
+        return missing(snapshot, &folded.0, tracking_number, detail);
+    };
+    let fields = worker.dataset_fields(snapshot);
+    if fields.are_known(headers) {
+        return fields.not_modified();
     }
+    fields.ok(Bytes::copy_from_slice(record.render_over(&mut worker.scratch())))
 }
 
 /// `GET /v1/shipments/{tracking_number}`
-pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -> Answer {
+pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -> Response {
     let number = Folded::new(tracking_number);
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::loading() };
+    let Some(snapshot) = current.as_deref() else { return response::loading() };
     let records: SmallVec<[Record<'_>; SHIPMENTS_INLINE]> = snapshot.dataset.shipments_with_number(&number).collect();
     if records.is_empty() {
         return missing(snapshot, &number, tracking_number, || format!("no shipment {tracking_number}"));
     }
-    worker.dataset_answer(snapshot, headers, |out| {
+    worker.dataset_response(snapshot, headers, |out| {
         out.extend_from_slice(b"{\"count\":");
         out.extend_from_slice(itoa::Buffer::new().format(records.len()).as_bytes());
         out.extend_from_slice(b",\"results\":[");
@@ -47,10 +52,10 @@ pub(super) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
 
 /// 404, or 421 where another shard may have what was not found here. Nobody pays for the check who finds something.
 #[cold]
-fn missing(snapshot: &Snapshot, number: &Folded, spelled: &str, detail: impl FnOnce() -> String) -> Answer {
+fn missing(snapshot: &Snapshot, number: &Folded, spelled: &str, detail: impl FnOnce() -> String) -> Response {
     match snapshot.summary.shard.map(|shard| shard.check(number, spelled)) {
         Some(Err(elsewhere)) => shards::elsewhere(&elsewhere),
-        _ => answer::problem(Code::ShipmentNotFound, &detail()),
+        _ => response::problem(Code::ShipmentNotFound, &detail()),
     }
 }
 
@@ -64,10 +69,10 @@ struct DatasetBody<'a> {
 }
 
 /// `GET /v1/dataset`
-pub(super) fn dataset(worker: &Worker, headers: &HeaderMap) -> Answer {
+pub(super) fn dataset(worker: &Worker, headers: &HeaderMap) -> Response {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return answer::loading() };
-    worker.dataset_answer(snapshot, headers, |out| {
+    let Some(snapshot) = current.as_deref() else { return response::loading() };
+    worker.dataset_response(snapshot, headers, |out| {
         let body = DatasetBody {
             version: &snapshot.summary.version,
             loaded_at: format!("{:.3}", snapshot.loaded_at),

@@ -1,6 +1,6 @@
 //! The pages that people look at.
 //!
-//! Each is one answer, its style and script within: usable after one round trip. They know the API as any client does.
+//! Each is one response, its style and script within: usable after one round trip. They know the API as any client does.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use super::answer::{Answer, Document, HTML, NO_REFERRER};
+use super::response::{Document, HTML, NO_REFERRER, Response};
 
 static TRACK: LazyLock<Document> = LazyLock::new(|| {
     page(
@@ -29,13 +29,13 @@ static BROWSE: LazyLock<Document> = LazyLock::new(|| {
 });
 
 /// `GET /`
-pub(super) fn track(headers: &HeaderMap) -> Answer {
-    TRACK.answer(headers)
+pub(super) fn track(headers: &HeaderMap) -> Response {
+    TRACK.response(headers)
 }
 
 /// `GET /browse`
-pub(super) fn browse(headers: &HeaderMap) -> Answer {
-    BROWSE.answer(headers)
+pub(super) fn browse(headers: &HeaderMap) -> Response {
+    BROWSE.response(headers)
 }
 
 /// Where a page's style and script go.

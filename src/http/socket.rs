@@ -1,7 +1,7 @@
-//! The socket of a connection with HTTP/1: answers are gathered while requests keep coming and sent together; both directions are
+//! The socket of a connection with HTTP/1: responses are gathered while requests keep coming and sent together; both directions are
 //! bounded.
 //!
-//! hyper flushes after every answer, which costs a system call per answer when a client pipelines. So a flush here
+//! hyper flushes after every response, which costs a system call per answer when a client pipelines. So a flush here
 //! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
 //! requests that have arrived. Nothing is ever held back beyond a turn, whatever hyper still has in its buffer.
 
@@ -19,51 +19,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-use super::connections::Activity;
+use super::activity::{Activity, Phase, UNSENT_BYTES_MAX};
 
-/// Answers that wait to be sent on one connection before it is read no further.
-const UNSENT_BYTES_MAX: usize = 64 << 10;
-/// Buffers for answers that a thread keeps while nobody needs them.
+/// Buffers for responses that a thread keeps while nobody needs them.
 const SPARE_BUFFERS_MAX: usize = 4;
 /// Bytes taken from the socket at a time.
 const READ_BYTES: usize = 16 << 10;
-/// Bytes that a client may still send after the last answer.
+/// Bytes that a client may still send after the last response.
 const LINGER_BYTES_MAX: usize = 64 << 20;
-
-/// What a connection is doing; how long it may is a limit of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Between two requests.
-    Idle,
-    /// Sending a request's head.
-    Head,
-    /// Sending a request's body.
-    Body,
-    /// Waiting for an answer that is being made.
-    Answer,
-    /// Taking an answer.
-    Write,
-    /// Ending the connection, having got the last answer.
-    Linger,
-}
-
-impl Phase {
-    /// Every phase, in the order in which they are declared.
-    pub(super) const ALL: [Phase; 6] =
-        [Phase::Idle, Phase::Head, Phase::Body, Phase::Answer, Phase::Write, Phase::Linger];
-
-    /// What it is called in metrics.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Phase::Idle => "idle",
-            Phase::Head => "header",
-            Phase::Body => "body",
-            Phase::Answer => "answer",
-            Phase::Write => "write",
-            Phase::Linger => "linger",
-        }
-    }
-}
 
 /// What a connection runs over: a socket, secured or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -101,14 +64,14 @@ pub(super) struct Socket<S: ?Sized = dyn Stream> {
     /// Whether hyper has more to write than may wait here.
     blocked: Cell<bool>,
     /// Whether a request's answer is not there yet.
-    answering: Cell<bool>,
-    /// Whether the answer waits for the request's body.
+    responding: Cell<bool>,
+    /// Whether the response waits for the request's body.
     receiving: Cell<bool>,
     /// Whether the request has a body of which the end was not seen.
     unread_body: Cell<bool>,
-    /// Whether the rest of a body was refused, so that the connection ends with the answer.
+    /// Whether the rest of a body was refused, so that the connection ends with the response.
     refusing: Cell<bool>,
-    /// Bytes that came after the last answer.
+    /// Bytes that came after the last response.
     lingered_bytes: Cell<usize>,
     /// Whether the bytes read last end like a request, so that no other one has begun.
     at_end: Cell<bool>,
@@ -119,28 +82,28 @@ pub(super) struct Socket<S: ?Sized = dyn Stream> {
 /// Memory that the connections of a thread share, so that what one turn touched is at hand for the next.
 pub(super) struct Buffers {
     read: RefCell<[u8; READ_BYTES]>,
-    /// Unused buffers for answers. A connection has one only while answers wait.
-    answers: RefCell<Vec<Vec<u8>>>,
+    /// Unused buffers for responses. A connection has one only while responses wait.
+    responses: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Default for Buffers {
     fn default() -> Buffers {
-        Buffers { read: RefCell::new([0; READ_BYTES]), answers: RefCell::default() }
+        Buffers { read: RefCell::new([0; READ_BYTES]), responses: RefCell::default() }
     }
 }
 
 impl Buffers {
     #[inline]
     fn lend(&self) -> Vec<u8> {
-        self.answers.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(UNSENT_BYTES_MAX))
+        self.responses.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(UNSENT_BYTES_MAX))
     }
 
     #[inline]
     fn take_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        let mut answers = self.answers.borrow_mut();
-        if answers.len() < SPARE_BUFFERS_MAX {
-            answers.push(buffer);
+        let mut responses = self.responses.borrow_mut();
+        if responses.len() < SPARE_BUFFERS_MAX {
+            responses.push(buffer);
         }
     }
 }
@@ -164,7 +127,7 @@ impl<S: Stream> Socket<S> {
             phase: Cell::new(Phase::Head),
             progress: Cell::new(0),
             blocked: Cell::new(false),
-            answering: Cell::new(false),
+            responding: Cell::new(false),
             receiving: Cell::new(false),
             unread_body: Cell::new(false),
             refusing: Cell::new(false),
@@ -185,17 +148,17 @@ impl Socket {
 
     /// A request's head is complete. Where a request ends that `has_body` does not show in its last bytes.
     #[inline]
-    pub(super) fn answer_begun(&self, has_body: bool) {
-        self.answering.set(true);
+    pub(super) fn response_begun(&self, has_body: bool) {
+        self.responding.set(true);
         self.unread_body.set(has_body);
         if has_body {
             self.at_end.set(true);
         }
-        self.enter(Phase::Answer);
+        self.enter(Phase::Response);
     }
 
-    /// The answer needs the request's body.
-    pub(super) fn body_begun(&self) {
+    /// The response needs the request's body.
+    pub(super) fn body_awaited(&self) {
         self.receiving.set(true);
         self.enter(Phase::Body);
     }
@@ -206,13 +169,13 @@ impl Socket {
         self.unread_body.set(!is_whole);
         self.refusing.set(!is_whole);
         self.at_end.set(true);
-        self.enter(Phase::Answer);
+        self.enter(Phase::Response);
     }
 
-    /// The answer is there, to be written.
+    /// The response is there, to be written.
     #[inline]
-    pub(super) fn answer_ready(&self) {
-        self.answering.set(false);
+    pub(super) fn response_ready(&self) {
+        self.responding.set(false);
     }
 
     /// Ends a turn: sends what waits, and notes what the connection is left doing.
@@ -221,19 +184,19 @@ impl Socket {
         let sent = self.poll_send(cx);
         if sent.is_pending() || self.blocked.get() {
             self.phase.set(Phase::Write);
-        } else if !self.answering.get() {
-            if matches!(self.phase.get(), Phase::Answer | Phase::Write) {
+        } else if !self.responding.get() {
+            if matches!(self.phase.get(), Phase::Response | Phase::Write) {
                 self.enter(if self.at_end.get() { Phase::Idle } else { Phase::Head });
             }
         } else if self.phase.get() == Phase::Write {
-            self.enter(if self.receiving.get() { Phase::Body } else { Phase::Answer });
+            self.enter(if self.receiving.get() { Phase::Body } else { Phase::Response });
         }
         sent
     }
 
-    /// Whether an answer may be on its way still while the client sends: it was answered just now, or has begun to ask
+    /// Whether a response may be on its way still while the client sends: it was answered just now, or has begun to ask
     /// for more.
-    pub(super) fn may_cross(&self) -> bool {
+    pub(super) fn response_may_race(&self) -> bool {
         self.progress.get() > 0 && self.phase.get() != Phase::Idle
     }
 
@@ -250,11 +213,11 @@ impl Socket {
         self.unread_body.get() && (self.refusing.get() || !goes_on)
     }
 
-    /// Lets the client end the connection after the last answer, dropping what it still sends. A socket that is closed
-    /// over unread bytes, or gets more then, is reset, which may take the answer from the client (RFC 9112, section 9.6).
-    pub(super) fn linger(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase.get() != Phase::Linger {
-            self.enter(Phase::Linger);
+    /// Lets the client end the connection after the last response, dropping what it still sends. A socket that is closed
+    /// over unread bytes, or gets more then, is reset, which may take the response from the client (RFC 9112, section 9.6).
+    pub(super) fn poll_lingering_close(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase.get() != Phase::LingeringClose {
+            self.enter(Phase::LingeringClose);
         }
         let mut scratch = self.buffers.read.borrow_mut();
         while self.lingered_bytes.get() < LINGER_BYTES_MAX {
@@ -268,9 +231,9 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// Has an answer that the client does not take dropped with the connection. The kernel would go on offering it what
+    /// Has a response that the client does not take dropped with the connection. The kernel would go on offering it what
     /// it has of it, for minutes, and keep that memory.
-    pub(super) fn drop_untaken(&self) {
+    pub(super) fn reset_on_close(&self) {
         if self.phase.get() == Phase::Write {
             // Without it the kernel gives up later.
             let _ = self.stream.borrow().system().set_linger(Some(Duration::ZERO));

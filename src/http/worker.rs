@@ -1,59 +1,41 @@
-//! A worker: what the requests of one thread share, and the pipeline that each of them goes through.
+//! A worker: what the requests of one thread share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::{HeaderMap, Request};
+use hyper::HeaderMap;
 use tokio::sync::Semaphore;
 
-use super::access::{AccessLog, Asked, Sampler};
-use super::answer::{self, Answer, Code, DatasetFields};
-use super::cors::Reader;
-use super::counters::{Counters, NO_ROUTE};
-use super::head::Framing;
-use super::listen::Peer;
-use super::route::{self, Listener, NoRoute, Route};
-use super::service::Meter;
-use super::{App, Reply, admin, cors, docs, etag, head, list, lookup, metrics, pages, shipments, site};
-use crate::dataset::Record;
+use super::access::{AccessLog, Sampler};
+use super::app::App;
+use super::counters::Counters;
+use super::etag;
+use super::reply::Reply;
+use super::response::{self, DatasetFields, Response};
 use crate::store::Snapshot;
 
 /// What the requests of one thread share.
 pub struct Worker {
     pub(super) app: Arc<App>,
     pub(super) counters: Arc<Counters>,
+    /// Chooses the requests that are logged, where some are.
+    pub(super) sampler: Option<Sampler>,
+    /// Whether each response is the last on its connection.
+    pub(super) closing: Cell<bool>,
     /// The header fields for a generation: made once per worker, since copies of shared ones would contend.
     fields: RefCell<(u64, DatasetFields)>,
-    /// Where answers are rendered before they are copied at their size.
+    /// Where responses are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
-    /// Chooses the requests that are logged, where some are.
-    sampler: Option<Sampler>,
-    /// Whether each answer is the last on its connection.
-    pub(super) closing: Cell<bool>,
-    /// One for each answer that is made aside.
-    aside_permits: Arc<Semaphore>,
+    /// One for each response that is made on a blocking thread.
+    offload_permits: Arc<Semaphore>,
 }
 
-/// What is known of a request while its answer is made.
-pub(super) struct Noted {
-    begun: Instant,
-    /// The number of its route.
-    route: usize,
-    framing: Framing,
-    /// Who reads its answer.
-    reader: Reader,
-    /// What it asks, if that is logged.
-    asked: Option<Box<Asked>>,
-}
-
-/// Answers that a worker has made aside at a time; more wait.
-const ASIDE_MAX: usize = 2;
+/// Responses that a worker has made on blocking threads at a time; more wait.
+const OFFLOADED_MAX: usize = 2;
 /// Memory that a worker keeps for rendering.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -61,217 +43,66 @@ impl Worker {
     /// A worker of `app`, for the calling thread.
     pub fn new(app: Arc<App>) -> Worker {
         Worker {
-            counters: app.counters_of_a_worker(),
+            counters: app.add_counters(),
             sampler: app.access_log.as_ref().map(AccessLog::sampler),
             app,
             fields: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
             closing: Cell::new(false),
-            aside_permits: Arc::new(Semaphore::new(ASIDE_MAX)),
+            offload_permits: Arc::new(Semaphore::new(OFFLOADED_MAX)),
         }
     }
 
-    /// The way of a request from `peer`: answered, and counted when its answer is there.
+    /// The header fields of responses from `snapshot`.
     #[inline]
-    pub(super) fn serve(self: &Rc<Worker>, listener: Listener, peer: &Peer, request: Request<Incoming>) -> Reply {
-        let mut noted = Noted {
-            begun: Instant::now(),
-            route: NO_ROUTE,
-            framing: Framing::Length,
-            reader: Reader::Anybody,
-            asked: None,
-        };
-        let mut reply = self.caught(|| self.answer(listener, peer, request, &mut noted));
-        // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
-        // them is taken for a request.
-        if noted.framing == Framing::Chunked {
-            reply = reply.closing();
+    pub(super) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {
+        if self.fields.borrow().0 != snapshot.generation {
+            self.make_fields(snapshot);
         }
-        if let Reply::Now(Some(answer)) = &mut reply {
-            self.done(noted, answer);
-            return reply;
-        }
-        Meter::new(Rc::clone(self), noted).over(reply)
+        Ref::map(self.fields.borrow(), |(_, fields)| fields)
     }
 
-    /// Counts an answer that is there, and logs it where the request was noted.
+    #[cold]
+    fn make_fields(&self, snapshot: &Snapshot) {
+        let fields = DatasetFields::new(etag::of_version(&snapshot.summary.version));
+        *self.fields.borrow_mut() = (snapshot.generation, fields);
+    }
+
+    /// Memory to render in, with whatever was rendered there last.
     #[inline]
-    pub(super) fn done(&self, noted: Noted, answer: &mut Answer) {
-        let Noted { begun, route, reader, asked, .. } = noted;
-        if reader != Reader::Anybody
-            && let Some(cors) = &self.app.cors
-        {
-            cors.mark(reader, answer);
-        }
-        if self.closing.get() {
-            answer::close(answer);
-        }
-        let duration = begun.elapsed();
-        self.counters.answered(route, answer.status(), duration);
-        if let (Some(asked), Some(sampler)) = (asked, &self.sampler) {
-            sampler.answered(asked, route, answer, duration);
-        }
+    pub(super) fn scratch(&self) -> Scratch<'_> {
+        Scratch(self.scratch.borrow_mut())
     }
 
-    /// The reply that `make` makes, or 500 where it panics, which would end the connection without an answer.
+    /// The response with what `render` appends, from `snapshot`; 304 if the client has it.
     #[inline]
-    pub(super) fn caught(&self, make: impl FnOnce() -> Reply) -> Reply {
-        catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| Reply::now(self.panicked()))
-    }
-
-    fn panicked(&self) -> Answer {
-        self.counters.panics.add(1);
-        answer::closing(answer::bug())
-    }
-
-    /// From a request to its answer, or to what has to be waited for; notes its route, and what the log is to have.
-    #[inline]
-    fn answer(
-        self: &Rc<Worker>,
-        listener: Listener,
-        peer: &Peer,
-        request: Request<Incoming>,
-        noted: &mut Noted,
-    ) -> Reply {
-        // Not before: a request that was looked at is copied when it is handed on (+35 instructions, logged or not).
-        noted.asked =
-            self.sampler.as_ref().and_then(|sampler| sampler.choose(&self.app.trusted_proxies, *peer, &request));
-        match head::check(&request) {
-            Ok(framing) => noted.framing = framing,
-            Err(reason) => return Reply::now(refuse(reason)),
-        }
-        let headers = request.headers();
-        if let (Some(cors), true) = (&self.app.cors, listener != Listener::Admin) {
-            noted.reader = cors.reader(headers);
-        }
-        let path = match route::normalize(request.uri().path()) {
-            Ok(path) => path,
-            Err(error) => return Reply::now(no_route(&error)),
-        };
-        let route = match Route::parse(listener, request.method(), &path) {
-            Ok(route) => route,
-            Err(NoRoute::MethodNotAllowed { allow })
-                if let Some(answer) = cors::preflight(noted.reader, request.method(), headers, allow) =>
-            {
-                return Reply::now(answer);
-            }
-            Err(error) => {
-                let target = head::check_target(request.method(), &path);
-                return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
-            }
-        };
-        noted.route = route.number();
-        if let Some(keys) = &self.app.api_keys
-            && route.is_of_data()
-        {
-            match keys.check(headers) {
-                Ok(name) => self.counters.key_used(name),
-                Err(reason) => return Reply::now(answer::unauthorized(reason)),
-            }
-        }
-        Reply::now(match route {
-            Route::Shipment { carrier, tracking_number } => shipments::one(self, headers, &carrier, &tracking_number),
-            Route::ShipmentsWithNumber { tracking_number } => shipments::all(self, headers, &tracking_number),
-            Route::Shipments => return pages::shipments(self, *peer, request.uri(), headers),
-            Route::Facets => return pages::facets(self, headers, request.uri().query()),
-            Route::Lookup => return lookup::batch(self, request),
-            Route::Dataset => shipments::dataset(self, headers),
-            Route::List => return list::page(self, *peer, request.uri(), headers),
-            Route::ListWithoutSlash => list::redirect(request.uri().query()),
-            Route::Track => site::track(headers),
-            Route::Browse => site::browse(headers),
-            Route::Docs => docs::page(headers),
-            Route::DocsAsset { asset } => docs::asset(headers, &asset),
-            Route::OpenApi => docs::openapi(headers),
-            Route::Live => answer::json(&serde_json::json!({"status": "live"})),
-            Route::Ready => self.ready(),
-            Route::Metrics => metrics::metrics(&self.app),
-            Route::AdminDataset => admin::dataset(&self.app),
-            Route::Reload => return admin::reload(&self.app, headers, request.uri().query()),
-            Route::RollBack => return admin::roll_back(&self.app, headers, request.uri().query()),
-        })
-    }
-
-    fn ready(&self) -> Answer {
-        if self.app.draining.load(Ordering::Relaxed) {
-            answer::unavailable("the server is shutting down")
-        } else if self.app.store.load().is_none() {
-            answer::loading()
-        } else {
-            answer::json(&serde_json::json!({"status": "ready"}))
-        }
-    }
-
-    /// The answer that is the one shipment `record` of `snapshot`, or 304 if the client has it.
-    #[inline]
-    pub(super) fn shipment_answer(&self, snapshot: &Snapshot, headers: &HeaderMap, record: Record<'_>) -> Answer {
-        self.unless_known(snapshot, headers, |scratch| Bytes::copy_from_slice(record.render_over(scratch)))
-    }
-
-    /// The answer that `render` makes from `snapshot`, or 304 if the client has it.
-    #[inline]
-    pub(super) fn dataset_answer(
+    pub(super) fn dataset_response(
         &self,
         snapshot: &Snapshot,
         headers: &HeaderMap,
         render: impl FnOnce(&mut Vec<u8>),
-    ) -> Answer {
-        self.unless_known(snapshot, headers, |scratch| {
-            scratch.clear();
-            render(scratch);
-            Bytes::copy_from_slice(scratch)
-        })
-    }
-
-    /// The answer with the body that `make` makes in the worker's scratch memory, or 304 if the client has it.
-    #[inline]
-    fn unless_known(
-        &self,
-        snapshot: &Snapshot,
-        headers: &HeaderMap,
-        make: impl FnOnce(&mut Vec<u8>) -> Bytes,
-    ) -> Answer {
-        self.with_fields(snapshot, |fields| {
-            if etag::is_known(headers, fields.etag()) {
-                return fields.not_modified();
-            }
-            let mut scratch = self.scratch.borrow_mut();
-            let body = make(&mut scratch);
-            scratch.truncate(SCRATCH_BYTES);
-            scratch.shrink_to(SCRATCH_BYTES);
-            fields.answer(body)
-        })
-    }
-
-    /// 304, if the client has the answers from `snapshot`.
-    pub(super) fn not_modified(&self, snapshot: &Snapshot, headers: &HeaderMap) -> Option<Answer> {
-        self.with_fields(snapshot, |fields| etag::is_known(headers, fields.etag()).then(|| fields.not_modified()))
-    }
-
-    /// The answer that `make` makes from `snapshot` on a thread of its own, or 304 if the client has it. For what takes
-    /// long: the requests of this thread don't wait for it.
-    pub(super) fn dataset_answer_aside(
-        self: &Rc<Worker>,
-        snapshot: Arc<Snapshot>,
-        headers: &HeaderMap,
-        make: impl FnOnce(&Snapshot) -> Result<Vec<u8>, Box<Answer>> + Send + 'static,
-    ) -> Reply {
-        match self.not_modified(&snapshot, headers) {
-            Some(answer) => Reply::now(answer),
-            None => self.aside(snapshot, make),
+    ) -> Response {
+        let fields = self.dataset_fields(snapshot);
+        if fields.are_known(headers) {
+            return fields.not_modified();
         }
+        let mut scratch = self.scratch();
+        scratch.clear();
+        render(&mut scratch);
+        fields.ok(Bytes::copy_from_slice(&scratch))
     }
 
-    /// The answer that `make` makes from `snapshot` on a thread of its own.
-    pub(super) fn aside(
+    /// The response with the body that `make` makes from `snapshot` on a blocking thread, for what takes long: the
+    /// requests of this thread don't wait for it.
+    pub(super) fn offload(
         self: &Rc<Worker>,
         snapshot: Arc<Snapshot>,
-        make: impl FnOnce(&Snapshot) -> Result<Vec<u8>, Box<Answer>> + Send + 'static,
+        make: impl FnOnce(&Snapshot) -> Result<Vec<u8>, Box<Response>> + Send + 'static,
     ) -> Reply {
         let worker = Rc::clone(self);
         Reply::later(async move {
             // An error would mean that the semaphore is closed, which it never is.
-            let permit = Arc::clone(&worker.aside_permits).acquire_owned().await;
+            let permit = Arc::clone(&worker.offload_permits).acquire_owned().await;
             let task = tokio::task::spawn_blocking(move || {
                 let body = make(&snapshot).map(|body| (snapshot, body));
                 // Not before, though the client may have gone.
@@ -279,43 +110,58 @@ impl Worker {
                 body
             });
             match task.await {
-                Ok(Ok((snapshot, body))) => worker.with_fields(&snapshot, |fields| fields.answer(body.into())),
-                Ok(Err(answer)) => *answer,
+                Ok(Ok((snapshot, body))) => worker.dataset_fields(&snapshot).ok(body.into()),
+                Ok(Err(response)) => *response,
                 Err(_) => worker.panicked(),
             }
         })
     }
 
-    /// What `use_fields` makes of the header fields of answers from `snapshot`.
+    /// What `make` makes, or `otherwise` of 500 where it panics, which would end the connection without a response.
     #[inline]
-    pub(super) fn with_fields<T>(&self, snapshot: &Snapshot, use_fields: impl FnOnce(&DatasetFields) -> T) -> T {
-        let mut cached = self.fields.borrow_mut();
-        if cached.0 != snapshot.generation {
-            *cached = (snapshot.generation, DatasetFields::new(etag::of_version(&snapshot.summary.version)));
-        }
-        use_fields(&cached.1)
+    pub(super) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| otherwise(self.panicked()))
+    }
+
+    #[cold]
+    fn panicked(&self) -> Response {
+        self.counters.panics.add(1);
+        response::closing(response::bug())
     }
 }
 
-/// The answer to a request that must not be forwarded, as the last on its connection.
-fn refuse(reason: &str) -> Answer {
-    answer::closing(answer::problem(Code::InvalidParameter, reason))
+/// Memory that is lent for rendering, and cut to its usual size when it is given back.
+pub(super) struct Scratch<'w>(RefMut<'w, Vec<u8>>);
+
+impl Deref for Scratch<'_> {
+    type Target = Vec<u8>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
 }
 
-fn no_route(error: &NoRoute) -> Answer {
-    match error {
-        NoRoute::NotFound => answer::problem(Code::RouteNotFound, "nothing is at this path"),
-        NoRoute::MethodNotAllowed { allow } => answer::method_not_allowed(allow),
-        NoRoute::Undecodable { parameter, reason } => {
-            answer::problem(Code::InvalidParameter, &format!("{parameter}: {reason}"))
-        }
+impl DerefMut for Scratch<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.truncate(SCRATCH_BYTES);
+        self.0.shrink_to(SCRATCH_BYTES);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Service;
+    use crate::http::pipeline::Service;
+    use crate::http::route::Listener;
     use crate::reload::{ReloadSettings, Reloader};
     use crate::store::Store;
     use hyper::server::conn::http1;
@@ -330,9 +176,9 @@ mod tests {
         tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));
         let request = format!("GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        answer
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        response
     }
 
     #[test]
@@ -347,9 +193,9 @@ mod tests {
         runtime.block_on(async {
             // Whoever needs the fields panics while they are borrowed.
             let borrowed = worker.fields.borrow_mut();
-            let answer = ask(&worker, "").await;
-            assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("connection: close"), "{answer}");
-            assert!(answer.contains(r#""code":"internal""#), "{answer}");
+            let response = ask(&worker, "").await;
+            assert!(response.starts_with("HTTP/1.1 500 ") && response.contains("connection: close"), "{response}");
+            assert!(response.contains(r#""code":"internal""#), "{response}");
             drop(borrowed);
             assert!(ask(&worker, "Connection: close\r\n").await.starts_with("HTTP/1.1 200 "));
         });

@@ -1,9 +1,8 @@
 //! Errors of `waybill serve`.
 
 use crate::http::access::Target;
-use crate::http::credentials::CredentialsError;
 use crate::http::listen::Address;
-use crate::http::tls::TlsError;
+use crate::http::secrets::SecretsError;
 
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]
@@ -16,15 +15,12 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Connections cannot be secured.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// The second socket that systemd handed over can be reached by anybody.
     #[error("the socket for operators, {0}: other hosts reach it, so --admin-token-file is needed")]
     AdminWithoutToken(Address),
-    /// Tokens or keys cannot be used.
+    /// Certificates, tokens or keys cannot be used.
     #[error(transparent)]
-    Credentials(#[from] CredentialsError),
+    Secrets(#[from] SecretsError),
     /// The access log cannot be written.
     #[error("cannot open the access log: {target}")]
     AccessLog {

@@ -3,9 +3,9 @@
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::error::ServeError;
-use super::secrets::Secrets;
 use crate::config::Settings;
 use crate::http::listen::{Address, Socket, SocketFile};
+use crate::http::secrets::Secrets;
 use crate::systemd;
 
 /// Open files beside connections: listeners, the data, logs, what each thread waits with.

@@ -4,13 +4,11 @@ mod control;
 mod data;
 mod error;
 mod listeners;
-mod secrets;
 
 pub use control::Control;
 pub use data::Data;
 pub use error::ServeError;
 pub use listeners::Listeners;
-pub use secrets::Secrets;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,15 +19,22 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::config::Settings;
-use crate::http::App;
 use crate::http::access::{AccessLog, AccessLogSettings, Writing};
+use crate::http::app::App;
 use crate::http::cors::Cors;
 use crate::http::listen::{Socket, SocketFile};
 use crate::http::route::Listener;
+use crate::http::secrets::Secrets;
 use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
 use crate::reload::{Outcome, Request};
 use crate::systemd;
 use control::Signals;
+
+/// Reads the files of secrets that the settings name.
+pub fn read_secrets(settings: &Settings) -> Result<Secrets, ServeError> {
+    let certificates = settings.tls.as_ref().map(|(certificate, key)| (&**certificate, &**key));
+    Ok(Secrets::load(certificates, settings.admin_token_file.as_deref(), settings.api_keys_file.as_deref())?)
+}
 
 /// Opens the access log.
 pub fn open_access_log(settings: &AccessLogSettings) -> Result<(AccessLog, Writing), ServeError> {
@@ -63,9 +68,8 @@ impl<'s> Server<'s> {
             control.runtime.spawn(log.warn_of_drops(PULSE_INTERVAL));
         }
         let mut app = App::new(data.store, data.reloader);
-        app.tls = secrets.tls.map(Arc::new);
-        app.admin_tokens = secrets.admin_tokens;
-        app.api_keys = secrets.api_keys;
+        app.secrets = secrets;
+        app.with_pages = settings.with_pages;
         app.cors = Cors::new(&settings.cors_origins);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
         app.access_log = access_log;
@@ -76,7 +80,7 @@ impl<'s> Server<'s> {
         }
         let (pulse, followers) = watch::channel(Pulse::default());
         let endpoints = Endpoints { settings, app: &app, pulse: followers };
-        let mut workers = endpoints.spawn(settings.public, listeners.public)?;
+        let mut workers = endpoints.spawn(Listener::Public, listeners.public)?;
         workers.extend(endpoints.spawn(Listener::Admin, listeners.admin)?);
         drop(endpoints);
         let (first_load, socket_files) = (Some(data.first_load), listeners.files);
@@ -135,7 +139,7 @@ impl Endpoints<'_> {
     fn spawn(&self, listener: Listener, sockets: Vec<Socket>) -> std::io::Result<Vec<JoinHandle<usize>>> {
         let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
         let name = match listener {
-            Listener::Public | Listener::PublicWithoutPages => "worker",
+            Listener::Public => "worker",
             Listener::Admin => "admin",
         };
         let start = |(number, socket)| {
@@ -144,7 +148,7 @@ impl Endpoints<'_> {
                 socket,
                 app: Arc::clone(self.app),
                 permits: Arc::clone(&permits),
-                tls: self.app.tls.clone().filter(|_| !matches!(listener, Listener::Admin)),
+                tls: self.app.secrets.certificates.clone().filter(|_| listener == Listener::Public),
                 limits: self.settings.limits.clone(),
                 pulse: self.pulse.clone(),
             };
@@ -161,12 +165,12 @@ impl Endpoints<'_> {
 
 /// Has secrets read again when their files have changed.
 async fn watch_secrets(app: Arc<App>, interval: Duration) {
-    let mut seen = app.secret_stamps();
+    let mut seen = app.secrets.stamps();
     loop {
         tokio::time::sleep(interval).await;
-        let now = app.secret_stamps();
+        let now = app.secrets.stamps();
         if seen != now {
-            app.read_secrets();
+            app.secrets.reload();
             seen = now;
         }
     }

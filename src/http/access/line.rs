@@ -7,18 +7,18 @@ use hyper::body::Body;
 use hyper::{Method, Request, Version};
 use jiff::Timestamp;
 
-use crate::http::answer::Answer;
 use crate::http::forwarded::{Forwarded, TrustedProxy};
 use crate::http::listen::Peer;
-use crate::http::route::Route;
+use crate::http::response::Response;
+use crate::http::route::RouteId;
 
 /// Bytes of a path that are logged; what is longer ends in `…`.
 const PATH_BYTES_MAX: usize = 1024;
 /// Bytes of a method that are logged, likewise.
 const METHOD_BYTES_MAX: usize = 32;
 
-/// What a request asks, as far as it is logged.
-pub(in crate::http) struct Asked {
+/// A request, as far as it is logged.
+pub(in crate::http) struct LoggedRequest {
     client: Peer,
     method: Box<str>,
     path: Box<str>,
@@ -26,9 +26,9 @@ pub(in crate::http) struct Asked {
     takes_body: bool,
 }
 
-impl Asked {
-    pub(super) fn new<B>(trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> Asked {
-        Asked {
+impl LoggedRequest {
+    pub(super) fn new<B>(trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> LoggedRequest {
+        LoggedRequest {
             client: Forwarded::new(trusted, peer, request.headers()).client.map_or(peer, Peer::Ip),
             method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
             path: bounded(request.uri().path(), PATH_BYTES_MAX),
@@ -46,44 +46,44 @@ fn bounded(text: &str, bytes_max: usize) -> Box<str> {
     format!("{}…", &text[..text.floor_char_boundary(bytes_max)]).into()
 }
 
-/// A request and its answer.
+/// A request and its response.
 pub(super) struct Line {
-    asked: Box<Asked>,
+    request: Box<LoggedRequest>,
     time: Timestamp,
-    route: usize,
+    route: Option<RouteId>,
     status: u16,
     body_bytes: u64,
     duration: Duration,
 }
 
 impl Line {
-    /// The answer was there at `time`, `duration` after its request, of the route with the number `route`.
-    pub(super) fn new(asked: Box<Asked>, time: Timestamp, route: usize, answer: &Answer, duration: Duration) -> Line {
-        let body_bytes = if asked.takes_body { answer.body().size_hint().lower() } else { 0 };
-        Line { asked, time, route, status: answer.status().as_u16(), body_bytes, duration }
+    /// The response was there at `time`, `duration` after its request, of `route`, if it has one.
+    pub(super) fn new(
+        request: Box<LoggedRequest>,
+        time: Timestamp,
+        route: Option<RouteId>,
+        response: &Response,
+        duration: Duration,
+    ) -> Line {
+        let body_bytes = if request.takes_body { response.body().size_hint().lower() } else { 0 };
+        Line { request, time, route, status: response.status().as_u16(), body_bytes, duration }
     }
 
     /// Adds one line of JSON in printable ASCII, whatever the client sent.
     pub(super) fn write_to(&self, text: &mut Vec<u8>) {
-        let Line { asked, time, status, body_bytes, .. } = self;
-        let Asked { client, version, .. } = &**asked;
+        let Line { request, time, status, body_bytes, .. } = self;
+        let LoggedRequest { client, version, .. } = &**request;
         // Writing to memory cannot fail, here and below.
         let _ = write!(text, r#"{{"time":"{time:.3}","client":"{client}","method":""#);
-        escape(&asked.method, text);
-        let _ = write!(text, r#"","route":"{}","path":""#, pattern(self.route));
-        escape(&asked.path, text);
+        escape(&request.method, text);
+        let _ = write!(text, r#"","route":"{}","path":""#, self.route.map_or("none", |route| route.spec().pattern));
+        escape(&request.path, text);
         let duration_us = self.duration.as_micros();
         let _ = writeln!(
             text,
             r#"","version":"{version:?}","status":{status},"bytes":{body_bytes},"duration_us":{duration_us}}}"#
         );
     }
-}
-
-/// The pattern of the route with the number `number`, as in the metrics.
-fn pattern(number: usize) -> &'static str {
-    let mut routes = Route::PUBLIC.iter().chain(&Route::ADMIN);
-    routes.find(|route| route.number() == number).map_or("none", Route::pattern)
 }
 
 /// Adds the inside of a JSON string (RFC 8259, section 7). What a terminal might act on is escaped too.
@@ -104,11 +104,11 @@ fn escape(string: &str, text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer;
+    use crate::http::response;
     use proptest::prelude::*;
 
     fn line(method: &str, path: &str) -> String {
-        let asked = Asked {
+        let request = LoggedRequest {
             client: Peer::Ip([127, 0, 0, 1].into()),
             method: bounded(method, METHOD_BYTES_MAX),
             path: bounded(path, PATH_BYTES_MAX),
@@ -116,9 +116,10 @@ mod tests {
             takes_body: true,
         };
         let time = Timestamp::from_millisecond(1_795_350_456_205).unwrap();
-        let answer = answer::json(&1);
+        let response = response::json(&1);
         let mut text = Vec::new();
-        Line::new(asked.into(), time, 0, &answer, Duration::from_nanos(12_999)).write_to(&mut text);
+        Line::new(request.into(), time, Some(RouteId::Shipment), &response, Duration::from_nanos(12_999))
+            .write_to(&mut text);
         String::from_utf8(text).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! The access log: a line of JSON for every Nth answer of a worker, for none unless asked for.
 //!
-//! When a request comes whose turn it is, its worker notes what is asked, and when the answer is there hands the note to
+//! When a request comes whose turn it is, its worker notes what is asked, and when the response is there hands the note to
 //! the one thread that makes lines and writes them. A worker never waits for that thread: a note that finds the channel
 //! full is dropped and counted. Requests whose turn it is not cost a countdown, and without an access log one branch.
 
@@ -19,11 +19,12 @@ use std::time::Duration;
 use hyper::Request;
 use jiff::Timestamp;
 
-use super::answer::Answer;
 use super::forwarded::TrustedProxy;
 use super::listen::Peer;
-pub(super) use line::Asked;
+use super::response::Response;
+use super::route::RouteId;
 use line::Line;
+pub(super) use line::LoggedRequest;
 use writer::Writer;
 
 /// Lines that wait to be written; more are dropped.
@@ -166,21 +167,32 @@ impl Sampler {
     /// What is asked by `peer`, or by whom `trusted` proxies name, if it is logged. Kept out of the way of servers that log nothing.
     #[cold]
     #[inline(never)]
-    pub(super) fn choose<B>(&self, trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> Option<Box<Asked>> {
+    pub(super) fn choose<B>(
+        &self,
+        trusted: &[TrustedProxy],
+        peer: Peer,
+        request: &Request<B>,
+    ) -> Option<Box<LoggedRequest>> {
         let left = self.left.get() - 1;
         if left > 0 {
             self.left.set(left);
             return None;
         }
         self.left.set(self.log.sample);
-        Some(Box::new(Asked::new(trusted, peer, request)))
+        Some(Box::new(LoggedRequest::new(trusted, peer, request)))
     }
 
-    /// Hands over what was `asked` and answered, on the route with this number.
+    /// Hands over a request of `route`, if it has one, and its response.
     #[cold]
     #[inline(never)]
-    pub(super) fn answered(&self, asked: Box<Asked>, route: usize, answer: &Answer, duration: Duration) {
-        let line = Line::new(asked, Timestamp::now(), route, answer, duration);
+    pub(super) fn log(
+        &self,
+        request: Box<LoggedRequest>,
+        route: Option<RouteId>,
+        response: &Response,
+        duration: Duration,
+    ) {
+        let line = Line::new(request, Timestamp::now(), route, response, duration);
         if self.log.messages.try_send(Message::Line(line)).is_err() {
             self.log.state.dropped.fetch_add(1, Ordering::Relaxed);
         }

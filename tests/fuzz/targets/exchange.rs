@@ -8,7 +8,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use waybill::http::route::Listener;
-use waybill::http::{App, Service, Worker};
+use waybill::http::app::App;
+use waybill::http::pipeline::Service;
+use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 

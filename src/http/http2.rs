@@ -1,6 +1,6 @@
 //! One connection with HTTP/2 (RFC 9113): hyper over a secured stream, its requests as streams of their own.
 //!
-//! What the connection is doing is what its streams are doing: a body that does not come counts before an answer that
+//! What the connection is doing is what its streams are doing: a body that does not come counts before a response that
 //! is not taken, and that before nothing being asked.
 
 use std::cell::{Cell, RefCell};
@@ -15,14 +15,16 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::HEAD_BYTES_MAX;
-use super::connections::{Activity, Order, Registered};
-use super::socket::{self, Phase};
-use super::{Reply, Service, answer};
+use super::activity::{Activity, ConnectionCommand, HEAD_BYTES_MAX, Phase, UNSENT_BYTES_MAX};
+use super::pipeline::Service;
+use super::registry::Registered;
+use super::reply::Reply;
+use super::response;
+use super::socket;
 
 /// Requests that a client may have open on one connection.
 const STREAMS_MAX: u32 = 100;
@@ -30,9 +32,7 @@ const STREAMS_MAX: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 /// Bytes of all bodies of a connection that may be on the way, or wait to be read.
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
-/// Bytes of one answer that wait to be sent.
-const UNSENT_BYTES_MAX: usize = 64 << 10;
-/// Bytes of an answer that are handed over at a time, once the client lets some come.
+/// Bytes of a response that are handed over at a time, once the client lets some come.
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// Runs the streams of a connection on its thread.
@@ -45,51 +45,57 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalTasks {
     }
 }
 
-/// How connections are served.
-pub(super) fn builder() -> http2::Builder<LocalTasks> {
-    let mut builder = http2::Builder::new(LocalTasks);
-    builder
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX as u32)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(UNSENT_BYTES_MAX);
-    builder
+/// What the connections of one thread with HTTP/2 share.
+pub(super) struct Http2 {
+    builder: http2::Builder<LocalTasks>,
 }
 
-/// Serves `stream` until it ends.
-pub(super) async fn serve<S: socket::Stream>(registered: &Registered, stream: TlsStream<S>, service: Service) {
-    let streams = Rc::new(Streams::default());
-    registered.watch(Rc::clone(&streams) as Rc<_>);
-    let multiplexed = Multiplexed { service, streams };
-    let http = registered.connections.http2.serve_connection(TokioIo::new(stream), multiplexed);
-    let mut http = std::pin::pin!(http);
-    let mut finishing = false;
-    std::future::poll_fn(|cx| {
-        let order = registered.orders.heed(cx);
-        if order == Order::End {
-            return Poll::Ready(());
-        }
-        if order == Order::Finish && !finishing {
-            finishing = true;
-            http.as_mut().graceful_shutdown();
-        }
-        // An error is the client's: hyper has told it.
-        http.as_mut().poll(cx).map(drop)
-    })
-    .await;
+impl Http2 {
+    /// For connections with the limits of this module.
+    pub(super) fn new() -> Http2 {
+        let mut builder = http2::Builder::new(LocalTasks);
+        builder
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(UNSENT_BYTES_MAX);
+        Http2 { builder }
+    }
+
+    /// Runs a connection over `stream` until it ends.
+    pub(super) async fn run<S: socket::Stream>(&self, registered: &Registered, stream: TlsStream<S>, service: Service) {
+        let streams = Rc::new(Streams::default());
+        registered.watch(Rc::clone(&streams) as Rc<_>);
+        let http = self.builder.serve_connection(TokioIo::new(stream), TrackedService { service, streams });
+        let mut http = std::pin::pin!(http);
+        let mut is_draining = false;
+        std::future::poll_fn(|cx| {
+            let command = registered.command.poll_command(cx);
+            if command == ConnectionCommand::End {
+                return Poll::Ready(());
+            }
+            if command == ConnectionCommand::Drain && !is_draining {
+                is_draining = true;
+                http.as_mut().graceful_shutdown();
+            }
+            // An error is the client's: hyper has told it.
+            http.as_mut().poll(cx).map(drop)
+        })
+        .await;
+    }
 }
 
 /// What the streams of one connection are doing.
 #[derive(Default)]
 struct Streams {
     /// Requests so far.
-    asked: Cell<u64>,
-    /// Requests whose answers are not there yet.
-    answering: Cell<usize>,
-    /// Answers that are there and not handed over as a whole.
+    requests: Cell<u64>,
+    /// Requests whose responses are not there yet.
+    responding: Cell<usize>,
+    /// Responses that are there and not handed over as a whole.
     unsent: Cell<usize>,
-    /// Parts of answers handed over so far.
+    /// Parts of responses handed over so far.
     sent: Cell<u64>,
     /// The requests whose bodies are awaited, by number.
     receiving: RefCell<BTreeSet<u64>>,
@@ -101,8 +107,8 @@ impl Activity for Streams {
             Phase::Body
         } else if self.unsent.get() > 0 {
             Phase::Write
-        } else if self.answering.get() > 0 {
-            Phase::Answer
+        } else if self.responding.get() > 0 {
+            Phase::Response
         } else {
             Phase::Idle
         }
@@ -114,32 +120,32 @@ impl Activity for Streams {
             // Whatever else comes: the oldest one has to end.
             Phase::Body => self.receiving.borrow().first().copied().unwrap_or_default(),
             Phase::Write => self.sent.get(),
-            _ => self.asked.get(),
+            _ => self.requests.get(),
         };
         within << 3 | phase as u64
     }
 }
 
 /// A service that tells its connection what its streams do.
-struct Multiplexed {
+struct TrackedService {
     service: Service,
     streams: Rc<Streams>,
 }
 
-impl hyper::service::Service<Request<Incoming>> for Multiplexed {
-    type Response = Response<Paced>;
+impl hyper::service::Service<Request<Incoming>> for TrackedService {
+    type Response = hyper::Response<Paced>;
     type Error = Infallible;
     type Future = StreamReply;
 
     fn call(&self, mut request: Request<Incoming>) -> StreamReply {
         let streams = &self.streams;
-        let number = streams.asked.get() + 1;
-        streams.asked.set(number);
-        streams.answering.set(streams.answering.get() + 1);
+        let number = streams.requests.get() + 1;
+        streams.requests.set(number);
+        streams.responding.set(streams.responding.get() + 1);
         name_host(&mut request);
         let is_head = request.method() == Method::HEAD;
-        let reply = hyper::service::Service::call(&self.service, request);
-        if matches!(reply, Reply::Receiving(_)) {
+        let reply = self.service.reply(request);
+        if matches!(reply, Reply::AfterBody(_)) {
             streams.receiving.borrow_mut().insert(number);
         }
         StreamReply { reply, is_head, stream: Stream { number, streams: Rc::clone(streams) } }
@@ -160,10 +166,16 @@ struct Stream {
     streams: Rc<Streams>,
 }
 
+impl Stream {
+    fn body_ended(&self) {
+        self.streams.receiving.borrow_mut().remove(&self.number);
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.streams.answering.set(self.streams.answering.get() - 1);
-        self.streams.receiving.borrow_mut().remove(&self.number);
+        self.streams.responding.set(self.streams.responding.get() - 1);
+        self.body_ended();
     }
 }
 
@@ -175,21 +187,20 @@ struct StreamReply {
 }
 
 impl Future for StreamReply {
-    type Output = Result<Response<Paced>, Infallible>;
+    type Output = Result<hyper::Response<Paced>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        ready!(this.reply.poll_body(cx));
-        this.stream.streams.receiving.borrow_mut().remove(&this.stream.number);
-        let Ok(answer) = ready!(Pin::new(&mut this.reply).poll(cx));
+        let stream = &this.stream;
+        let response = ready!(this.reply.poll_response(cx, |_| stream.body_ended()));
         // hyper sends what it is given, whatever was asked.
-        let answer = if this.is_head { answer::without_body(answer) } else { answer };
+        let response = if this.is_head { response::without_body(response) } else { response };
         let unsent = Unsent::new(Rc::clone(&this.stream.streams));
-        Poll::Ready(Ok(answer.map(|body| Paced { body, rest: Bytes::new(), unsent })))
+        Poll::Ready(Ok(response.map(|body| Paced { body, rest: Bytes::new(), unsent })))
     }
 }
 
-/// An answer's body that is handed over in parts, so that it shows whether the client takes them.
+/// A response's body that is handed over in parts, so that it shows whether the client takes them.
 struct Paced {
     /// Until the first part was taken from it: all.
     body: Full<Bytes>,
@@ -225,7 +236,7 @@ impl Body for Paced {
     }
 }
 
-/// An answer that is not handed over as a whole, until dropped.
+/// A response that is not handed over as a whole, until dropped.
 struct Unsent(Rc<Streams>);
 
 impl Unsent {

@@ -9,7 +9,7 @@ use hyper::header::{
     CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -17,12 +17,12 @@ use super::etag;
 use crate::load::FileError;
 
 /// What is sent back: a status, header fields and a body that is there as a whole.
-pub type Answer = Response<Full<Bytes>>;
+pub type Response = hyper::Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-/// Caches keep the answer but ask each time whether it still holds.
+/// Caches keep the response but ask each time whether it still holds.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -44,7 +44,7 @@ pub enum Code {
     BodyTooLarge,
     /// More lookups than are answered at once.
     TooManyLookups,
-    /// The answer would be over its limit.
+    /// The response would be over its limit.
     AnswerTooLarge,
     /// The body is of another media type, or coded.
     UnsupportedMediaType,
@@ -104,7 +104,7 @@ struct Problem<'a> {
     errors: Option<&'a [FileError]>,
 }
 
-/// The header fields of all answers from one dataset. Copying them costs a third of putting them together.
+/// The header fields of all responses from one dataset. Copying them costs a third of putting them together.
 #[derive(Default)]
 pub struct DatasetFields {
     etag: Vec<u8>,
@@ -120,26 +120,26 @@ impl DatasetFields {
         }
     }
 
-    /// The entity tag (RFC 9110, section 8.8.3).
+    /// Whether a client that sends `headers` has the responses from the dataset.
     #[inline]
-    pub fn etag(&self) -> &[u8] {
-        &self.etag
+    pub fn are_known(&self, headers: &HeaderMap) -> bool {
+        etag::is_known(headers, &self.etag)
     }
 
     /// 200 with JSON made from the dataset.
     #[inline]
-    pub fn answer(&self, body: Bytes) -> Answer {
-        let mut answer = Answer::new(Full::new(body));
-        *answer.headers_mut() = self.fields.clone();
-        answer
+    pub fn ok(&self, body: Bytes) -> Response {
+        let mut response = Response::new(Full::new(body));
+        *response.headers_mut() = self.fields.clone();
+        response
     }
 
     /// 304: the client has what it would get (RFC 9110, section 15.4.5).
-    pub fn not_modified(&self) -> Answer {
-        let mut answer = self.answer(Bytes::new());
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-        answer.headers_mut().remove(CONTENT_TYPE);
-        answer
+    pub fn not_modified(&self) -> Response {
+        let mut response = self.ok(Bytes::new());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().remove(CONTENT_TYPE);
+        response
     }
 }
 
@@ -170,49 +170,49 @@ impl Document {
     }
 
     /// 200 with the content, or 304 if the client has it.
-    pub fn answer(&self, headers: &HeaderMap) -> Answer {
+    pub fn response(&self, headers: &HeaderMap) -> Response {
         let is_known = etag::is_known(headers, self.etag.as_bytes());
-        let mut answer = Answer::new(Full::new(if is_known { Bytes::new() } else { self.body.clone() }));
-        *answer.headers_mut() = self.fields.clone();
+        let mut response = Response::new(Full::new(if is_known { Bytes::new() } else { self.body.clone() }));
+        *response.headers_mut() = self.fields.clone();
         if is_known {
-            *answer.status_mut() = StatusCode::NOT_MODIFIED;
-            answer.headers_mut().remove(CONTENT_TYPE);
-            answer.headers_mut().remove(CONTENT_ENCODING);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().remove(CONTENT_TYPE);
+            response.headers_mut().remove(CONTENT_ENCODING);
         }
-        answer
+        response
     }
 }
 
 /// 200 with JSON about the process itself.
-pub fn json(value: &impl Serialize) -> Answer {
-    let Ok(body) = serde_json::to_vec(value) else { return problem(Code::Internal, "the answer cannot be written") };
+pub fn json(value: &impl Serialize) -> Response {
+    let Ok(body) = serde_json::to_vec(value) else { return problem(Code::Internal, "the response cannot be written") };
     of_now(JSON, body.into())
 }
 
 /// 200 with the text format of Prometheus, version 0.0.4.
-pub fn metrics(text: String) -> Answer {
+pub fn metrics(text: String) -> Response {
     of_now(PROMETHEUS_TEXT, text.into())
 }
 
 /// 200 with what holds for this moment alone.
-fn of_now(media_type: HeaderValue, body: Bytes) -> Answer {
-    let mut answer = Answer::new(Full::new(body));
-    answer.headers_mut().insert(CONTENT_TYPE, media_type);
-    answer.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
-    answer
+fn of_now(media_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    response
 }
 
 /// An error, with a sentence that says what is wrong.
-pub fn problem(code: Code, detail: &str) -> Answer {
+pub fn problem(code: Code, detail: &str) -> Response {
     problem_with(code, detail, None)
 }
 
 /// A refused file, with its errors.
-pub fn refused(detail: &str, errors: &[FileError]) -> Answer {
+pub fn refused(detail: &str, errors: &[FileError]) -> Response {
     problem_with(Code::DatasetRefused, detail, Some(errors))
 }
 
-fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Answer {
+fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Response {
     let status = code.status();
     let problem = Problem {
         r#type: "about:blank",
@@ -222,38 +222,38 @@ fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Answe
         code,
         errors,
     };
-    let mut answer = of_now(PROBLEM_JSON, serde_json::to_vec(&problem).unwrap_or_default().into());
-    *answer.status_mut() = status;
-    answer
+    let mut response = of_now(PROBLEM_JSON, serde_json::to_vec(&problem).unwrap_or_default().into());
+    *response.status_mut() = status;
+    response
 }
 
 /// 301: the resource is at `location` for good (RFC 9110, section 15.4.2).
-pub fn moved(location: HeaderValue) -> Answer {
-    let mut answer = Answer::new(Full::default());
-    *answer.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    answer.headers_mut().insert(LOCATION, location);
+pub fn moved(location: HeaderValue) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response.headers_mut().insert(LOCATION, location);
     // hyper would leave it out for HEAD.
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    answer
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
 }
 
 /// 405, naming the methods that are allowed.
-pub fn method_not_allowed(allow: &'static str) -> Answer {
-    let mut answer = problem(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    answer
+pub fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = problem(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
 }
 
 /// 401, naming how to show a token or key (RFC 6750, section 3).
-pub fn unauthorized(detail: &str) -> Answer {
-    let mut answer = problem(Code::Unauthorized, detail);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    answer
+pub fn unauthorized(detail: &str) -> Response {
+    let mut response = problem(Code::Unauthorized, detail);
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
 }
 
-/// Lets pages of `origin` read `answer` with what they need of its fields; with `varies`, it may be another for others.
-pub fn share(answer: &mut Answer, origin: Option<&HeaderValue>, varies: bool) {
-    let headers = answer.headers_mut();
+/// Lets pages of `origin` read `response` with what they need of its fields; with `varies`, it may be another for others.
+pub fn share(response: &mut Response, origin: Option<&HeaderValue>, varies: bool) {
+    let headers = response.headers_mut();
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
@@ -264,58 +264,58 @@ pub fn share(answer: &mut Answer, origin: Option<&HeaderValue>, varies: bool) {
 }
 
 /// 204: a page may use these methods, and the fields that the API takes.
-pub fn preflight(allow: &'static str) -> Answer {
-    let mut answer = Answer::new(Full::default());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+pub fn preflight(allow: &'static str) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_METHODS, allow),
         (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-none-match, x-api-key"),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
 /// 415 for a body that is coded, naming what is taken (RFC 9110, section 12.5.3).
-pub fn unsupported_coding(detail: &str) -> Answer {
-    let mut answer = problem(Code::UnsupportedMediaType, detail);
-    answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    answer
+pub fn unsupported_coding(detail: &str) -> Response {
+    let mut response = problem(Code::UnsupportedMediaType, detail);
+    response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    response
 }
 
 /// 503, to be asked again in a second.
-pub fn unavailable(detail: &str) -> Answer {
-    let mut answer = problem(Code::DatasetUnavailable, detail);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+pub fn unavailable(detail: &str) -> Response {
+    let mut response = problem(Code::DatasetUnavailable, detail);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// 503: nothing is served yet.
-pub fn loading() -> Answer {
+pub fn loading() -> Response {
     unavailable("the dataset is being loaded")
 }
 
-/// `answer` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
-pub fn without_body(mut answer: Answer) -> Answer {
-    if let Some(length) = answer.body().size_hint().exact().filter(|length| *length > 0) {
-        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+/// `response` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
+pub fn without_body(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    answer.map(|_| Full::default())
+    response.map(|_| Full::default())
 }
 
-/// `answer`, as the last on its connection.
-pub fn closing(mut answer: Answer) -> Answer {
-    close(&mut answer);
-    answer
+/// `response`, as the last on its connection.
+pub fn closing(mut response: Response) -> Response {
+    close(&mut response);
+    response
 }
 
 /// 500: the server failed, not the client.
-pub fn bug() -> Answer {
+pub fn bug() -> Response {
     problem(Code::Internal, "a bug in the server; its log has the message")
 }
 
-/// Makes `answer` the last on its connection (RFC 9112, section 9.6).
-pub fn close(answer: &mut Answer) {
-    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+/// Makes `response` the last on its connection (RFC 9112, section 9.6).
+pub fn close(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }

@@ -1,0 +1,79 @@
+//! The app: what all workers share.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::access::AccessLog;
+use super::cors::Cors;
+use super::counters::Counters;
+use super::forwarded::TrustedProxy;
+use super::secrets::Secrets;
+use crate::reload::Reloader;
+use crate::store::Store;
+
+/// What all workers share.
+pub struct App {
+    /// The dataset that is served.
+    pub store: Arc<Store>,
+    /// The thread that loads the next one.
+    pub reloader: Reloader,
+    /// Certificates, tokens and keys.
+    pub secrets: Secrets,
+    /// Whether the public listener has the pages for people beside the API.
+    pub with_pages: bool,
+    /// Connections of the public listener that may be open at a time.
+    pub connections_max: usize,
+    /// Set when the process begins to end: `/readyz` says so.
+    pub draining: AtomicBool,
+    /// Pages of other sites that may read responses of the public listener, if any.
+    pub cors: Option<Cors>,
+    /// Proxies that are believed about where a request comes from.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Where responses are logged, if they are.
+    pub access_log: Option<AccessLog>,
+    /// What each worker counts.
+    counters: Mutex<Vec<Arc<Counters>>>,
+}
+
+impl App {
+    /// An app that serves `store`, which `reloader` fills; anybody may ask it anything.
+    pub fn new(store: Arc<Store>, reloader: Reloader) -> App {
+        App {
+            store,
+            reloader,
+            secrets: Secrets::default(),
+            with_pages: true,
+            connections_max: usize::MAX,
+            draining: AtomicBool::new(false),
+            cors: None,
+            trusted_proxies: Vec::new(),
+            access_log: None,
+            counters: Mutex::default(),
+        }
+    }
+
+    /// The scheme of the public listener's URLs.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.secrets.certificates.is_some() { "https" } else { "http" }
+    }
+
+    /// Opens the files beside the data again that a reload renews: the access log, certificates, tokens, keys.
+    pub fn reopen_files(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+        self.secrets.reload();
+    }
+
+    /// Counters for one more worker.
+    pub(super) fn add_counters(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    /// The counters of all workers.
+    pub(super) fn all_counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

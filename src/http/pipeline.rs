@@ -1,0 +1,250 @@
+//! The way of a request, from what hyper hands over to what it gets back. Read it top to bottom: [`Service::reply`]
+//! sees that each request is recorded once, `respond` has the steps, `dispatch` the handlers.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use hyper::Request;
+use hyper::body::Incoming;
+
+use super::access::LoggedRequest;
+use super::cors::{self, OriginMatch};
+use super::head::{self, Framing};
+use super::listen::Peer;
+use super::reply::{ReceiveBody, Received, Reply};
+use super::response::{self, Code, Response};
+use super::route::{self, Content, Listener, NoRoute, Route, RouteId};
+use super::worker::Worker;
+use super::{admin, docs, list, lookup, metrics, pages, probes, shipments, site};
+
+/// Responds to the requests of one connection.
+#[derive(Clone)]
+pub struct Service {
+    listener: Listener,
+    peer: Peer,
+    worker: Rc<Worker>,
+}
+
+/// What is known of a request while its response is made.
+struct RequestContext {
+    started: Instant,
+    /// Its route, if it has one.
+    route: Option<RouteId>,
+    framing: Framing,
+    origin: OriginMatch,
+    /// What the access log is to have of it, if anything.
+    logged: Option<Box<LoggedRequest>>,
+}
+
+impl Service {
+    /// The service behind `listener`, of no client in particular.
+    pub fn new(listener: Listener, worker: Rc<Worker>) -> Service {
+        Service { listener, peer: Peer::Unix, worker }
+    }
+
+    /// The same for a connection with `peer`.
+    pub(super) fn with_peer(&self, peer: Peer) -> Service {
+        Service { peer, ..self.clone() }
+    }
+
+    /// The worker that responds.
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// The reply to `request`, which is recorded when its response is there.
+    #[inline]
+    pub(super) fn reply(&self, request: Request<Incoming>) -> Reply {
+        let mut context = RequestContext {
+            started: Instant::now(),
+            route: None,
+            framing: Framing::Length,
+            origin: OriginMatch::NotChecked,
+            logged: None,
+        };
+        let mut reply = self.worker.catch_panic(|| self.respond(request, &mut context), Reply::now);
+        // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
+        // them is taken for a request.
+        if context.framing == Framing::Chunked {
+            reply = reply.closing();
+        }
+        if let Reply::Now(Some(response)) = &mut reply {
+            record(&self.worker, context, response);
+            return reply;
+        }
+        RequestRecorder { worker: Rc::clone(&self.worker), context }.record_later(reply)
+    }
+
+    /// The steps of a request. Each passes it on or has the response.
+    #[inline]
+    fn respond(&self, request: Request<Incoming>, context: &mut RequestContext) -> Reply {
+        let worker = &self.worker;
+        let app = &worker.app;
+
+        // 1. Note it for the access log. Not before: a request that was looked at is copied when it is handed on (+35
+        //    instructions, logged or not).
+        context.logged =
+            worker.sampler.as_ref().and_then(|sampler| sampler.choose(&app.trusted_proxies, self.peer, &request));
+
+        // 2. Refuse what a proxy may have read otherwise than hyper.
+        match head::check(&request) {
+            Ok(framing) => context.framing = framing,
+            Err(reason) => return Reply::now(refuse(reason)),
+        }
+
+        // 3. Look which other site's page may read the response.
+        let headers = request.headers();
+        if let (Some(cors), true) = (&app.cors, self.listener != Listener::Admin) {
+            context.origin = cors.match_origin(headers);
+        }
+
+        // 4. Find its route.
+        let path = match route::normalize(request.uri().path()) {
+            Ok(path) => path,
+            Err(error) => return Reply::now(no_route(&error)),
+        };
+        let route = match Route::parse(self.listener, app.with_pages, request.method(), &path) {
+            Ok(route) => route,
+            Err(NoRoute::MethodNotAllowed { allow })
+                if let Some(response) = cors::preflight(context.origin, request.method(), headers, allow) =>
+            {
+                return Reply::now(response);
+            }
+            Err(error) => {
+                let target = head::check_target(request.method(), &path);
+                return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
+            }
+        };
+        context.route = Some(route.id);
+
+        // 5. Check its key, where data has some.
+        if let Some(keys) = &app.secrets.api_keys
+            && route.id.spec().content == Content::Data
+        {
+            match keys.check(headers) {
+                Ok(name) => worker.counters.key_used(name),
+                Err(reason) => return Reply::now(response::unauthorized(reason)),
+            }
+        }
+
+        // 6. Hand it to its handler.
+        let (peer, uri) = (self.peer, request.uri());
+        Reply::now(match route.id {
+            RouteId::Shipment => shipments::one(worker, headers, &route.carrier, &route.tracking_number),
+            RouteId::ShipmentsByNumber => shipments::all(worker, headers, &route.tracking_number),
+            RouteId::Search => return pages::shipments(worker, peer, uri, headers),
+            RouteId::Facets => return pages::facets(worker, headers, uri.query()),
+            RouteId::BatchLookup => return lookup::batch(worker, request),
+            RouteId::Dataset => shipments::dataset(worker, headers),
+            RouteId::LegacyList => return list::page(worker, peer, uri, headers),
+            RouteId::LegacyListRedirect => list::redirect(uri.query()),
+            RouteId::Track => site::track(headers),
+            RouteId::Browse => site::browse(headers),
+            RouteId::Docs => docs::page(headers),
+            RouteId::DocsAsset => docs::asset(headers, route.asset),
+            RouteId::OpenApi => docs::openapi(headers),
+            RouteId::Live => probes::live(),
+            RouteId::Ready => probes::ready(app),
+            RouteId::Metrics => metrics::metrics(app),
+            RouteId::AdminDataset => admin::dataset(app),
+            RouteId::Reload => return admin::reload(app, headers, uri.query()),
+            RouteId::Rollback => return admin::roll_back(app, headers, uri.query()),
+        })
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Reply;
+
+    #[inline]
+    fn call(&self, request: Request<Incoming>) -> Reply {
+        self.reply(request)
+    }
+}
+
+/// Finishes a response that is there: counts it, logs it where the request was noted, and adds what all responses have.
+#[inline]
+fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
+    let RequestContext { started, route, origin, logged, .. } = context;
+    if origin != OriginMatch::NotChecked
+        && let Some(cors) = &worker.app.cors
+    {
+        cors.mark(origin, response);
+    }
+    if worker.closing.get() {
+        response::close(response);
+    }
+    let duration = started.elapsed();
+    worker.counters.count_response(route, response.status(), duration);
+    if let (Some(logged), Some(sampler)) = (logged, &worker.sampler) {
+        sampler.log(logged, route, response, duration);
+    }
+}
+
+/// Records a request whose response is not there at once.
+struct RequestRecorder {
+    worker: Rc<Worker>,
+    context: RequestContext,
+}
+
+impl RequestRecorder {
+    /// `reply`, recorded when its response is there.
+    fn record_later(self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Now(mut response) => {
+                if let Some(response) = &mut response {
+                    record(&self.worker, self.context, response);
+                }
+                Reply::Now(response)
+            }
+            Reply::AfterBody(body) => {
+                let worker = Rc::clone(&self.worker);
+                Reply::AfterBody(Box::new(RecordedBody { body, worker, recorder: Some(self) }))
+            }
+            Reply::Later(response) => Reply::later(async move {
+                let mut response = response.await;
+                record(&self.worker, self.context, &mut response);
+                response
+            }),
+        }
+    }
+}
+
+/// A body that is awaited, and who records its request after it.
+struct RecordedBody {
+    body: Box<dyn ReceiveBody>,
+    worker: Rc<Worker>,
+    /// Until the body has ended.
+    recorder: Option<RequestRecorder>,
+}
+
+impl ReceiveBody for RecordedBody {
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        let panicked = |response| Poll::Ready(Received { reply: Reply::now(response), is_whole: false });
+        let Received { reply, is_whole } = ready!(self.worker.catch_panic(|| self.body.poll_received(cx), panicked));
+        let reply = match self.recorder.take() {
+            Some(recorder) => recorder.record_later(reply),
+            None => reply,
+        };
+        Poll::Ready(Received { reply, is_whole })
+    }
+}
+
+/// The response to a request that must not be forwarded, as the last on its connection.
+fn refuse(reason: &str) -> Response {
+    response::closing(response::problem(Code::InvalidParameter, reason))
+}
+
+fn no_route(error: &NoRoute) -> Response {
+    match error {
+        NoRoute::NotFound => response::problem(Code::RouteNotFound, "nothing is at this path"),
+        NoRoute::MethodNotAllowed { allow } => response::method_not_allowed(allow),
+        NoRoute::Undecodable { parameter, reason } => {
+            response::problem(Code::InvalidParameter, &format!("{parameter}: {reason}"))
+        }
+    }
+}

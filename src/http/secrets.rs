@@ -1,0 +1,100 @@
+//! Certificates, admin tokens and API keys: one list of what comes from files of secrets and is read again together.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::credentials::{Credentials, CredentialsError};
+use super::tls::{Tls, TlsError};
+use crate::load::Stamp;
+
+/// The secrets of a server, as their files had them when they were last read. None of them need be there.
+#[derive(Default)]
+pub struct Secrets {
+    /// Certificates and key of the public listener, where TLS is enabled.
+    pub certificates: Option<Arc<Tls>>,
+    /// Tokens that POST requests to the admin listener need.
+    pub admin_tokens: Option<Credentials>,
+    /// Keys that data requests need.
+    pub api_keys: Option<Credentials>,
+    /// The names of those that could not be read again.
+    unread: Mutex<Vec<&'static str>>,
+}
+
+/// Why secrets cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum SecretsError {
+    /// Certificates or their key.
+    Tls(#[from] TlsError),
+    /// Tokens or keys.
+    Credentials(#[from] CredentialsError),
+}
+
+impl Secrets {
+    /// Reads what is named: certificates and their key, tokens, keys.
+    pub fn load(
+        certificates: Option<(&Path, &Path)>,
+        admin_tokens: Option<&Path>,
+        api_keys: Option<&Path>,
+    ) -> Result<Secrets, SecretsError> {
+        Ok(Secrets {
+            certificates: certificates.map(|(chain, key)| Tls::load(chain, key).map(Arc::new)).transpose()?,
+            admin_tokens: admin_tokens.map(Credentials::tokens).transpose()?,
+            api_keys: api_keys.map(Credentials::keys).transpose()?,
+            unread: Mutex::default(),
+        })
+    }
+
+    /// Reads all files again. What cannot be used is logged, and what was read before goes on to hold.
+    pub fn reload(&self) {
+        let results: Vec<_> = self.files().map(|files| (files.name, (files.reload)())).collect();
+        let unread = results.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| *name).collect();
+        // Before the log says so: whoever reads it there finds it in the metrics.
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = unread;
+        for (name, result) in results {
+            match result {
+                Ok(()) => tracing::info!("{name} read again"),
+                Err(error) => {
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    tracing::error!(error, "{name} not read again; those from before still hold");
+                }
+            }
+        }
+    }
+
+    /// The states of all files, which change when one of them does.
+    pub fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.files().flat_map(|files| files.paths).map(|path| Stamp::at(path).ok()).collect()
+    }
+
+    /// What there is, by name, and whether it could be read when that was last tried.
+    pub(super) fn last_read(&self) -> Vec<(&'static str, bool)> {
+        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        self.files().map(|files| (files.name, !unread.contains(&files.name))).collect()
+    }
+
+    fn files(&self) -> impl Iterator<Item = Files<'_>> {
+        let certificates = self.certificates.as_deref().map(Files::of_tls);
+        let tokens = self.admin_tokens.as_ref().map(|tokens| Files::of_credentials("tokens", tokens));
+        let keys = self.api_keys.as_ref().map(|keys| Files::of_credentials("keys", keys));
+        [certificates, tokens, keys].into_iter().flatten()
+    }
+}
+
+/// Files of secrets.
+struct Files<'s> {
+    /// Their name in metrics and the log.
+    name: &'static str,
+    paths: Vec<&'s Path>,
+    reload: Box<dyn Fn() -> Result<(), SecretsError> + 's>,
+}
+
+impl<'s> Files<'s> {
+    fn of_tls(tls: &'s Tls) -> Files<'s> {
+        Files { name: "certificates", paths: tls.paths().to_vec(), reload: Box::new(|| Ok(tls.reload()?)) }
+    }
+
+    fn of_credentials(name: &'static str, credentials: &'s Credentials) -> Files<'s> {
+        Files { name, paths: vec![credentials.path()], reload: Box::new(|| Ok(credentials.reload()?)) }
+    }
+}
