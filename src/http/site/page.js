@@ -51,7 +51,7 @@ try {
 /** Whether there is another key to try than the one that was refused; people are asked once for all who were refused. */
 function renewKey(refused) {
   if (key !== refused) return true;
-  const typed = keyDeclined ? null : prompt("This server wants an API key:");
+  const typed = keyDeclined ? null : prompt("This server needs an API key:");
   keyDeclined = typed === null;
   if (keyDeclined) return false;
   // No key has other characters, and no request could.
@@ -95,7 +95,7 @@ async function run(show) {
   view.abort();
   keyDeclined = false;
   const { signal } = (view = new AbortController());
-  const onLoading = () => signal.aborted || say("The server is loading its data. This page asks again by itself.");
+  const onLoading = () => signal.aborted || say("The server is loading its data. This page will try again by itself.");
   alarm("");
   byId("results").classList.add("busy");
   try {

@@ -107,7 +107,7 @@ test("carriers that share a number are all shown, or the chosen one", async () =
     await page.getByLabel("Carrier").selectOption("GLS");
     await page.getByRole("button", { name: "Track" }).click();
     await page.getByText("with carrier GLS").waitFor();
-    await page.getByRole("link", { name: "Ask all carriers" }).click();
+    await page.getByRole("link", { name: "Search all carriers" }).click();
     await eventually(() => cards(page), [["SHARED-1", "DPD"], ["SHARED-1", "FedEx"]]);
   });
 });
@@ -407,7 +407,7 @@ test("a server that wants a key gets the one that people type, asked for once", 
       assert.deepEqual(await cards(page), [["EXACT", "UPS"]]);
       await page.goto(`${url}/browse`);
       await answered(page);
-      assert.deepEqual(asked, Array(4).fill("This server wants an API key:"));
+      assert.deepEqual(asked, Array(4).fill("This server needs an API key:"));
     });
   } finally {
     await end();
