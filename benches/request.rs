@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use waybill::commands::generate::{self, Plan};
 use waybill::http::app::App;
 use waybill::http::pipeline::Service;
-use waybill::http::route::Listener;
+use waybill::http::request::route::Listener;
 use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;

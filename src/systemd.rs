@@ -6,7 +6,7 @@ use std::io;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 
-use crate::http::listen::Socket;
+use crate::http::listener::Socket;
 
 /// Sockets that systemd listens on, so that none of a restart's clients is turned away.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::client::{Answer, Client, request};
 use support::{HEADER, SEED, Server};
 use tempfile::NamedTempFile;
-use waybill::http::route::{Listener, ROUTES};
+use waybill::http::request::route::{Listener, ROUTES};
 
 /// Problems that only operators are told.
 const CODES_OF_ADMIN: [&str; 7] = [
@@ -53,7 +53,7 @@ fn the_document_has_every_public_route_and_no_other() {
     let served = public.map(|spec| (spec.pattern, if spec.allow == "POST" { "post" } else { "get" })).collect();
     assert_eq!(described, served);
     // The table itself has every route there is.
-    let routes = variants(include_str!("../src/http/route.rs"), "RouteId");
+    let routes = variants(include_str!("../src/http/request/route.rs"), "RouteId");
     assert_eq!(ROUTES.len(), routes.len(), "{routes:?}");
 }
 
@@ -74,7 +74,7 @@ fn the_document_has_every_code_that_is_not_for_operators_alone() {
     let document = Document::load();
     let described = document.0["components"]["schemas"]["Code"]["enum"].as_array().unwrap();
     let described: BTreeSet<String> = described.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
-    let codes = variants(include_str!("../src/http/response.rs"), "Code");
+    let codes = variants(include_str!("../src/http/response/problem.rs"), "Code");
     let codes = codes.iter().map(|name| snake_case(name)).filter(|code| !CODES_OF_ADMIN.contains(&code.as_str()));
     assert_eq!(described, codes.collect());
 }
@@ -294,7 +294,7 @@ fn comparable(body: Value) -> Value {
 #[test]
 fn the_document_is_served_as_it_is() {
     let server = Server::start(SEED, &[]);
-    assert_eq!(server.get("/openapi.json").text(), include_str!("../src/http/openapi.json"));
+    assert_eq!(server.get("/openapi.json").text(), include_str!("../src/http/assets/openapi.json"));
 }
 
 #[test]

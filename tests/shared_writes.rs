@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions};
 use waybill::http::app::App;
 use waybill::http::pipeline::Service;
-use waybill::http::route::Listener;
+use waybill::http::request::route::Listener;
 use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;

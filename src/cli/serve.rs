@@ -8,9 +8,9 @@ use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
 use super::value::{AdminListen, LogFormat, Pages, SourceParser, duration};
-use crate::http::cors::Origin;
-use crate::http::forwarded::TrustedProxy;
-use crate::http::listen::Address;
+use crate::http::listener::Address;
+use crate::http::request::cors::Origin;
+use crate::http::request::forwarded::TrustedProxy;
 use crate::load::Source;
 
 const FILE: &str = "Settings file";

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-use crate::http::listen::Address;
+use crate::http::listener::Address;
 
 /// A server, and what to ask of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ValueEnum};
 
-use crate::http::listen::Address;
+use crate::http::listener::Address;
 use crate::load::Source;
 
 /// For people or for programs.

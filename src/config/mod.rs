@@ -15,12 +15,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
-use crate::http::access::{AccessLogSettings, Target};
 use crate::http::activity::TimeLimits;
-use crate::http::cors::Origin;
-use crate::http::forwarded::TrustedProxy;
-use crate::http::listen::Address;
+use crate::http::listener::Address;
+use crate::http::request::cors::Origin;
+use crate::http::request::forwarded::TrustedProxy;
 use crate::http::server::Limits;
+use crate::http::telemetry::access_log::settings::{AccessLogSettings, Target};
 use crate::load;
 use crate::reload::ReloadSettings;
 

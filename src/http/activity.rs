@@ -5,14 +5,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// Bytes of a request's head: the request line and all header fields.
-pub(super) const HEAD_BYTES_MAX: usize = 8 << 10;
+pub(crate) const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Bytes of responses that wait to be sent on one connection with HTTP/1 before it is read no further, or on one stream
 /// with HTTP/2.
-pub(super) const UNSENT_BYTES_MAX: usize = 64 << 10;
+pub(crate) const UNSENT_BYTES_MAX: usize = 64 << 10;
 
 /// What a connection is doing; how long it may is a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Between two requests.
     Idle,
     /// Sending a request's head.
@@ -29,11 +29,11 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Every phase, in the order in which they are declared.
-    pub(super) const ALL: [Phase; 6] =
+    pub(crate) const ALL: [Phase; 6] =
         [Phase::Idle, Phase::Head, Phase::Body, Phase::Response, Phase::Write, Phase::LingeringClose];
 
     /// Its label in metrics.
-    pub(super) const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Phase::Idle => "idle",
             Phase::Head => "header",
@@ -46,7 +46,7 @@ impl Phase {
 }
 
 /// What a sweep sees of a connection.
-pub(super) trait Activity {
+pub(crate) trait Activity {
     /// What it is doing.
     fn phase(&self) -> Phase;
     /// Another number whenever the time for this phase begins anew.
@@ -70,7 +70,7 @@ pub struct TimeLimits {
 
 impl TimeLimits {
     /// The limit of `phase`, if it has one.
-    pub(super) fn of(&self, phase: Phase) -> Option<Duration> {
+    pub(crate) fn of(&self, phase: Phase) -> Option<Duration> {
         match phase {
             Phase::Idle => Some(self.idle),
             Phase::Head => Some(self.header),
@@ -84,7 +84,7 @@ impl TimeLimits {
 
 /// What a connection is told to do, the later the more urgent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ConnectionCommand {
+pub(crate) enum ConnectionCommand {
     /// Go on.
     #[default]
     Serve,
@@ -96,14 +96,14 @@ pub(super) enum ConnectionCommand {
 
 /// Where a connection finds its command at its next turn.
 #[derive(Default)]
-pub(super) struct CommandSlot {
+pub(crate) struct CommandSlot {
     command: Cell<ConnectionCommand>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl CommandSlot {
     /// Gives the connection `command`, unless it has a more urgent one, and wakes it.
-    pub(super) fn send(&self, command: ConnectionCommand) {
+    pub(crate) fn send(&self, command: ConnectionCommand) {
         self.command.set(self.command.get().max(command));
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
@@ -112,7 +112,7 @@ impl CommandSlot {
 
     /// Begins a turn: has the connection's task woken by the next command. Returns the one that holds.
     #[inline]
-    pub(super) fn poll_command(&self, cx: &Context<'_>) -> ConnectionCommand {
+    pub(crate) fn poll_command(&self, cx: &Context<'_>) -> ConnectionCommand {
         if self.waker.borrow().as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             *self.waker.borrow_mut() = Some(cx.waker().clone());
         }

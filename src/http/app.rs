@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::access::AccessLog;
-use super::cors::Cors;
-use super::counters::Counters;
-use super::forwarded::TrustedProxy;
-use super::secrets::Secrets;
+use crate::http::request::cors::Cors;
+use crate::http::request::forwarded::TrustedProxy;
+use crate::http::secrets::Secrets;
+use crate::http::telemetry::access_log::AccessLog;
+use crate::http::telemetry::counters::Counters;
 use crate::reload::Reloader;
 use crate::store::Store;
 
@@ -53,7 +53,7 @@ impl App {
     }
 
     /// The scheme of the public listener's URLs.
-    pub(super) fn scheme(&self) -> &'static str {
+    pub(crate) fn scheme(&self) -> &'static str {
         if self.secrets.certificates.is_some() { "https" } else { "http" }
     }
 
@@ -66,14 +66,14 @@ impl App {
     }
 
     /// Counters for one more worker.
-    pub(super) fn add_counters(&self) -> Arc<Counters> {
+    pub(crate) fn add_counters(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
         counters
     }
 
     /// The counters of all workers.
-    pub(super) fn all_counters(&self) -> Vec<Arc<Counters>> {
+    pub(crate) fn all_counters(&self) -> Vec<Arc<Counters>> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -1,44 +1,28 @@
-//! Request → route → answer.
+//! The HTTP server. Each module knows only those below it:
 //!
-//! [`listen`] binds sockets, [`server`] accepts connections and drains them, [`connections`](server::TimeLimits) has those of a thread and bounds
-//! their time, `connection` bounds each in memory over its `socket`, `streams` those with HTTP/2 over [`tls`], `service`
-//! gives each request its [`Reply`], `worker` has the pipeline of one request, [`response`] builds responses,
-//! `counters` are what each worker counts, [`access`] is the access log, and the other modules have one resource each,
-//! or what several of them share (`head`, `body`, `query`, `links`, `etag`, `shards`).
+//! - [`server`]: accept loops, a runtime per thread, and ending in good order; [`listener`]: bound sockets
+//! - `connection`: HTTP/1 and HTTP/2 over TCP, Unix sockets and [`tls`], bounded in memory and time
+//! - [`pipeline`]: the way of a request: validate, route, authorize, handle, record
+//! - `handlers`: one file per resource
+//! - [`worker`]: what the requests of a thread share; [`app`]: what all threads share; [`secrets`]: certificates,
+//!   tokens and keys
+//! - [`telemetry`]: counters and the access log
+//! - [`request`]: route, parameters, body, credentials and origin of a request
+//! - [`response`]: the only place that builds responses
+//! - [`activity`]: what connections are doing, how long they may be at it, and what they are told to do
+//!
+//! `assets` has the pages, the OpenAPI document and its viewer.
 
-pub mod access;
 pub mod activity;
-mod admin;
 pub mod app;
-mod body;
 mod connection;
-pub mod cors;
-mod counters;
-pub mod credentials;
-mod docs;
-mod etag;
-pub mod forwarded;
-mod head;
-mod http1;
-mod http2;
-mod links;
-mod list;
-pub mod listen;
-mod lookup;
-mod metrics;
-mod pages;
+mod handlers;
+pub mod listener;
 pub mod pipeline;
-mod probes;
-mod query;
-mod registry;
-pub mod reply;
+pub mod request;
 pub mod response;
-pub mod route;
 pub mod secrets;
 pub mod server;
-mod shards;
-mod shipments;
-mod site;
-mod socket;
+pub mod telemetry;
 pub mod tls;
 pub mod worker;

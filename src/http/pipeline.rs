@@ -9,15 +9,18 @@ use std::time::Instant;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use super::access::LoggedRequest;
-use super::cors::{self, OriginMatch};
-use super::head::{self, Framing};
-use super::listen::Peer;
-use super::reply::{ReceiveBody, Received, Reply};
-use super::response::{self, Code, Response};
-use super::route::{self, Content, Listener, NoRoute, Route, RouteId};
-use super::worker::Worker;
-use super::{admin, docs, list, lookup, metrics, pages, probes, shipments, site};
+use crate::http::handlers::{
+    batch_lookup, dataset, docs, facets, legacy_list, metrics, probes, reload, search, shipments, ui,
+};
+use crate::http::request::cors::{self, OriginMatch};
+use crate::http::request::forwarded::Peer;
+use crate::http::request::route::{self, Content, Listener, NoRoute, Route, RouteId};
+use crate::http::request::validate::{self, Framing};
+use crate::http::response::problem::{self, Code};
+use crate::http::response::reply::{ReceiveBody, Received, Reply};
+use crate::http::response::{self, Response};
+use crate::http::telemetry::access_log::line::LoggedRequest;
+use crate::http::worker::Worker;
 
 /// Responds to the requests of one connection.
 #[derive(Clone)]
@@ -45,18 +48,18 @@ impl Service {
     }
 
     /// The same for a connection with `peer`.
-    pub(super) fn with_peer(&self, peer: Peer) -> Service {
+    pub(crate) fn with_peer(&self, peer: Peer) -> Service {
         Service { peer, ..self.clone() }
     }
 
     /// The worker that responds.
-    pub(super) fn worker(&self) -> &Rc<Worker> {
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.worker
     }
 
     /// The reply to `request`, which is recorded when its response is there.
     #[inline]
-    pub(super) fn reply(&self, request: Request<Incoming>) -> Reply {
+    pub(crate) fn reply(&self, request: Request<Incoming>) -> Reply {
         let mut context = RequestContext {
             started: Instant::now(),
             route: None,
@@ -89,7 +92,7 @@ impl Service {
             worker.sampler.as_ref().and_then(|sampler| sampler.choose(&app.trusted_proxies, self.peer, &request));
 
         // 2. Refuse what a proxy may have read otherwise than hyper.
-        match head::check(&request) {
+        match validate::check(&request) {
             Ok(framing) => context.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
@@ -113,7 +116,7 @@ impl Service {
                 return Reply::now(response);
             }
             Err(error) => {
-                let target = head::check_target(request.method(), &path);
+                let target = validate::check_target(request.method(), &path);
                 return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
             }
         };
@@ -125,7 +128,7 @@ impl Service {
         {
             match keys.check(headers) {
                 Ok(name) => worker.counters.key_used(name),
-                Err(reason) => return Reply::now(response::unauthorized(reason)),
+                Err(reason) => return Reply::now(problem::unauthorized(reason)),
             }
         }
 
@@ -134,23 +137,23 @@ impl Service {
         Reply::now(match route.id {
             RouteId::Shipment => shipments::one(worker, headers, &route.carrier, &route.tracking_number),
             RouteId::ShipmentsByNumber => shipments::all(worker, headers, &route.tracking_number),
-            RouteId::Search => return pages::shipments(worker, peer, uri, headers),
-            RouteId::Facets => return pages::facets(worker, headers, uri.query()),
-            RouteId::BatchLookup => return lookup::batch(worker, request),
-            RouteId::Dataset => shipments::dataset(worker, headers),
-            RouteId::LegacyList => return list::page(worker, peer, uri, headers),
-            RouteId::LegacyListRedirect => list::redirect(uri.query()),
-            RouteId::Track => site::track(headers),
-            RouteId::Browse => site::browse(headers),
+            RouteId::Search => return search::shipments(worker, peer, uri, headers),
+            RouteId::Facets => return facets::facets(worker, headers, uri.query()),
+            RouteId::BatchLookup => return batch_lookup::batch(worker, request),
+            RouteId::Dataset => dataset::dataset(worker, headers),
+            RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
+            RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
+            RouteId::Track => ui::track(headers),
+            RouteId::Browse => ui::browse(headers),
             RouteId::Docs => docs::page(headers),
             RouteId::DocsAsset => docs::asset(headers, route.asset),
             RouteId::OpenApi => docs::openapi(headers),
             RouteId::Live => probes::live(),
             RouteId::Ready => probes::ready(app),
             RouteId::Metrics => metrics::metrics(app),
-            RouteId::AdminDataset => admin::dataset(app),
-            RouteId::Reload => return admin::reload(app, headers, uri.query()),
-            RouteId::Rollback => return admin::roll_back(app, headers, uri.query()),
+            RouteId::AdminDataset => dataset::admin_dataset(app),
+            RouteId::Reload => return reload::reload(app, headers, uri.query()),
+            RouteId::Rollback => return reload::roll_back(app, headers, uri.query()),
         })
     }
 }
@@ -236,15 +239,15 @@ impl ReceiveBody for RecordedBody {
 
 /// The response to a request that must not be forwarded, as the last on its connection.
 fn refuse(reason: &str) -> Response {
-    response::closing(response::problem(Code::InvalidParameter, reason))
+    response::closing(problem::response(Code::InvalidParameter, reason))
 }
 
 fn no_route(error: &NoRoute) -> Response {
     match error {
-        NoRoute::NotFound => response::problem(Code::RouteNotFound, "nothing is at this path"),
-        NoRoute::MethodNotAllowed { allow } => response::method_not_allowed(allow),
+        NoRoute::NotFound => problem::response(Code::RouteNotFound, "nothing is at this path"),
+        NoRoute::MethodNotAllowed { allow } => problem::method_not_allowed(allow),
         NoRoute::Undecodable { parameter, reason } => {
-            response::problem(Code::InvalidParameter, &format!("{parameter}: {reason}"))
+            problem::response(Code::InvalidParameter, &format!("{parameter}: {reason}"))
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::credentials::{Credentials, CredentialsError};
-use super::tls::{Tls, TlsError};
+use crate::http::request::auth::{Credentials, CredentialsError};
+use crate::http::tls::{Tls, TlsError};
 use crate::load::Stamp;
 
 /// The secrets of a server, as their files had them when they were last read. None of them need be there.
@@ -68,7 +68,7 @@ impl Secrets {
     }
 
     /// What there is, by name, and whether it could be read when that was last tried.
-    pub(super) fn last_read(&self) -> Vec<(&'static str, bool)> {
+    pub(crate) fn last_read(&self) -> Vec<(&'static str, bool)> {
         let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         self.files().map(|files| (files.name, !unread.contains(&files.name))).collect()
     }

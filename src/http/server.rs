@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::activity::TimeLimits;
-use super::app::App;
-use super::connection::Connections;
-use super::listen::{Accepted, Acceptor, Peer, Socket};
-use super::pipeline::Service;
-use super::route::Listener;
-use super::tls::Tls;
-use super::worker::Worker;
+use crate::http::activity::TimeLimits;
+use crate::http::app::App;
+use crate::http::connection::Connections;
+use crate::http::listener::{Accepted, Acceptor, Socket};
+use crate::http::pipeline::Service;
+use crate::http::request::forwarded::Peer;
+use crate::http::request::route::Listener;
+use crate::http::tls::Tls;
+use crate::http::worker::Worker;
 use crate::load;
 
 /// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.

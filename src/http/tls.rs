@@ -17,7 +17,7 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// What is spoken on a secured connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     /// HTTP/1.1, or 1.0.
     Http1,
     /// HTTP/2.
@@ -64,7 +64,7 @@ impl Tls {
     }
 
     /// Where certificates and key are.
-    pub(super) fn paths(&self) -> [&Path; 2] {
+    pub(crate) fn paths(&self) -> [&Path; 2] {
         [&self.certificate, &self.key]
     }
 
@@ -75,7 +75,7 @@ impl Tls {
     }
 
     /// Secures `stream`. The error is the stream, on which nothing could be agreed on.
-    pub(super) async fn accept<S>(&self, stream: S) -> Result<(Protocol, TlsStream<S>), S>
+    pub(crate) async fn accept<S>(&self, stream: S) -> Result<(Protocol, TlsStream<S>), S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

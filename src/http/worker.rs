@@ -10,22 +10,24 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use tokio::sync::Semaphore;
 
-use super::access::{AccessLog, Sampler};
-use super::app::App;
-use super::counters::Counters;
-use super::etag;
-use super::reply::Reply;
-use super::response::{self, DatasetFields, Response};
+use crate::http::app::App;
+use crate::http::response::dataset::DatasetFields;
+use crate::http::response::etag;
+use crate::http::response::problem;
+use crate::http::response::reply::Reply;
+use crate::http::response::{self, Response};
+use crate::http::telemetry::access_log::{AccessLog, Sampler};
+use crate::http::telemetry::counters::Counters;
 use crate::store::Snapshot;
 
 /// What the requests of one thread share.
 pub struct Worker {
-    pub(super) app: Arc<App>,
-    pub(super) counters: Arc<Counters>,
+    pub(crate) app: Arc<App>,
+    pub(crate) counters: Arc<Counters>,
     /// Chooses the requests that are logged, where some are.
-    pub(super) sampler: Option<Sampler>,
+    pub(crate) sampler: Option<Sampler>,
     /// Whether each response is the last on its connection.
-    pub(super) closing: Cell<bool>,
+    pub(crate) closing: Cell<bool>,
     /// The header fields for a generation: made once per worker, since copies of shared ones would contend.
     fields: RefCell<(u64, DatasetFields)>,
     /// Where responses are rendered before they are copied at their size.
@@ -55,7 +57,7 @@ impl Worker {
 
     /// The header fields of responses from `snapshot`.
     #[inline]
-    pub(super) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {
+    pub(crate) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {
         if self.fields.borrow().0 != snapshot.generation {
             self.make_fields(snapshot);
         }
@@ -70,13 +72,13 @@ impl Worker {
 
     /// Memory to render in, with whatever was rendered there last.
     #[inline]
-    pub(super) fn scratch(&self) -> Scratch<'_> {
+    pub(crate) fn scratch(&self) -> Scratch<'_> {
         Scratch(self.scratch.borrow_mut())
     }
 
     /// The response with what `render` appends, from `snapshot`; 304 if the client has it.
     #[inline]
-    pub(super) fn dataset_response(
+    pub(crate) fn dataset_response(
         &self,
         snapshot: &Snapshot,
         headers: &HeaderMap,
@@ -94,7 +96,7 @@ impl Worker {
 
     /// The response with the body that `make` makes from `snapshot` on a blocking thread, for what takes long: the
     /// requests of this thread don't wait for it.
-    pub(super) fn offload(
+    pub(crate) fn offload(
         self: &Rc<Worker>,
         snapshot: Arc<Snapshot>,
         make: impl FnOnce(&Snapshot) -> Result<Vec<u8>, Box<Response>> + Send + 'static,
@@ -119,19 +121,19 @@ impl Worker {
 
     /// What `make` makes, or `otherwise` of 500 where it panics, which would end the connection without a response.
     #[inline]
-    pub(super) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
+    pub(crate) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
         catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| otherwise(self.panicked()))
     }
 
     #[cold]
     fn panicked(&self) -> Response {
         self.counters.panics.add(1);
-        response::closing(response::bug())
+        response::closing(problem::bug())
     }
 }
 
 /// Memory that is lent for rendering, and cut to its usual size when it is given back.
-pub(super) struct Scratch<'w>(RefMut<'w, Vec<u8>>);
+pub(crate) struct Scratch<'w>(RefMut<'w, Vec<u8>>);
 
 impl Deref for Scratch<'_> {
     type Target = Vec<u8>;
@@ -161,7 +163,7 @@ impl Drop for Scratch<'_> {
 mod tests {
     use super::*;
     use crate::http::pipeline::Service;
-    use crate::http::route::Listener;
+    use crate::http::request::route::Listener;
     use crate::reload::{ReloadSettings, Reloader};
     use crate::store::Store;
     use hyper::server::conn::http1;

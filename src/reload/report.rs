@@ -39,6 +39,16 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// Its name for operators.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Report::Published { .. } => "ok",
+            Report::Unchanged { .. } => "unchanged",
+        }
+    }
+}
+
 /// Why the file is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {

@@ -17,7 +17,7 @@ pub(crate) struct Document(pub(crate) Value);
 
 impl Document {
     pub(crate) fn load() -> Document {
-        Document(serde_json::from_str(include_str!("../../src/http/openapi.json")).unwrap())
+        Document(serde_json::from_str(include_str!("../../src/http/assets/openapi.json")).unwrap())
     }
 
     /// Pattern of the path, method, operation.

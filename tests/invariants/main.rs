@@ -129,7 +129,7 @@ fn responses_are_built_in_one_place() {
         of("Response") || of("Answer")
     };
     let builders: Vec<&Path> = sources.iter().filter(builds).map(|source| source.path.as_path()).collect();
-    assert_eq!(builders, [Path::new("http/response.rs")]);
+    assert!(!builders.is_empty() && builders.iter().all(|path| path.starts_with("http/response")), "{builders:?}");
 }
 
 #[test]

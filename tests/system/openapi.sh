@@ -11,7 +11,7 @@ readonly seconds_max=600 cases_min=2000
 seed=${SEED:-1}
 examples=${EXAMPLES:-150}
 tools=tests/system/openapi
-viewer=src/http/docs/swagger-ui
+viewer=src/http/assets/docs/swagger-ui
 
 cp "$tools"/package.json "$tools"/package-lock.json "$dir"
 npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --silent
@@ -26,17 +26,17 @@ for file in LICENSE NOTICE swagger-ui-bundle.js.LICENSE.txt; do
     cmp "$viewer/$file" "$package/$file" || fail "$viewer/$file is not that of the package"
 done
 
-"$dir/node_modules/.bin/spectral" lint src/http/openapi.json --ruleset "$tools/ruleset.yaml" --fail-severity hint ||
+"$dir/node_modules/.bin/spectral" lint src/http/assets/openapi.json --ruleset "$tools/ruleset.yaml" --fail-severity hint ||
     fail "spectral"
 
 # Made-up shipments, and those of the document's examples.
 "$bin" generate --shipments 20000 --seed 1 --output "$dir/data.csv"
 tail -n +2 seed_data.csv >>"$dir/data.csv"
 start_server --data "$dir/data.csv" --admin-listen off
-curl -fsS "http://$public/openapi.json" | cmp - src/http/openapi.json || fail "another document is served"
+curl -fsS "http://$public/openapi.json" | cmp - src/http/assets/openapi.json || fail "another document is served"
 
 # The document is read from the file: the path that it is read from would not be tried.
-(cd "$dir" && venv/bin/st --config-file "$OLDPWD/$tools/schemathesis.toml" run "$OLDPWD/src/http/openapi.json" \
+(cd "$dir" && venv/bin/st --config-file "$OLDPWD/$tools/schemathesis.toml" run "$OLDPWD/src/http/assets/openapi.json" \
     --url "http://$public" --seed "$seed" --max-examples "$examples" --generation-database none --workers 1 --no-color \
     --continue-on-failure --report json --report-json-path report.json >log.txt 2>&1) ||
     { cut -c1-1000 "$dir/log.txt" >&2; fail "schemathesis, seed $seed"; }

@@ -1,8 +1,8 @@
 //! Errors of `waybill serve`.
 
-use crate::http::access::Target;
-use crate::http::listen::Address;
+use crate::http::listener::Address;
 use crate::http::secrets::SecretsError;
+use crate::http::telemetry::access_log::settings::Target;
 
 /// Why serving ended otherwise than by a signal.
 #[derive(Debug, thiserror::Error)]

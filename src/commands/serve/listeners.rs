@@ -4,7 +4,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::error::ServeError;
 use crate::config::Settings;
-use crate::http::listen::{Address, Socket, SocketFile};
+use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::secrets::Secrets;
 use crate::systemd;
 

@@ -19,13 +19,14 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::config::Settings;
-use crate::http::access::{AccessLog, AccessLogSettings, Writing};
 use crate::http::app::App;
-use crate::http::cors::Cors;
-use crate::http::listen::{Socket, SocketFile};
-use crate::http::route::Listener;
+use crate::http::listener::{Socket, SocketFile};
+use crate::http::request::cors::Cors;
+use crate::http::request::route::Listener;
 use crate::http::secrets::Secrets;
 use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
+use crate::http::telemetry::access_log::settings::AccessLogSettings;
+use crate::http::telemetry::access_log::{AccessLog, Writing};
 use crate::reload::{Outcome, Request};
 use crate::systemd;
 use control::Signals;

@@ -7,7 +7,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use waybill::http::route::Listener;
+use waybill::http::request::route::Listener;
 use waybill::http::app::App;
 use waybill::http::pipeline::Service;
 use waybill::http::worker::Worker;

@@ -1,0 +1,148 @@
+//! One connection with HTTP/1: hyper over its socket, bounded in memory by buffers of known size.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use hyper::Request;
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+
+use crate::http::activity::{CommandSlot, ConnectionCommand, HEAD_BYTES_MAX};
+use crate::http::connection::registry::Registered;
+use crate::http::connection::socket::{Buffers, Socket, Stream, Transport};
+use crate::http::pipeline::Service;
+use crate::http::response::Response;
+use crate::http::response::reply::Reply;
+use crate::http::worker::Worker;
+
+/// Bytes that hyper buffers of one connection.
+const BUFFER_BYTES_MAX: usize = 16 << 10;
+
+/// What the connections of one thread with HTTP/1 share.
+pub(crate) struct Http1 {
+    builder: http1::Builder,
+    buffers: Rc<Buffers>,
+}
+
+impl Http1 {
+    /// For connections with the limits of this module.
+    pub(crate) fn new() -> Http1 {
+        let mut builder = http1::Builder::new();
+        // The sweep does this, without a timer per request.
+        builder.header_read_timeout(None);
+        // A client that sends no more may close its side and still gets its responses.
+        builder.half_close(true);
+        builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
+        Http1 { builder, buffers: Rc::default() }
+    }
+
+    /// A connection over `stream`, which is run by polling it until it ends.
+    pub(crate) fn run<S: Stream>(&self, registered: &Registered, stream: S, service: Service) -> Connection {
+        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.buffers)));
+        registered.watch(Rc::clone(&socket) as Rc<_>);
+        let socket: Rc<Socket> = socket;
+        let worker = Rc::clone(service.worker());
+        let tracked = TrackedService { service, socket: Rc::clone(&socket) };
+        let http = self.builder.serve_connection(Transport(Rc::clone(&socket)), tracked);
+        let command = Rc::clone(&registered.command);
+        Connection { http: Some(http), socket, worker, command, is_draining: false, lingers: false }
+    }
+}
+
+/// One connection, run turn by turn.
+pub(crate) struct Connection {
+    /// None once hyper is done and only unsent bytes remain.
+    http: Option<http1::Connection<Transport, TrackedService>>,
+    socket: Rc<Socket>,
+    worker: Rc<Worker>,
+    command: Rc<CommandSlot>,
+    is_draining: bool,
+    /// Whether the client is to end the connection, since it may still be sending.
+    lingers: bool,
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let command = this.command.poll_command(cx);
+        if command == ConnectionCommand::End {
+            this.socket.reset_on_close();
+            return Poll::Ready(());
+        }
+        if let Some(http) = &mut this.http {
+            let mut turn = Pin::new(&mut *http).poll(cx);
+            let is_to_drain = command == ConnectionCommand::Drain && !this.is_draining;
+            // What has come gets its response first. hyper would end a new connection over it.
+            if turn.is_pending() && is_to_drain && !this.socket.has_more_to_read() {
+                this.is_draining = true;
+                Pin::new(&mut *http).graceful_shutdown();
+                turn = Pin::new(&mut *http).poll(cx);
+            }
+            if turn.is_ready() {
+                // An error is the client's: malformed bytes or a connection that broke off. hyper has responded to it.
+                this.http = None;
+                this.lingers =
+                    this.socket.has_unread_body() || this.worker.closing.get() && this.socket.response_may_race();
+            }
+        }
+        match this.socket.send(cx) {
+            Poll::Ready(Ok(())) if this.http.is_some() => Poll::Pending,
+            Poll::Ready(Ok(())) if this.lingers => this.socket.poll_lingering_close(cx),
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// A service that tells the socket how its requests come along.
+struct TrackedService {
+    service: Service,
+    socket: Rc<Socket>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for TrackedService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = TrackedReply;
+
+    #[inline]
+    fn call(&self, request: Request<Incoming>) -> TrackedReply {
+        self.socket.response_begun(!request.body().is_end_stream());
+        let reply = self.service.reply(request);
+        let waiting = match &reply {
+            Reply::Now(_) => {
+                self.socket.response_ready();
+                None
+            }
+            Reply::Later(_) => Some(Rc::clone(&self.socket)),
+            Reply::AfterBody(_) => {
+                self.socket.body_awaited();
+                Some(Rc::clone(&self.socket))
+            }
+        };
+        TrackedReply { reply, waiting }
+    }
+}
+
+/// A reply, and the socket where that waits for it.
+struct TrackedReply {
+    reply: Reply,
+    waiting: Option<Rc<Socket>>,
+}
+
+impl Future for TrackedReply {
+    type Output = Result<Response, Infallible>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let TrackedReply { reply, waiting } = &mut *self;
+        let Some(socket) = waiting else { return Pin::new(reply).poll(cx) };
+        let response = ready!(reply.poll_response(cx, |is_whole| socket.body_ended(is_whole)));
+        socket.response_ready();
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,74 @@
+//! Connections: what those of a thread share, and the choice of protocol for each.
+
+mod http1;
+mod http2;
+pub(crate) mod registry;
+mod socket;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::http::activity::{ConnectionCommand, TimeLimits};
+use crate::http::connection::http1::Http1;
+use crate::http::connection::http2::Http2;
+use crate::http::connection::registry::{Registered, Registry};
+use crate::http::connection::socket::Stream;
+use crate::http::pipeline::Service;
+use crate::http::tls::{Protocol, Tls};
+use crate::http::worker::Worker;
+
+/// What the connections of one thread share.
+pub(crate) struct Connections {
+    /// All that are open.
+    pub(crate) registry: Rc<Registry>,
+    worker: Rc<Worker>,
+    tls: Option<Arc<Tls>>,
+    http1: Http1,
+    http2: Http2,
+}
+
+impl Connections {
+    /// None yet; those that come are of clients of `worker`, within `limits`, and use TLS if there is `tls`.
+    pub(crate) fn new(limits: TimeLimits, worker: Rc<Worker>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
+        let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters)));
+        Rc::new(Connections { registry, worker, tls, http1: Http1::new(), http2: Http2::new() })
+    }
+
+    /// Runs a connection over `stream` until it ends. `permit` is given back then. The connection counts from now on,
+    /// though its turns come when the future is polled: what all connections are told, it is told too.
+    pub(crate) fn run<S: Stream>(
+        self: Rc<Self>,
+        stream: S,
+        service: Service,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Future<Output = ()> + use<S> {
+        let registered = self.registry.register();
+        async move {
+            match &self.tls {
+                None => self.http1.run(&registered, stream, service).await,
+                // Boxed, so that a connection without TLS does not have the size of one with it.
+                Some(tls) => Box::pin(self.run_over_tls(tls, &registered, stream, service)).await,
+            }
+            drop((registered, permit));
+        }
+    }
+
+    /// The same after a TLS handshake, in the protocol that was agreed on.
+    async fn run_over_tls<S: Stream>(&self, tls: &Tls, registered: &Registered, stream: S, service: Service) {
+        let mut handshake = std::pin::pin!(tls.accept(stream));
+        let handshake = std::future::poll_fn(|cx| match registered.command.poll_command(cx) {
+            ConnectionCommand::Serve => handshake.as_mut().poll(cx).map(Some),
+            ConnectionCommand::Drain | ConnectionCommand::End => Poll::Ready(None),
+        });
+        match handshake.await {
+            Some(Ok((Protocol::Http1, stream))) => self.http1.run(registered, stream, service).await,
+            Some(Ok((Protocol::Http2, stream))) => self.http2.run(registered, stream, service).await,
+            // The client speaks another protocol, or has gone. Counted before the connection ends.
+            Some(Err(_stream)) => self.worker.counters.failed_handshakes.add(1),
+            None => {}
+        }
+    }
+}

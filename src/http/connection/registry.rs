@@ -1,0 +1,115 @@
+//! The connections of one thread, and the sweep that ends those that have been at the same for too long.
+//!
+//! No request sets a timer. Each turn only notes what the connection is doing, and a sweep of all connections of the
+//! thread comes at each tick.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+use crate::http::activity::{Activity, CommandSlot, ConnectionCommand, Phase, TimeLimits};
+use crate::http::telemetry::counters::Counters;
+
+/// One connection as its thread's [`Registry`] sees it.
+struct Entry {
+    /// None during the TLS handshake, which is part of the first head.
+    activity: Option<Rc<dyn Activity>>,
+    command: Rc<CommandSlot>,
+    /// The connection's progress at a sweep, and the time of the first sweep that saw it.
+    seen: (u64, Instant),
+}
+
+impl Entry {
+    fn phase(&self) -> Phase {
+        self.activity.as_ref().map_or(Phase::Head, |activity| activity.phase())
+    }
+
+    fn progress(&self) -> u64 {
+        self.activity.as_ref().map_or(0, |activity| activity.progress())
+    }
+}
+
+/// All connections of one thread.
+pub(crate) struct Registry {
+    entries: RefCell<Slab<Entry>>,
+    limits: TimeLimits,
+    counters: Arc<Counters>,
+    emptied: Notify,
+}
+
+impl Registry {
+    /// None yet. Those that come have `limits` and are counted in `counters`.
+    pub(crate) fn new(limits: TimeLimits, counters: Arc<Counters>) -> Registry {
+        Registry { entries: RefCell::default(), limits, counters, emptied: Notify::new() }
+    }
+
+    /// Counts a connection as open, and sends it commands, until the result is dropped.
+    pub(crate) fn register(self: &Rc<Self>) -> Registered {
+        self.counters.accepted.add(1);
+        let command = Rc::<CommandSlot>::default();
+        let entry = Entry { activity: None, command: Rc::clone(&command), seen: (0, Instant::now()) };
+        Registered { registry: Rc::clone(self), key: self.entries.borrow_mut().insert(entry), command }
+    }
+
+    /// Ends connections whose time is up.
+    pub(crate) fn sweep(&self, now: Instant) {
+        for (_, entry) in self.entries.borrow_mut().iter_mut() {
+            let progress = entry.progress();
+            if entry.seen.0 != progress {
+                entry.seen = (progress, now);
+            } else if self.limits.of(entry.phase()).is_some_and(|limit| now - entry.seen.1 >= limit) {
+                self.counters.timed_out[entry.phase() as usize].add(1);
+                entry.command.send(ConnectionCommand::End);
+            }
+        }
+    }
+
+    /// Lets each connection finish what it is doing, then end.
+    pub(crate) fn drain(&self) {
+        for (_, entry) in self.entries.borrow().iter() {
+            entry.command.send(ConnectionCommand::Drain);
+        }
+    }
+
+    /// Open connections.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Waits until there are none.
+    pub(crate) async fn emptied(&self) {
+        while self.len() > 0 {
+            self.emptied.notified().await;
+        }
+    }
+}
+
+/// A connection among its thread's, until dropped.
+pub(crate) struct Registered {
+    registry: Rc<Registry>,
+    key: usize,
+    /// Where it finds its commands.
+    pub(crate) command: Rc<CommandSlot>,
+}
+
+impl Registered {
+    /// Has the sweep look at `activity` from now on.
+    pub(crate) fn watch(&self, activity: Rc<dyn Activity>) {
+        self.registry.entries.borrow_mut()[self.key].activity = Some(activity);
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut entries = self.registry.entries.borrow_mut();
+        entries.remove(self.key);
+        self.registry.counters.closed.add(1);
+        if entries.is_empty() {
+            self.registry.emptied.notify_one();
+        }
+    }
+}

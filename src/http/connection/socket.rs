@@ -1,0 +1,370 @@
+//! The socket of a connection with HTTP/1: responses are gathered while requests keep coming and sent together; both directions are
+//! bounded.
+//!
+//! hyper flushes after every response, which costs a system call per answer when a client pipelines. So a flush here
+//! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
+//! requests that have arrived. Nothing is ever held back beyond a turn, whatever hyper still has in its buffer.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::ReadBufCursor;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+
+use crate::http::activity::{Activity, Phase, UNSENT_BYTES_MAX};
+
+/// Buffers for responses that a thread keeps while nobody needs them.
+const SPARE_BUFFERS_MAX: usize = 4;
+/// Bytes taken from the socket at a time.
+const READ_BYTES: usize = 16 << 10;
+/// Bytes that a client may still send after the last response.
+const LINGER_BYTES_MAX: usize = 64 << 20;
+
+/// What a connection runs over: a socket, secured or not.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// The system's socket below.
+    fn system(&self) -> SockRef<'_>;
+}
+
+impl Stream for TcpStream {
+    fn system(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+}
+
+impl Stream for UnixStream {
+    fn system(&self) -> SockRef<'_> {
+        SockRef::from(self)
+    }
+}
+
+impl<S: Stream> Stream for TlsStream<S> {
+    fn system(&self) -> SockRef<'_> {
+        self.get_ref().0.system()
+    }
+}
+
+/// How far a connection's last request is.
+#[derive(Clone, Copy)]
+enum RequestState {
+    /// Its response is being made.
+    Responding(RequestBody),
+    /// Its response is there, or there was no request yet.
+    Responded(RequestBody),
+}
+
+/// How far a request's body is.
+#[derive(Clone, Copy)]
+enum RequestBody {
+    /// All of it was read, if there is one.
+    Ended,
+    /// Nobody has asked for it so far.
+    Unread,
+    /// The response waits for it.
+    Awaited,
+    /// The rest was refused, so that the connection ends with the response.
+    Refused,
+}
+
+/// A socket and what is known of its connection. Lives on one thread. Whatever it runs over, it is of one type for hyper:
+/// code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of stream).
+pub(crate) struct Socket<S: ?Sized = dyn Stream> {
+    unsent: RefCell<Vec<u8>>,
+    /// Whether the stream may have taken bytes that it has not passed on yet, as with TLS.
+    unflushed: Cell<bool>,
+    phase: Cell<Phase>,
+    /// Grows with each change of phase and each byte sent.
+    progress: Cell<u64>,
+    /// Whether hyper has more to write than may wait here.
+    blocked: Cell<bool>,
+    /// How far the last request is.
+    request: Cell<RequestState>,
+    /// Bytes that came after the last response.
+    lingered_bytes: Cell<usize>,
+    /// Whether the bytes read last end like a request, so that no other one has begun.
+    at_end: Cell<bool>,
+    buffers: Rc<Buffers>,
+    stream: RefCell<S>,
+}
+
+/// Memory that the connections of a thread share, so that what one turn touched is at hand for the next.
+pub(crate) struct Buffers {
+    read: RefCell<[u8; READ_BYTES]>,
+    /// Unused buffers for responses. A connection has one only while responses wait.
+    responses: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Buffers {
+        Buffers { read: RefCell::new([0; READ_BYTES]), responses: RefCell::default() }
+    }
+}
+
+impl Buffers {
+    #[inline]
+    fn lend(&self) -> Vec<u8> {
+        self.responses.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(UNSENT_BYTES_MAX))
+    }
+
+    #[inline]
+    fn take_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut responses = self.responses.borrow_mut();
+        if responses.len() < SPARE_BUFFERS_MAX {
+            responses.push(buffer);
+        }
+    }
+}
+
+impl<S: ?Sized> Activity for Socket<S> {
+    fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    fn progress(&self) -> u64 {
+        self.progress.get()
+    }
+}
+
+impl<S: Stream> Socket<S> {
+    pub(crate) fn new(stream: S, buffers: Rc<Buffers>) -> Socket<S> {
+        Socket {
+            unsent: RefCell::default(),
+            unflushed: Cell::new(false),
+            // A new connection has as long for its first head as any other.
+            phase: Cell::new(Phase::Head),
+            progress: Cell::new(0),
+            blocked: Cell::new(false),
+            request: Cell::new(RequestState::Responded(RequestBody::Ended)),
+            lingered_bytes: Cell::new(0),
+            at_end: Cell::new(true),
+            buffers,
+            stream: RefCell::new(stream),
+        }
+    }
+}
+
+impl Socket {
+    #[inline]
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.progress.set(self.progress.get() + 1);
+    }
+
+    /// A request's head is complete. Where a request ends that `has_body` does not show in its last bytes.
+    #[inline]
+    pub(crate) fn response_begun(&self, has_body: bool) {
+        let body = if has_body { RequestBody::Unread } else { RequestBody::Ended };
+        self.request.set(RequestState::Responding(body));
+        if has_body {
+            self.at_end.set(true);
+        }
+        self.enter(Phase::Response);
+    }
+
+    /// The response needs the request's body.
+    pub(crate) fn body_awaited(&self) {
+        self.request.set(RequestState::Responding(RequestBody::Awaited));
+        self.enter(Phase::Body);
+    }
+
+    /// No more of the body is waited for: all is there, unless the rest is not wanted.
+    pub(crate) fn body_ended(&self, is_whole: bool) {
+        let body = if is_whole { RequestBody::Ended } else { RequestBody::Refused };
+        self.request.set(RequestState::Responding(body));
+        self.at_end.set(true);
+        self.enter(Phase::Response);
+    }
+
+    /// The response is there, to be written.
+    #[inline]
+    pub(crate) fn response_ready(&self) {
+        if let RequestState::Responding(body) = self.request.get() {
+            self.request.set(RequestState::Responded(body));
+        }
+    }
+
+    /// Ends a turn: sends what waits, and notes what the connection is left doing.
+    #[inline]
+    pub(crate) fn send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sent = self.poll_send(cx);
+        if sent.is_pending() || self.blocked.get() {
+            self.phase.set(Phase::Write);
+            return sent;
+        }
+        match (self.request.get(), self.phase.get()) {
+            (RequestState::Responded(_), Phase::Response | Phase::Write) => {
+                self.enter(if self.at_end.get() { Phase::Idle } else { Phase::Head });
+            }
+            (RequestState::Responding(RequestBody::Awaited), Phase::Write) => self.enter(Phase::Body),
+            (RequestState::Responding(_), Phase::Write) => self.enter(Phase::Response),
+            _ => {}
+        }
+        sent
+    }
+
+    /// Whether a response may be on its way still while the client sends: it was answered just now, or has begun to ask
+    /// for more.
+    pub(crate) fn response_may_race(&self) -> bool {
+        self.progress.get() > 0 && self.phase.get() != Phase::Idle
+    }
+
+    /// Whether there is something to read, though the runtime may not have heard of it yet.
+    pub(crate) fn has_more_to_read(&self) -> bool {
+        let stream = self.stream.borrow();
+        matches!(stream.system().peek(&mut [MaybeUninit::uninit()]), Ok(1..))
+    }
+
+    /// Whether the last request has a body of which a part was not read. hyper reads what is there already of a body
+    /// that nobody wants; where that was all of it, the connection goes on to the next request.
+    pub(crate) fn has_unread_body(&self) -> bool {
+        let (RequestState::Responding(body) | RequestState::Responded(body)) = self.request.get();
+        match body {
+            RequestBody::Ended => false,
+            RequestBody::Refused => true,
+            RequestBody::Unread | RequestBody::Awaited => !matches!(self.phase.get(), Phase::Idle | Phase::Head),
+        }
+    }
+
+    /// Lets the client end the connection after the last response, dropping what it still sends. A socket that is closed
+    /// over unread bytes, or gets more then, is reset, which may take the response from the client (RFC 9112, section 9.6).
+    pub(crate) fn poll_lingering_close(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase.get() != Phase::LingeringClose {
+            self.enter(Phase::LingeringClose);
+        }
+        let mut scratch = self.buffers.read.borrow_mut();
+        while self.lingered_bytes.get() < LINGER_BYTES_MAX {
+            let mut read = ReadBuf::new(&mut scratch[..]);
+            let is_broken = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read)).is_err();
+            if is_broken || read.filled().is_empty() {
+                break;
+            }
+            self.lingered_bytes.set(self.lingered_bytes.get() + read.filled().len());
+        }
+        Poll::Ready(())
+    }
+
+    /// Has a response that the client does not take dropped with the connection. The kernel would go on offering it what
+    /// it has of it, for minutes, and keep that memory.
+    pub(crate) fn reset_on_close(&self) {
+        if self.phase.get() == Phase::Write {
+            // Without it the kernel gives up later.
+            let _ = self.stream.borrow().system().set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.is_empty() {
+            return self.poll_flush(cx);
+        }
+        let mut sent = 0;
+        while sent < unsent.len() {
+            match self.poll_stream_write(cx, &unsent[sent..]) {
+                Poll::Ready(Ok(bytes)) => sent += bytes,
+                Poll::Ready(Err(error)) => {
+                    unsent.clear();
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    unsent.drain(..sent);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.buffers.take_back(std::mem::take(&mut unsent));
+        self.poll_flush(cx)
+    }
+
+    #[inline]
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed.get() {
+            ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx))?;
+            self.unflushed.set(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stream_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = written {
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.progress.set(self.progress.get() + 1);
+            self.unflushed.set(true);
+        }
+        written
+    }
+}
+
+/// The socket as hyper sees it.
+pub(crate) struct Transport(pub(crate) Rc<Socket>);
+
+impl hyper::rt::Read for Transport {
+    #[inline]
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let socket = &self.0;
+        if socket.unsent.borrow().len() >= UNSENT_BYTES_MAX && socket.poll_send(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        let mut scratch = socket.buffers.read.borrow_mut();
+        let room = scratch.len().min(buffer.remaining());
+        let mut read = ReadBuf::new(&mut scratch[..room]);
+        match Pin::new(&mut *socket.stream.borrow_mut()).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) => {}
+            other => return other,
+        }
+        if socket.phase.get() == Phase::Idle && !read.filled().is_empty() {
+            socket.enter(Phase::Head);
+        }
+        socket.at_end.set(read.filled().ends_with(b"\n\r\n") || read.filled().ends_with(b"\n\n"));
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Transport {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = &self.0;
+        let mut unsent = socket.unsent.borrow_mut();
+        if unsent.len() + bytes.len() <= UNSENT_BYTES_MAX {
+            if unsent.capacity() == 0 {
+                *unsent = socket.buffers.lend();
+            }
+            unsent.extend_from_slice(bytes);
+            socket.blocked.set(false);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        drop(unsent);
+        // Too much to gather: send what waits, then this directly.
+        let written = match socket.poll_send(cx)? {
+            Poll::Ready(()) => socket.poll_stream_write(cx, bytes),
+            Poll::Pending => Poll::Pending,
+        };
+        socket.blocked.set(written.is_pending());
+        written
+    }
+
+    #[inline]
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // `Socket::send` does, at the end of the turn.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.poll_send(cx)? {
+            Poll::Ready(()) => Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

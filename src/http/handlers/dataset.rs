@@ -1,0 +1,94 @@
+//! What the dataset says of itself, to clients and to operators.
+
+use hyper::HeaderMap;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::http::app::App;
+use crate::http::response::Response;
+use crate::http::response::document;
+use crate::http::response::problem;
+use crate::http::worker::Worker;
+use crate::reload::LastReload;
+
+#[derive(Serialize)]
+struct DatasetBody<'a> {
+    version: &'a str,
+    loaded_at: String,
+    shipments: u64,
+    articles: u64,
+    carriers: &'a [String],
+}
+
+/// `GET /v1/dataset`
+pub(crate) fn dataset(worker: &Worker, headers: &HeaderMap) -> Response {
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_deref() else { return problem::loading() };
+    worker.dataset_response(snapshot, headers, |out| {
+        let body = DatasetBody {
+            version: &snapshot.summary.version,
+            loaded_at: rfc3339(snapshot.loaded_at),
+            shipments: snapshot.dataset.shipment_count(),
+            articles: snapshot.dataset.article_count(),
+            carriers: snapshot.dataset.carriers(),
+        };
+        // Writing to memory cannot fail, and the body has no map whose keys could.
+        let _ = serde_json::to_writer(out, &body);
+    })
+}
+
+#[derive(Serialize)]
+struct AdminDatasetBody<'a> {
+    generation: u64,
+    version: &'a str,
+    source: String,
+    loaded_at: String,
+    rows: u64,
+    shipments: u64,
+    articles: u64,
+    bytes: u64,
+    load_seconds: f64,
+    bad_rows: u64,
+    last_reload: Option<LastReloadBody>,
+}
+
+#[derive(Serialize)]
+struct LastReloadBody {
+    at: String,
+    result: &'static str,
+    error: Option<String>,
+}
+
+impl From<LastReload> for LastReloadBody {
+    fn from(last: LastReload) -> LastReloadBody {
+        let (result, error) = match last.outcome.as_ref() {
+            Ok(report) => (report.result(), None),
+            Err(error) => ("failed", Some(error.to_string())),
+        };
+        LastReloadBody { at: rfc3339(last.at), result, error }
+    }
+}
+
+/// `GET /-/dataset`
+pub(crate) fn admin_dataset(app: &App) -> Response {
+    let current = app.store.load();
+    let Some(snapshot) = current.as_deref() else { return problem::loading() };
+    let summary = &snapshot.summary;
+    document::json(&AdminDatasetBody {
+        generation: snapshot.generation,
+        version: &summary.version,
+        source: snapshot.source.to_string_lossy().into_owned(),
+        loaded_at: rfc3339(snapshot.loaded_at),
+        rows: summary.rows,
+        shipments: snapshot.dataset.shipment_count(),
+        articles: snapshot.dataset.article_count(),
+        bytes: snapshot.dataset.bytes(),
+        load_seconds: summary.seconds,
+        bad_rows: summary.bad_rows,
+        last_reload: app.reloader.history().last.map(LastReloadBody::from),
+    })
+}
+
+fn rfc3339(timestamp: Timestamp) -> String {
+    format!("{timestamp:.3}")
+}

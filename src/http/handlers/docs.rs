@@ -1,0 +1,143 @@
+//! What describes the API: the OpenAPI document, and the page that shows it.
+
+use std::io::Read;
+use std::sync::LazyLock;
+
+use flate2::read::GzDecoder;
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
+
+use crate::http::response::document::{Document, HTML, NO_REFERRER};
+use crate::http::response::problem::{self, Code};
+use crate::http::response::{Field, Response};
+
+const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+const TEXT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+const GZIP: Field = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+const BY_ENCODING: Field = (VARY, HeaderValue::from_static("accept-encoding"));
+
+/// All that the page loads comes from this server; the viewer's style has its icons as `data:` URLs.
+const POLICY: Field = (
+    CONTENT_SECURITY_POLICY,
+    HeaderValue::from_static(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+);
+
+type Kept = LazyLock<Document>;
+static OPENAPI: Kept = LazyLock::new(|| Document::new(include_str!("../assets/openapi.json"), [JSON]));
+static PAGE: Kept =
+    LazyLock::new(|| Document::new(include_str!("../assets/docs/page.html"), [HTML, POLICY, NO_REFERRER]));
+static PAGE_CSS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.css"), [CSS]));
+static PAGE_JS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.js"), [JAVASCRIPT]));
+
+const VIEWER_CSS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui.css.gz");
+const VIEWER_JS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui-bundle.js.gz");
+static VIEWER_CSS: Packed = Packed {
+    gzip: LazyLock::new(|| Document::new(VIEWER_CSS_GZIP, [CSS, GZIP, BY_ENCODING])),
+    plain: LazyLock::new(|| Document::new(unpack(VIEWER_CSS_GZIP), [CSS, BY_ENCODING])),
+};
+static VIEWER_JS: Packed = Packed {
+    gzip: LazyLock::new(|| Document::new(VIEWER_JS_GZIP, [JAVASCRIPT, GZIP, BY_ENCODING])),
+    plain: LazyLock::new(|| Document::new(unpack(VIEWER_JS_GZIP), [JAVASCRIPT, BY_ENCODING])),
+};
+
+static LICENCE: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/swagger-ui/LICENSE"), [TEXT]));
+static NOTICE: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/swagger-ui/NOTICE"), [TEXT]));
+static LICENCES: Kept =
+    LazyLock::new(|| Document::new(include_str!("../assets/docs/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"), [TEXT]));
+
+/// `GET /openapi.json`
+pub(crate) fn openapi(headers: &HeaderMap) -> Response {
+    OPENAPI.response(headers)
+}
+
+/// `GET /docs`
+pub(crate) fn page(headers: &HeaderMap) -> Response {
+    PAGE.response(headers)
+}
+
+/// `GET /docs/{asset}`
+pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Response {
+    match name {
+        "page.css" => PAGE_CSS.response(headers),
+        "page.js" => PAGE_JS.response(headers),
+        "swagger-ui.css" => VIEWER_CSS.response(headers),
+        "swagger-ui-bundle.js" => VIEWER_JS.response(headers),
+        "LICENSE" => LICENCE.response(headers),
+        "NOTICE" => NOTICE.response(headers),
+        "swagger-ui-bundle.js.LICENSE.txt" => LICENCES.response(headers),
+        _ => problem::response(Code::RouteNotFound, "nothing is at this path"),
+    }
+}
+
+/// A file that the binary has in compressed form.
+struct Packed {
+    gzip: Kept,
+    /// Unpacked, in some milliseconds, when a client first asks for it so; browsers don't.
+    plain: Kept,
+}
+
+impl Packed {
+    fn response(&self, headers: &HeaderMap) -> Response {
+        let form = if accepts_gzip(headers) { &self.gzip } else { &self.plain };
+        form.response(headers)
+    }
+}
+
+fn unpack(gzip: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    // It cannot fail: a test unpacks each.
+    let _ = GzDecoder::new(gzip).read_to_end(&mut plain);
+    plain
+}
+
+/// Whether the client names gzip, or `*`, without a weight of 0 (RFC 9110, section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|field| field.to_str().ok());
+    let codings: Vec<(&str, bool)> = fields.flat_map(|field| field.split(',')).map(coding).collect();
+    let accepts = |name: &str| {
+        let named = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(name));
+        named.map(|(_, accepted)| *accepted)
+    };
+    accepts("gzip").or_else(|| accepts("*")).unwrap_or(false)
+}
+
+/// The name of a coding, and whether it may be used.
+fn coding(element: &str) -> (&str, bool) {
+    let (name, parameter) = element.split_once(';').unwrap_or((element, ""));
+    let weight = parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
+    let is_zero = weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0));
+    (name.trim(), !is_zero)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_viewer_unpack() {
+        for gzip in [VIEWER_CSS_GZIP, VIEWER_JS_GZIP] {
+            let mut plain = String::new();
+            GzDecoder::new(gzip).read_to_string(&mut plain).unwrap();
+            assert_eq!(plain.as_bytes(), unpack(gzip));
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        let accepts = |field: &'static str| {
+            accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(field))]))
+        };
+        for field in ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP ; q=0.5", "*", "identity;q=0, *;q=0.1"] {
+            assert!(accepts(field), "{field}");
+        }
+        for field in ["", "br", "gzip;q=0", "gzip; Q=0.000, *", "*;q=0", "gzippy", "identity"] {
+            assert!(!accepts(field), "{field}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}

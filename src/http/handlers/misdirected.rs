@@ -1,0 +1,36 @@
+//! What a server that has a part of the shipments does not answer: what is on another, or on several.
+
+use crate::dataset::Filter;
+use crate::http::request::query::{self, TRACKING_NUMBER};
+use crate::http::response::Response;
+use crate::http::response::problem::{self, Code};
+use crate::shard::{Elsewhere, Shard};
+use crate::shipment::Folded;
+use crate::store::Snapshot;
+
+/// 421: another shard has what is asked for (RFC 9110, section 15.5.20).
+pub(crate) fn elsewhere(elsewhere: &Elsewhere) -> Response {
+    problem::response(Code::WrongShard, &elsewhere.to_string())
+}
+
+/// 421, if `snapshot` has not all that `filter`, made of `query`, may let through.
+pub(crate) fn refuse(snapshot: &Snapshot, filter: &Filter, query: Option<&str>) -> Option<Response> {
+    let shard = snapshot.summary.shard?;
+    if filter.tracking_numbers.is_empty() {
+        return Some(problem::response(Code::WrongShard, &only_a_part(shard)));
+    }
+    let number = filter.tracking_numbers.iter().find(|number| !shard.has(number))?;
+    // It was decoded before.
+    let pairs = query::pairs(query).unwrap_or_default();
+    let spelled = pairs.iter().find(|(name, value)| name == TRACKING_NUMBER && Folded::new(value) == *number);
+    let spelled = spelled.map_or("", |(_, value)| value.trim());
+    shard.check(number, spelled).err().as_ref().map(elsewhere)
+}
+
+fn only_a_part(shard: Shard) -> String {
+    let (index, count) = (shard.index(), shard.count());
+    format!(
+        "this is shard {index} of {count} and has a part of the shipments; give a {TRACKING_NUMBER} that is on it, or ask \
+         a server that has all shipments"
+    )
+}

@@ -1,0 +1,15 @@
+//! What each resource responds with: one file per resource.
+
+pub(crate) mod batch_lookup;
+pub(crate) mod dataset;
+pub(crate) mod docs;
+pub(crate) mod facets;
+pub(crate) mod legacy_list;
+pub(crate) mod metrics;
+pub(crate) mod misdirected;
+pub(crate) mod page_links;
+pub(crate) mod probes;
+pub(crate) mod reload;
+pub(crate) mod search;
+pub(crate) mod shipments;
+pub(crate) mod ui;

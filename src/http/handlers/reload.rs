@@ -1,0 +1,167 @@
+//! Reload and rollback on the admin listener.
+
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+use hyper::header::{HOST, ORIGIN};
+use serde::Serialize;
+
+use crate::http::app::App;
+use crate::http::response::Response;
+use crate::http::response::document;
+use crate::http::response::problem::{self, Code};
+use crate::http::response::reply::Reply;
+use crate::load::LoadError;
+use crate::reload::{Outcome, ReloadError, Report, Request};
+
+/// `POST /-/reload`
+pub(crate) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+    if let Some(refusal) = refuse(app, headers) {
+        return Reply::now(refusal);
+    }
+    let request = match parse_options(query.unwrap_or_default()) {
+        Ok(request) => request,
+        Err(detail) => return Reply::now(problem::response(Code::InvalidParameter, &detail)),
+    };
+    if !request.dry_run {
+        app.reopen_files();
+    }
+    let app = Arc::clone(app);
+    Reply::later(async move { outcome_response(&app.reloader.reload(request).await) })
+}
+
+/// `POST /-/rollback`
+pub(crate) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+    if let Some(refusal) = refuse(app, headers) {
+        return Reply::now(refusal);
+    }
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Reply::now(problem::response(Code::InvalidParameter, "a rollback takes no parameters"));
+    }
+    let app = Arc::clone(app);
+    Reply::later(async move { outcome_response(&app.reloader.roll_back().await) })
+}
+
+fn outcome_response(outcome: &Outcome) -> Response {
+    match outcome.as_ref() {
+        Ok(report) => document::json(&ReportBody::from(report)),
+        Err(error) => failure(error),
+    }
+}
+
+/// The response to a request to change something by somebody who may not.
+fn refuse(app: &App, headers: &HeaderMap) -> Option<Response> {
+    if let Some(Err(reason)) = app.secrets.admin_tokens.as_ref().map(|tokens| tokens.check(headers)) {
+        return Some(problem::unauthorized(reason));
+    }
+    let is_foreign = !is_same_origin(headers);
+    is_foreign.then(|| problem::response(Code::ForbiddenOrigin, "the request comes from a page of another site"))
+}
+
+/// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    headers.get_all(ORIGIN).iter().all(|origin| {
+        let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        matches!((host, origin_host), (Some(host), Some(origin)) if host.eq_ignore_ascii_case(origin))
+    })
+}
+
+fn parse_options(query: &str) -> Result<Request, String> {
+    let mut request = Request::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let option = match name.as_ref() {
+            "dry_run" => &mut request.dry_run,
+            "force" => &mut request.force,
+            _ => return Err("a reload takes the parameters dry_run and force".to_owned()),
+        };
+        *option = match value.as_ref() {
+            "true" => true,
+            "false" => false,
+            _ => return Err(format!("{name} is true or false")),
+        };
+    }
+    Ok(request)
+}
+
+#[derive(Serialize)]
+struct ReportBody<'a> {
+    result: &'static str,
+    generation: u64,
+    version: &'a str,
+    shipments: u64,
+    added: u64,
+    removed: u64,
+    changed: u64,
+    load_seconds: f64,
+}
+
+impl<'a> From<&'a Report> for ReportBody<'a> {
+    fn from(report: &'a Report) -> ReportBody<'a> {
+        let (Report::Published { generation, version, shipments, load_seconds, .. }
+        | Report::Unchanged { generation, version, shipments, load_seconds }) = report;
+        let changes = match report {
+            Report::Published { changes, .. } => *changes,
+            Report::Unchanged { .. } => crate::dataset::Changes::default(),
+        };
+        ReportBody {
+            result: report.result(),
+            generation: *generation,
+            version,
+            shipments: *shipments,
+            added: changes.added,
+            removed: changes.removed,
+            changed: changes.changed,
+            load_seconds: *load_seconds,
+        }
+    }
+}
+
+fn failure(error: &ReloadError) -> Response {
+    let detail = error.to_string();
+    match error {
+        ReloadError::Load(LoadError::Refused { errors, .. }) => problem::refused(&detail, errors),
+        ReloadError::Load(LoadError::TooLarge { .. }) => problem::refused(&detail, &[]),
+        ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. }) => {
+            problem::response(Code::DatasetUnreadable, &detail)
+        }
+        ReloadError::TooFewShipments { .. } => problem::response(Code::TooFewShipments, &detail),
+        ReloadError::TooManyRemoved { .. } => problem::response(Code::TooManyRemoved, &detail),
+        ReloadError::NoPrevious => problem::response(Code::NoPreviousDataset, &detail),
+        ReloadError::InsufficientMemory { .. } | ReloadError::MemoryRunsOut { .. } => {
+            problem::response(Code::InsufficientMemory, &detail)
+        }
+        ReloadError::Panicked => problem::response(Code::Internal, &detail),
+        ReloadError::ShuttingDown => problem::unavailable(&detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    #[test]
+    fn only_pages_of_the_same_host_may_post() {
+        let with = |origin: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("127.0.0.1:8081"));
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_same_origin(&headers)
+        };
+        assert!(with(None));
+        assert!(with(Some("http://127.0.0.1:8081")));
+        for other in ["http://evil.example", "http://127.0.0.1", "null", "http://127.0.0.1:8081.evil.example"] {
+            assert!(!with(Some(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn reload_options_are_true_or_false() {
+        assert_eq!(parse_options("dry_run=true&force=false"), Ok(Request { dry_run: true, force: false }));
+        assert!(parse_options("dry_run").is_err());
+        assert!(parse_options("dryrun=true").is_err());
+    }
+}

@@ -1,0 +1,292 @@
+//! What trusted proxies say of a request: who asks, and by which scheme and host (RFC 7239, and the older fields
+//! `X-Forwarded-For`, `-Proto` and `-Host`).
+//!
+//! Each proxy adds whom it heard from at the end. So the list is read from its end, past the proxies that are trusted:
+//! what stands before the first address that is none of theirs may be made up. A request with fields of both kinds
+//! passed a proxy that sets one and lets the other through, as the client made it up: then neither is believed.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use hyper::HeaderMap;
+use hyper::header::{FORWARDED, HeaderName, HeaderValue};
+use ipnet::{IpNet, Ipv4Net};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Bits before an IPv4 address in one of version 6 (RFC 4291, section 2.5.5.2).
+const IPV4_MAPPED_BITS: u8 = 96;
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The host with this address.
+    Ip(IpAddr),
+    /// A process on this host, over a Unix socket.
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Ip(address) => address.to_canonical().fmt(f),
+            Peer::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// Proxies that are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedProxy {
+    /// Those of a network.
+    Network(IpNet),
+    /// Those that come over a socket in the file system.
+    Unix,
+}
+
+impl FromStr for TrustedProxy {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<TrustedProxy, &'static str> {
+        if text == "unix" {
+            return Ok(TrustedProxy::Unix);
+        }
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let network: IpNet = network.map_err(|_| "expected an address, a network such as 10.0.0.0/8, or unix")?;
+        Ok(TrustedProxy::Network(canonical(network).trunc()))
+    }
+}
+
+/// What is said of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forwarded<'h> {
+    /// Who asks.
+    pub(crate) client: Option<IpAddr>,
+    /// By which scheme.
+    pub(crate) scheme: Option<&'static str>,
+    /// The host that was asked, and perhaps a port, as it was written.
+    pub(crate) host: Option<&'h str>,
+}
+
+impl<'h> Forwarded<'h> {
+    /// What the proxies among `trusted` say of a request that came from `peer`.
+    pub(crate) fn new(trusted: &[TrustedProxy], peer: Peer, headers: &'h HeaderMap) -> Forwarded<'h> {
+        let is_trusted = match peer {
+            Peer::Ip(address) => is_one_of(trusted, address),
+            Peer::Unix => trusted.contains(&TrustedProxy::Unix),
+        };
+        if !is_trusted {
+            return Forwarded::default();
+        }
+        let old = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|name| headers.get(name).is_some());
+        match (headers.get(FORWARDED).is_some(), old) {
+            (true, false) => Forwarded::standard(trusted, headers),
+            (false, true) => Forwarded::old(trusted, headers),
+            _ => Forwarded::default(),
+        }
+    }
+
+    fn standard(trusted: &[TrustedProxy], headers: &'h HeaderMap) -> Forwarded<'h> {
+        let mut said = Forwarded::default();
+        let fields: Option<Vec<Vec<&str>>> = headers
+            .get_all(FORWARDED)
+            .iter()
+            .map(|field| field.to_str().ok().and_then(|field| split(field, b',')))
+            .collect();
+        // One that cannot be read may hide what others added to it.
+        for element in fields.unwrap_or_default().into_iter().flatten().rev() {
+            said = Forwarded::default();
+            for pair in split(element, b';').unwrap_or_default() {
+                let Some((name, value)) = pair.split_once('=') else { continue };
+                let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+                match name.to_ascii_lowercase().as_str() {
+                    "for" => said.client = address(value),
+                    "proto" => said.scheme = scheme(value),
+                    "host" => said.host = Some(value),
+                    _ => {}
+                }
+            }
+            if !said.client.is_some_and(|client| is_one_of(trusted, client)) {
+                break;
+            }
+        }
+        said
+    }
+
+    fn old(trusted: &[TrustedProxy], headers: &'h HeaderMap) -> Forwarded<'h> {
+        let mut client = None;
+        for hop in from_the_end(headers, &X_FORWARDED_FOR) {
+            client = hop.and_then(address);
+            if !client.is_some_and(|client| is_one_of(trusted, client)) {
+                break;
+            }
+        }
+        let last = |name| from_the_end(headers, name).next().flatten();
+        Forwarded { client, scheme: last(&X_FORWARDED_PROTO).and_then(scheme), host: last(&X_FORWARDED_HOST) }
+    }
+}
+
+/// `network`, with addresses of version 4 as such: as those of peers are compared.
+fn canonical(network: IpNet) -> IpNet {
+    let length = network.prefix_len().checked_sub(IPV4_MAPPED_BITS);
+    match (network.addr().to_canonical(), length) {
+        (IpAddr::V4(address), Some(length)) if network.addr().is_ipv6() => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
+}
+
+fn is_one_of(trusted: &[TrustedProxy], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|proxy| matches!(proxy, TrustedProxy::Network(network) if network.contains(&address)))
+}
+
+/// The members of a list without quotes that may stand in several fields, the last first; none for one that is no text.
+fn from_the_end<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> {
+    let fields: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    let members = fields.into_iter().rev().flat_map(|field| field.rsplit(|byte| *byte == b','));
+    members.map(|member| str::from_utf8(member.trim_ascii()).ok())
+}
+
+/// The parts of `text` between separators that are not within quotes (RFC 7239, section 4). None where a quote is open at
+/// the end, or stands elsewhere than around a value.
+fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
+    let (mut parts, mut start, mut quoted, mut escaped, mut before) = (Vec::new(), 0, false, false, b' ');
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if quoted => quoted = false,
+            b'"' if before == b'=' => quoted = true,
+            b'"' => return None,
+            _ if byte == separator && !quoted => {
+                parts.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+        before = byte;
+    }
+    parts.push(text[start..].trim());
+    (!quoted).then_some(parts)
+}
+
+/// The address in `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`.
+fn address(node: &str) -> Option<IpAddr> {
+    let bare = match node.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None if node.bytes().filter(|byte| *byte == b':').count() == 1 => node.split_once(':')?.0,
+        None => node,
+    };
+    bare.parse().ok()
+}
+
+fn scheme(text: &str) -> Option<&'static str> {
+    ["http", "https"].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    const PROXY: Peer = Peer::Ip(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+
+    fn said(
+        peer: Peer,
+        fields: &[(&'static str, &'static str)],
+    ) -> (Option<String>, Option<&'static str>, Option<String>) {
+        let trusted = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"].map(|text| text.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let Forwarded { client, scheme, host } = Forwarded::new(&trusted, peer, &headers);
+        (client.map(|client| client.to_string()), scheme, host.map(str::to_owned))
+    }
+
+    fn client(fields: &[(&'static str, &'static str)]) -> Option<String> {
+        said(PROXY, fields).0
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed_and_not_about_both_kinds_of_fields() {
+        let old = ("x-forwarded-for", "198.51.100.1");
+        let standard = ("forwarded", "for=198.51.100.1;proto=https");
+        assert_eq!(client(&[old]).as_deref(), Some("198.51.100.1"));
+        assert_eq!(client(&[standard]).as_deref(), Some("198.51.100.1"));
+        assert_eq!(said(PROXY, &[old, standard]), (None, None, None));
+        assert_eq!(said(PROXY, &[("x-forwarded-host", "evil"), standard]), (None, None, None));
+        for stranger in ["198.51.100.9", "192.0.2.8", "2001:db9::1"] {
+            assert_eq!(said(Peer::Ip(stranger.parse().unwrap()), &[old]), (None, None, None), "{stranger}");
+        }
+        for proxy in ["192.0.2.7", "2001:db8::9", "::ffff:10.1.2.3"] {
+            assert!(said(Peer::Ip(proxy.parse().unwrap()), &[old]).0.is_some(), "{proxy}");
+        }
+        assert_eq!(said(Peer::Unix, &[old]).0, None);
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, HeaderValue::from_static("198.51.100.1"))]);
+        assert!(Forwarded::new(&[TrustedProxy::Unix], Peer::Unix, &headers).client.is_some());
+    }
+
+    #[test]
+    fn the_client_is_the_last_that_is_no_trusted_proxy() {
+        for (list, expected) in [
+            ("203.0.113.1, 198.51.100.1", Some("198.51.100.1")),
+            ("203.0.113.1, 198.51.100.1, 10.2.3.4, 192.0.2.7", Some("198.51.100.1")),
+            ("10.0.0.9", Some("10.0.0.9")),
+            ("2001:db9::1", Some("2001:db9::1")),
+            ("[2001:db9::1]:443, 10.0.0.2:80", Some("2001:db9::1")),
+            ("198.51.100.1, unknown", None),
+            ("198.51.100.1, ", None),
+        ] {
+            assert_eq!(client(&[("x-forwarded-for", list)]).as_deref(), expected, "{list}");
+        }
+        let fields = [("x-forwarded-for", "203.0.113.1"), ("x-forwarded-for", "198.51.100.1")];
+        assert_eq!(client(&fields).as_deref(), Some("198.51.100.1"));
+    }
+
+    #[test]
+    fn scheme_and_host_are_those_that_the_client_used() {
+        let standard = "for=203.0.113.1;host=evil, For=\"[2001:db9::1]:99\";Proto=HTTPS;host=\"a.example:8443\", for=10.0.0.3;proto=http";
+        let expected = (Some("2001:db9::1".to_owned()), Some("https"), Some("a.example:8443".to_owned()));
+        assert_eq!(said(PROXY, &[("forwarded", standard)]), expected);
+        let old = [("x-forwarded-proto", "http, https"), ("x-forwarded-host", "evil, a.example")];
+        assert_eq!(said(PROXY, &old), (None, Some("https"), Some("a.example".to_owned())));
+        assert_eq!(said(PROXY, &[("x-forwarded-proto", "javascript")]).1, None);
+        assert_eq!(client(&[("forwarded", "for=\"a,b;for=203.0.113.1\", for=_hidden")]), None);
+    }
+
+    #[test]
+    fn what_a_client_sends_hides_nothing_that_a_proxy_adds() {
+        for forged in [
+            "for=203.0.113.9;host=evil;x=\", for=198.51.100.1;host=good",
+            "for=203.0.113.9;x=a\"b, for=198.51.100.1",
+            "for=\"203.0.113.9\\\", for=198.51.100.1",
+        ] {
+            assert_eq!(said(PROXY, &[("forwarded", forged)]), (None, None, None), "{forged}");
+        }
+        for forged in ["\"", "a\"b", "\"203.0.113.9", "=\""] {
+            let list: &'static str = format!("{forged}, 198.51.100.1").leak();
+            assert_eq!(client(&[("x-forwarded-for", list)]).as_deref(), Some("198.51.100.1"), "{forged}");
+        }
+        let no_text = HeaderValue::from_bytes(b"\xff, 198.51.100.1").unwrap();
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, no_text)]);
+        let said = Forwarded::new(&["10.0.0.0/8".parse().unwrap()], PROXY, &headers);
+        assert_eq!(said.client, "198.51.100.1".parse().ok());
+    }
+
+    #[test]
+    fn networks_are_those_of_the_addresses_that_peers_have() {
+        for (text, same) in
+            [("10.1.2.3/8", "10.0.0.0/8"), ("::ffff:10.0.0.0/104", "10.0.0.0/8"), ("::ffff:10.0.0.1", "10.0.0.1/32")]
+        {
+            assert_eq!(text.parse::<TrustedProxy>(), same.parse(), "{text}");
+        }
+        assert_eq!("::/0".parse(), Ok(TrustedProxy::Network("::/0".parse().unwrap())));
+        assert!("10.0.0.0/33".parse::<TrustedProxy>().is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! Receiving a request's body: what is refused before a byte of it is read, and how much is read of the rest.
+//!
+//! hyper answers `Expect: 100-continue` when a body is first asked for, so a client that waits never sends what is
+//! refused here. A body that is left unread is the last on its connection (see [`super::connection`]).
+//!
+//! So is one with trailers. hyper reads on to the next line of CRLF alone, over one of LF alone, where others may see
+//! the trailers end: what they take for the next request would be lost.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body_util::{LengthLimitError, Limited};
+use hyper::HeaderMap;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::http::response::problem::{self, Code};
+use crate::http::response::reply::{ReceiveBody, Received, Reply};
+use crate::http::response::{self, Response};
+
+/// Bytes of a request's body.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Memory for a body before its bytes have come, whatever their number is said to be.
+const FIRST_BYTES_MAX: usize = 16 << 10;
+
+/// A request's body on its way in, and what is to be done with it.
+struct Receiving {
+    body: Limited<Incoming>,
+    received: Vec<u8>,
+    has_trailers: bool,
+    then: Option<Box<dyn FnOnce(Vec<u8>) -> Reply>>,
+}
+
+/// Takes JSON, then does `then` with it.
+pub(crate) fn receive_json(
+    headers: &HeaderMap,
+    body: Incoming,
+    then: impl FnOnce(Vec<u8>) -> Reply + 'static,
+) -> Reply {
+    let bytes_min = body.size_hint().lower();
+    if let Some(refusal) = refuse_json(headers, bytes_min) {
+        return Reply::now(refusal);
+    }
+    Reply::AfterBody(Box::new(Receiving {
+        body: Limited::new(body, BODY_BYTES_MAX),
+        received: Vec::with_capacity(FIRST_BYTES_MAX.min(bytes_min as usize)),
+        has_trailers: false,
+        then: Some(Box::new(then)),
+    }))
+}
+
+/// Why a body is not even read, if so.
+fn refuse_json(headers: &HeaderMap, bytes_min: u64) -> Option<Response> {
+    if !is_json(headers) {
+        let detail = "the body must be JSON and say so: Content-Type: application/json";
+        Some(problem::response(Code::UnsupportedMediaType, detail))
+    } else if !is_plain(headers) {
+        Some(problem::unsupported_coding("the body must not be compressed: no Content-Encoding but identity"))
+    } else if bytes_min > BODY_BYTES_MAX as u64 {
+        Some(too_large())
+    } else {
+        None
+    }
+}
+
+/// Whether the one `Content-Type` is JSON, with whatever parameters (RFC 9110, section 8.3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(media_type), None) = (types.next(), types.next()) else { return false };
+    let name = media_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    name.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+/// Whether nothing was done to the body (RFC 9110, section 8.4).
+fn is_plain(headers: &HeaderMap) -> bool {
+    let codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    codings.map(<[u8]>::trim_ascii).all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+}
+
+impl ReceiveBody for Receiving {
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            match frame.map(hyper::body::Frame::into_data) {
+                Ok(Ok(data)) => self.received.extend_from_slice(&data),
+                // Their fields say nothing that is asked for.
+                Ok(Err(trailers)) if trailers.trailers_ref().is_some_and(|fields| !fields.is_empty()) => {
+                    self.has_trailers = true;
+                }
+                // There is no trailer section without a field.
+                Ok(Err(_)) => return Poll::Ready(refused(broken())),
+                Err(error) if error.is::<LengthLimitError>() => return Poll::Ready(refused(too_large())),
+                Err(_) => return Poll::Ready(refused(broken())),
+            }
+        }
+        let body = std::mem::take(&mut self.received);
+        let reply = self.then.take().map_or_else(|| Reply::now(problem::bug()), |then| then(body));
+        let is_whole = !self.has_trailers;
+        Poll::Ready(Received { reply: if is_whole { reply } else { reply.closing() }, is_whole })
+    }
+}
+
+fn refused(response: Response) -> Received {
+    Received { reply: Reply::now(response::closing(response)), is_whole: false }
+}
+
+fn too_large() -> Response {
+    problem::response(Code::BodyTooLarge, &format!("the body has more than {BODY_BYTES_MAX} bytes"))
+}
+
+fn broken() -> Response {
+    problem::response(Code::InvalidBody, "the body breaks off, or its chunks are malformed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
+        values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn json_is_json_with_any_parameters_in_any_case() {
+        for json in
+            ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json ;x=1;"]
+        {
+            assert!(is_json(&headers(&CONTENT_TYPE, &[json])), "{json}");
+        }
+        for other in [
+            &[][..],
+            &[""],
+            &["text/plain"],
+            &["application/jsonp"],
+            &["application/json, text/plain"],
+            &["application/json", "application/json"],
+            &["application/problem+json"],
+            &["text/plain; application/json"],
+        ] {
+            assert!(!is_json(&headers(&CONTENT_TYPE, other)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn only_identity_is_no_coding() {
+        for plain in [&[][..], &["identity"], &["Identity"], &[""], &["identity", "identity, identity"]] {
+            assert!(is_plain(&headers(&CONTENT_ENCODING, plain)), "{plain:?}");
+        }
+        for coded in [&["gzip"][..], &["identity, gzip"], &["identity", "br"], &["identity;q=1"]] {
+            assert!(!is_plain(&headers(&CONTENT_ENCODING, coded)), "{coded:?}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Queries: names and values, form-encoded (`a=1&b=x+y`).
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::dataset::Filter;
+use crate::http::request::route::percent_decoded;
+use crate::http::response::Response;
+use crate::http::response::problem::{self, Code};
+use crate::shipment::{Facet, Folded};
+
+/// What is escaped in a form, but for the blank, which becomes a plus.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
+/// The parameter that names shipments themselves.
+pub(crate) const TRACKING_NUMBER: &str = "tracking_number";
+/// The parameters that name a page.
+pub(crate) const LIMIT: &str = "limit";
+pub(crate) const OFFSET: &str = "offset";
+
+/// A parameter's name and value, decoded.
+pub(crate) type Pair<'q> = (Cow<'q, str>, Cow<'q, str>);
+
+/// A parameter that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    parameter: String,
+    reason: Cow<'static, str>,
+}
+
+impl Invalid {
+    pub(crate) fn new(parameter: &str, reason: impl Into<Cow<'static, str>>) -> Invalid {
+        Invalid { parameter: parameter.to_owned(), reason: reason.into() }
+    }
+
+    pub(crate) fn response(&self) -> Response {
+        problem::response(Code::InvalidParameter, &format!("{}: {}", self.parameter, self.reason))
+    }
+}
+
+/// The parameters of a query in its order. How many they are is bounded by the bytes of a request's head.
+pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<Pair<'_>>, Invalid> {
+    let pieces = query.unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
+    pieces
+        .map(|piece| {
+            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            let decoded = |text| form_decoded(text).map_err(|reason| Invalid::new(name, reason));
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+fn form_decoded(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    if text.as_bytes().contains(&b'+') {
+        percent_decoded(&text.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()))
+    } else {
+        percent_decoded(text)
+    }
+}
+
+/// Appends a parameter to a query.
+pub(crate) fn append(query: &mut String, name: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    let encoded = |text| utf8_percent_encode(text, ESCAPED).to_string().replace(' ', "+");
+    query.push_str(&encoded(name));
+    query.push('=');
+    query.push_str(&encoded(value));
+}
+
+/// Adds `value` to those of the parameter `name`; `false` when nothing is filtered by that.
+pub(crate) fn add_filter(filter: &mut Filter, name: &str, value: &str) -> bool {
+    let values = if name == TRACKING_NUMBER {
+        &mut filter.tracking_numbers
+    } else if let Some(facet) = Facet::ALL.iter().position(|facet| facet.name() == name) {
+        &mut filter.facets[facet]
+    } else {
+        return false;
+    };
+    values.push(Folded::new(value));
+    true
+}
+
+/// Makes a filter of `pairs`; those that are none are left to `take_other`, which says whether it takes them.
+pub(crate) fn strict_filter(
+    pairs: &[Pair<'_>],
+    others: &[&str],
+    mut take_other: impl FnMut(&str, &str) -> Result<bool, Invalid>,
+) -> Result<Filter, Invalid> {
+    let mut filter = Filter::default();
+    for (name, value) in pairs {
+        if take_other(name, value)? {
+            continue;
+        }
+        if !add_filter(&mut filter, name, value) {
+            let filters = [TRACKING_NUMBER].into_iter().chain(Facet::ALL.map(Facet::name));
+            let allowed: Vec<&str> = filters.chain(others.iter().copied()).collect();
+            return Err(Invalid::new(name, format!("no such parameter; there are {}", allowed.join(", "))));
+        }
+        if value.trim().is_empty() {
+            return Err(Invalid::new(name, "the value is empty; what is not to be filtered by is left out"));
+        }
+    }
+    Ok(filter)
+}
+
+/// A number that is written in digits alone; the highest there is where it is higher.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(query: &str) -> Vec<(String, String)> {
+        let pairs = pairs(Some(query)).unwrap();
+        pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    #[test]
+    fn queries_are_form_decoded() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            decoded("a=x+y%2B%26&&b=c=d&c&=e&%c3%a4=1"),
+            [pair("a", "x y+&"), pair("b", "c=d"), pair("c", ""), pair("", "e"), pair("ä", "1"),]
+        );
+        assert_eq!(pairs(None), Ok(Vec::new()));
+        for (query, parameter) in [("a=1&b=%", "b"), ("a=%4", "a"), ("a=%zz", "a"), ("a=%ff", "a"), ("%=1", "%")] {
+            assert_eq!(pairs(Some(query)).unwrap_err().parameter, parameter, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_to_the_same() {
+        let (name, value) = ("ä b", "a b&c=d+e%#\"<>\\~*'\u{0}\n🖥/?");
+        let mut query = String::new();
+        append(&mut query, "x", "");
+        append(&mut query, name, value);
+        assert_eq!(decoded(&query), [("x".to_owned(), String::new()), (name.to_owned(), value.to_owned())]);
+        assert!(query.starts_with("x=&%C3%A4+b=a+b%26c%3Dd%2Be%25%23%22%3C%3E%5C~%2A%27%00%0A"), "{query}");
+    }
+
+    #[test]
+    fn numbers_are_digits_alone() {
+        assert_eq!(digits("0010"), Some(10));
+        assert_eq!(digits("99999999999999999999999"), Some(u64::MAX));
+        for text in ["", "-1", "+1", " 1", "1.0", "1e3", "٣", "1_0"] {
+            assert_eq!(digits(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What hyper lets through of a request's head although RFC 9112 does not.
+
+use std::net::Ipv6Addr;
+
+use hyper::header::{HOST, HeaderMap, TRANSFER_ENCODING};
+use hyper::{Method, Request, Version};
+
+/// What says where a request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Its head, and a length if it has a body.
+    Length,
+    /// Its chunks.
+    Chunked,
+}
+
+/// Why a request must be answered 400, and its connection ended: whoever forwarded it may have read it otherwise.
+#[inline]
+pub(crate) fn check<B: hyper::body::Body>(request: &Request<B>) -> Result<Framing, &'static str> {
+    check_host(request.headers(), request.version())?;
+    if request.body().is_end_stream() { Ok(Framing::Length) } else { check_codings(request.headers()) }
+}
+
+/// The same of a target: it begins with a slash but for OPTIONS, which may ask for `*`, and CONNECT (RFC 9112,
+/// section 3.2). What is no path has no route, so this is for requests without one.
+pub(crate) fn check_target(method: &Method, path: &str) -> Result<(), &'static str> {
+    match path {
+        "*" if *method == Method::OPTIONS => Ok(()),
+        "" if *method == Method::CONNECT => Ok(()),
+        _ if path.starts_with('/') => Ok(()),
+        _ => Err("the target must be a path or a URL"),
+    }
+}
+
+/// One valid `Host` (RFC 9112, section 3.2); HTTP/1.0 may do without.
+#[inline]
+fn check_host(headers: &HeaderMap, version: Version) -> Result<(), &'static str> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_valid_host(host.as_bytes()) => Ok(()),
+        (Some(_), None) => Err("Host: expected a host and, after a colon, a port"),
+        (None, _) if version < Version::HTTP_11 => Ok(()),
+        (None, _) => Err("Host: missing"),
+        (Some(_), Some(_)) => Err("Host: stands more than once"),
+    }
+}
+
+/// Whether `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
+#[inline]
+fn is_valid_host(host: &[u8]) -> bool {
+    match host.iter().position(|byte| !IS_IN_NAME[usize::from(*byte)]) {
+        None => true,
+        Some(end) if host[end] == b':' => host[end + 1..].iter().all(u8::is_ascii_digit),
+        Some(_) => str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_some()),
+    }
+}
+
+/// A host and the port behind it.
+pub(crate) struct Authority<'a> {
+    /// A name or an IPv4 address as it was written; none for an IPv6 address, which is valid.
+    pub(crate) name: Option<&'a str>,
+    /// What follows a colon: digits, or nothing.
+    pub(crate) port: Option<&'a str>,
+}
+
+impl Authority<'_> {
+    /// Takes `uri-host [ ":" port ]` apart (RFC 3986, section 3.2.2); none where it is no such thing.
+    #[cold]
+    pub(crate) fn parse(text: &str) -> Option<Authority<'_>> {
+        let (name, rest) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, rest) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (None, rest)
+        } else {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let is_plain = name.bytes().all(|byte| byte == b'%' || IS_IN_NAME[usize::from(byte)]);
+            if !is_plain || !has_whole_escapes(name) {
+                return None;
+            }
+            (Some(name), rest)
+        };
+        let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+        let is_port = port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+        is_port.then_some(Authority { name, port })
+    }
+}
+
+fn has_whole_escapes(name: &str) -> bool {
+    let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    name.split('%').skip(1).all(is_escape)
+}
+
+/// The bytes of a name that stand for themselves.
+const IS_IN_NAME: [bool; 256] = {
+    let mut is_in_name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_in_name[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let signs = b"-._~!$&'()*+,;=";
+    let mut at = 0;
+    while at < signs.len() {
+        is_in_name[signs[at] as usize] = true;
+        at += 1;
+    }
+    is_in_name
+};
+
+/// No coding but one `chunked`: others are not undone here (RFC 9112, section 6.1).
+fn check_codings(headers: &HeaderMap) -> Result<Framing, &'static str> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(Framing::Length),
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        _ => Err("Transfer-Encoding: expected chunked, once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    fn check_hosts(hosts: &[&'static str], version: Version) -> bool {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_static(host));
+        }
+        check_host(&headers, version).is_ok()
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        for host in ["localhost", "example.com:8080", "[::1]:80", "[::1]", "a_b~c%20", "a%20:8", "a:", ":1", "a,b", ""]
+        {
+            assert!(check_hosts(&[host], Version::HTTP_11), "{host}");
+        }
+        let no_names = ["a b", "a/b", "user@host", "a#b", "a?b", "a\\b", "<a>", "a%", "a%2", "a%zz", "a%20 b", "%20@a"];
+        let no_addresses = ["[::1", "::1", "[[::1]]", "[a]", "[]", "a[::1]", "[::1]a", "[::1%25eth0]"];
+        let no_ports = ["a:b", "a:1:2", "a:+1", "[::1]:a", "a%20:b", "a: 1"];
+        for host in no_names.into_iter().chain(no_addresses).chain(no_ports) {
+            assert!(!check_hosts(&[host], Version::HTTP_11), "{host}");
+        }
+        assert!(!check_hosts(&[], Version::HTTP_11) && check_hosts(&[], Version::HTTP_10));
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            assert!(!check_hosts(&["a", "a"], version));
+        }
+    }
+
+    #[test]
+    fn only_options_asks_for_an_asterisk_and_only_connect_for_a_host() {
+        for (method, path) in
+            [(Method::GET, "/"), (Method::OPTIONS, "/a"), (Method::OPTIONS, "*"), (Method::CONNECT, "")]
+        {
+            assert!(check_target(&method, path).is_ok(), "{method} {path}");
+        }
+        for (method, path) in [(Method::GET, ""), (Method::GET, "*"), (Method::OPTIONS, ""), (Method::CONNECT, "*")] {
+            assert!(check_target(&method, path).is_err(), "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Responses from a dataset: their header fields are the same until it is replaced.
+
+use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+
+use super::{JSON, REVALIDATE, Response, etag, not_modified, ok};
+
+/// The header fields of all responses from one dataset. Copying them costs a third of putting them together.
+#[derive(Default)]
+pub struct DatasetFields {
+    etag: Vec<u8>,
+    fields: HeaderMap,
+}
+
+impl DatasetFields {
+    /// The fields for a dataset whose entity tag is `etag`.
+    pub fn new(etag: HeaderValue) -> DatasetFields {
+        DatasetFields {
+            etag: etag.as_bytes().to_vec(),
+            fields: HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ETAG, etag), (CACHE_CONTROL, REVALIDATE)]),
+        }
+    }
+
+    /// Whether a client that sends `headers` has the responses from the dataset.
+    #[inline]
+    pub fn are_known(&self, headers: &HeaderMap) -> bool {
+        etag::is_known(headers, &self.etag)
+    }
+
+    /// 200 with JSON made from the dataset.
+    #[inline]
+    pub fn ok(&self, body: Bytes) -> Response {
+        ok(&self.fields, body)
+    }
+
+    /// 304: the client has what it would get (RFC 9110, section 15.4.5).
+    pub fn not_modified(&self) -> Response {
+        not_modified(&self.fields)
+    }
+}

@@ -1,0 +1,58 @@
+//! Content of the program itself: documents that are part of it, and JSON about the process.
+
+use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use hyper::{HeaderMap, StatusCode};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::problem::{self, Code};
+use super::{Field, JSON, REVALIDATE, Response, etag, never_cached, not_modified, ok};
+
+const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// Of a page for a browser.
+pub const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+/// Of a page whose address concerns nobody else: there may be tracking numbers in it.
+pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+
+/// Content that is part of the program, served as it is.
+pub struct Document {
+    etag: HeaderValue,
+    fields: HeaderMap,
+    body: Bytes,
+}
+
+impl Document {
+    /// `body`, with header fields that are its own, its media type among them.
+    pub fn new(body: impl Into<Bytes>, fields: impl IntoIterator<Item = Field>) -> Document {
+        let body = body.into();
+        let etag = etag::of_version(&format!("{:032x}", xxh3_128(&body)));
+        let mut fields = HeaderMap::from_iter(fields);
+        fields.insert(ETAG, etag.clone());
+        fields.insert(CACHE_CONTROL, REVALIDATE);
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Document { etag, fields, body }
+    }
+
+    /// 200 with the content, or 304 if the client has it.
+    pub fn response(&self, headers: &HeaderMap) -> Response {
+        if etag::is_known(headers, self.etag.as_bytes()) {
+            not_modified(&self.fields)
+        } else {
+            ok(&self.fields, self.body.clone())
+        }
+    }
+}
+
+/// 200 with JSON about the process itself.
+pub fn json(value: &impl Serialize) -> Response {
+    let Ok(body) = serde_json::to_vec(value) else {
+        return problem::response(Code::Internal, "the response cannot be written");
+    };
+    never_cached(StatusCode::OK, JSON, body.into())
+}
+
+/// 200 with the text format of Prometheus, version 0.0.4.
+pub fn metrics(text: String) -> Response {
+    never_cached(StatusCode::OK, PROMETHEUS_TEXT, text.into())
+}

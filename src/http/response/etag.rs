@@ -1,0 +1,68 @@
+//! Whether a client has the current answer already: `ETag` and `If-None-Match`.
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderValue, IF_NONE_MATCH};
+
+/// The entity tag of a dataset's answers: its version in quotes (RFC 9110, section 8.8.3).
+pub(crate) fn of_version(version: &str) -> HeaderValue {
+    // A version is hexadecimal digits, which are fit for a header field.
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Whether `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
+#[inline]
+pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
+    headers.contains_key(IF_NONE_MATCH)
+        && headers.get_all(IF_NONE_MATCH).iter().any(|field| names(field.as_bytes(), etag))
+}
+
+fn names(field: &[u8], etag: &[u8]) -> bool {
+    if field.trim_ascii() == b"*" {
+        return true;
+    }
+    let mut rest = field;
+    loop {
+        // Elements of a list may be empty (RFC 9110, section 5.6.1.2).
+        rest = rest.trim_ascii_start();
+        while let Some(after) = rest.strip_prefix(b",") {
+            rest = after.trim_ascii_start();
+        }
+        rest = rest.strip_prefix(b"W/").unwrap_or(rest);
+        // A quoted tag may have commas in it.
+        let Some(end) = rest.strip_prefix(b"\"").and_then(|tag| memchr::memchr(b'"', tag)) else { return false };
+        let (tag, after) = rest.split_at(end + 2);
+        let after = after.trim_ascii_start();
+        if !(after.is_empty() || after.starts_with(b",")) {
+            return false;
+        }
+        if tag == etag {
+            return true;
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_match_weakly_in_lists_and_by_star() {
+        for field in [
+            "\"v\"",
+            "W/\"v\"",
+            "\"a\", \"v\"",
+            "\"a\",W/\"v\"",
+            "*",
+            "\"a,b\" , \"v\"",
+            " \"v\" ",
+            ", \"v\"",
+            "\"a\",,\"v\"",
+        ] {
+            assert!(names(field.as_bytes(), b"\"v\""), "{field}");
+        }
+        for field in ["", "v", "\"w\"", "\"v", "\"a,\"v\"\"", "W/v", "\"*\"", "a, \"v\"", "\"a\" \"v\"", ","] {
+            assert!(!names(field.as_bytes(), b"\"v\""), "{field}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The only place that builds responses.
+
+pub mod dataset;
+pub mod document;
+pub mod etag;
+pub mod problem;
+pub mod reply;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::body::Body;
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    LOCATION,
+};
+
+/// A response: a status, header fields and a body that is there as a whole.
+pub type Response = hyper::Response<Full<Bytes>>;
+
+/// A header field.
+pub type Field = (HeaderName, HeaderValue);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Caches keep the response but ask each time whether it still holds.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// 200 with `body` and a copy of `fields`.
+#[inline]
+fn ok(fields: &HeaderMap, body: Bytes) -> Response {
+    let mut response = Response::new(Full::new(body));
+    *response.headers_mut() = fields.clone();
+    response
+}
+
+/// 304: the client has what it would get with `fields` (RFC 9110, section 15.4.5).
+fn not_modified(fields: &HeaderMap) -> Response {
+    let mut response = ok(fields, Bytes::new());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(CONTENT_TYPE);
+    response.headers_mut().remove(CONTENT_ENCODING);
+    response
+}
+
+/// `status` with what holds for this moment alone.
+fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    response
+}
+
+/// 204 with `fields`.
+pub fn no_content(fields: impl IntoIterator<Item = Field>) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().extend(fields);
+    response
+}
+
+/// 301: the resource is at `location` for good (RFC 9110, section 15.4.2).
+pub fn moved(location: HeaderValue) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response.headers_mut().insert(LOCATION, location);
+    // hyper would leave it out for HEAD.
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// `response` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
+pub fn without_body(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response.map(|_| Full::default())
+}
+
+/// `response`, as the last on its connection.
+pub fn closing(mut response: Response) -> Response {
+    close(&mut response);
+    response
+}
+
+/// Makes `response` the last on its connection (RFC 9112, section 9.6).
+pub fn close(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}

@@ -1,0 +1,149 @@
+//! Errors: problem details (RFC 9457) with a `code` to branch on.
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde::Serialize;
+
+use super::{Response, never_cached};
+use crate::load::FileError;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The `code` of a problem: what a client may branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// No such shipment in the dataset.
+    ShipmentNotFound,
+    /// Nothing at this path.
+    RouteNotFound,
+    /// Something at this path, for other methods.
+    MethodNotAllowed,
+    /// A parameter of the path or query is unusable.
+    InvalidParameter,
+    /// The body is not what the resource takes.
+    InvalidBody,
+    /// The body is over its limit.
+    BodyTooLarge,
+    /// More lookups than are answered at once.
+    TooManyLookups,
+    /// The response would be over its limit.
+    AnswerTooLarge,
+    /// The body is of another media type, or coded.
+    UnsupportedMediaType,
+    /// The request shows no valid token or key.
+    Unauthorized,
+    /// The request comes from a page of another site.
+    ForbiddenOrigin,
+    /// Nothing is served yet, or no longer.
+    DatasetUnavailable,
+    /// The file breaks a rule.
+    DatasetRefused,
+    /// The file cannot be read.
+    DatasetUnreadable,
+    /// The file lacks too many of the served shipments.
+    TooManyRemoved,
+    /// The file has too few shipments.
+    TooFewShipments,
+    /// There is no dataset to go back to.
+    NoPreviousDataset,
+    /// The file's shipments do not fit beside the served ones.
+    InsufficientMemory,
+    /// The shipments are on another shard than the one that was asked.
+    WrongShard,
+    /// A bug.
+    Internal,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Code::ShipmentNotFound | Code::RouteNotFound => StatusCode::NOT_FOUND,
+            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::InvalidParameter | Code::InvalidBody => StatusCode::BAD_REQUEST,
+            Code::BodyTooLarge | Code::TooManyLookups => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::Unauthorized => StatusCode::UNAUTHORIZED,
+            Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
+            Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
+            Code::WrongShard => StatusCode::MISDIRECTED_REQUEST,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// A problem detail (RFC 9457, section 3.1), with the extension members `code` and, for refused files, `errors`.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: Code,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a [FileError]>,
+}
+
+/// An error, with a sentence that says what is wrong.
+pub fn response(code: Code, detail: &str) -> Response {
+    problem_with(code, detail, None)
+}
+
+/// A refused file, with its errors.
+pub fn refused(detail: &str, errors: &[FileError]) -> Response {
+    problem_with(Code::DatasetRefused, detail, Some(errors))
+}
+
+fn problem_with(code: Code, detail: &str, errors: Option<&[FileError]>) -> Response {
+    let status = code.status();
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail,
+        code,
+        errors,
+    };
+    never_cached(status, PROBLEM_JSON, serde_json::to_vec(&problem).unwrap_or_default().into())
+}
+
+/// 405, naming the methods that are allowed.
+pub fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = response(Code::MethodNotAllowed, &format!("this resource takes {allow}"));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// 401, naming how to show a token or key (RFC 6750, section 3).
+pub fn unauthorized(detail: &str) -> Response {
+    let mut response = response(Code::Unauthorized, detail);
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// 415 for a body that is coded, naming what is taken (RFC 9110, section 12.5.3).
+pub fn unsupported_coding(detail: &str) -> Response {
+    let mut response = response(Code::UnsupportedMediaType, detail);
+    response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    response
+}
+
+/// 503, to be asked again in a second.
+pub fn unavailable(detail: &str) -> Response {
+    let mut response = response(Code::DatasetUnavailable, detail);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// 503: nothing is served yet.
+pub fn loading() -> Response {
+    unavailable("the dataset is being loaded")
+}
+
+/// 500: the server failed, not the client.
+pub fn bug() -> Response {
+    response(Code::Internal, "a bug in the server; its log has the message")
+}
