@@ -25,7 +25,7 @@ thread_local! {
 
 impl Server {
     fn start() -> Server {
-        let settings = ReloadSettings::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../seed_data.csv").into());
+        let settings = ReloadSettings::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../seed_data.csv").into());
         let store = Arc::new(Store::default());
         let (reloader, first_load) =
             Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).expect("a loader thread");
