@@ -1,0 +1,132 @@
+//! The pages that people look at, as they are on the wire. What they do is in `system/pages`.
+
+use crate::support::client::Answer;
+use crate::support::{SEED, Server, run_serve, waybill};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+const PAGES: [&str; 2] = ["/", "/browse"];
+const BYTES_MAX: usize = 30_000;
+
+/// The content of the one element with this name.
+fn only<'a>(page: &'a str, name: &str) -> &'a str {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    assert_eq!((page.matches(&open).count(), page.matches(&close).count()), (1, 1), "{name}");
+    page.split_once(&open).unwrap().1.split_once(&close).unwrap().0
+}
+
+fn assert_is_page(answer: &Answer) {
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    let field = |name: &str| answer.field(name).unwrap_or_else(|| panic!("no {name}: {}", answer.head));
+    assert_eq!(field("content-type"), "text/html; charset=utf-8");
+    assert_eq!(field("cache-control"), "no-cache");
+    assert_eq!(field("x-content-type-options"), "nosniff");
+    assert_eq!(field("referrer-policy"), "no-referrer");
+    let hash = |name: &str| STANDARD.encode(Sha256::digest(only(answer.text(), name)));
+    let policy = format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src 'self' data:; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'",
+        hash("script"),
+        hash("style")
+    );
+    assert_eq!(field("content-security-policy"), policy);
+}
+
+#[test]
+fn pages_may_run_their_own_script_and_nothing_else() {
+    let server = Server::start(SEED, &[]);
+    for path in ["/", "/?n=TN1&carrier=", "/browse", "/browse?carrier=DHL", "/%62rowse"] {
+        assert_is_page(&server.get(path));
+    }
+    assert_ne!(server.get("/").body, server.get("/browse").body);
+}
+
+#[test]
+fn pages_are_small_and_need_nothing_else() {
+    let server = Server::start(SEED, &[]);
+    for path in PAGES {
+        let page = server.get(path);
+        assert!(page.body.len() < BYTES_MAX, "{path}: {} bytes", page.body.len());
+        for foreign in ["https:", " src=", " style=", " onclick=", "@import", "url(", "{{", "innerHTML", "eval("] {
+            assert!(!page.text().contains(foreign), "{path}: {foreign}");
+        }
+        // The namespace of a picture within the page is a name, not a place.
+        let text = page.text().replace("http://www.w3.org/2000/svg", "");
+        assert!(!text.contains("http:"), "{path}");
+    }
+}
+
+#[test]
+fn a_known_page_is_answered_304() {
+    let server = Server::start(SEED, &[]);
+    let mut client = server.client();
+    let mut etags = Vec::new();
+    for path in PAGES {
+        let page = client.get(path);
+        let etag = page.field("etag").unwrap();
+        for method in ["GET", "HEAD"] {
+            let answer = client.request(method, path, &[&format!("If-None-Match: {etag}")]);
+            assert_eq!((answer.status, answer.field("etag")), (304, Some(etag.clone())), "{method} {path}");
+            assert_eq!(answer.field("content-type"), None);
+            assert_eq!(answer.field("content-security-policy"), page.field("content-security-policy"));
+        }
+        assert_eq!(client.request("GET", path, &["If-None-Match: \"other\""]).body, page.body);
+        etags.push(etag);
+    }
+    assert_ne!(etags[0], etags[1]);
+    // They are the program's, not the dataset's.
+    assert!(!etags.contains(&client.get("/v1/dataset").field("etag").unwrap()));
+    assert_eq!(Server::start(SEED, &[]).get("/").field("etag").as_ref(), Some(&etags[0]));
+}
+
+#[test]
+fn pages_are_only_read() {
+    let server = Server::start(SEED, &[]);
+    let mut client = server.client();
+    for path in PAGES {
+        let page = client.get(path);
+        let head = client.request("HEAD", path, &[]);
+        assert_eq!((head.status, head.content_length()), (200, Some(page.body.len())));
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = client.request(method, path, &["Content-Length: 0"]);
+            answer.problem(405, "method_not_allowed");
+            assert_eq!(answer.field("allow").as_deref(), Some("GET, HEAD"), "{method} {path}");
+        }
+    }
+    server.admin_get("/").problem(404, "route_not_found");
+    server.admin_get("/browse").problem(404, "route_not_found");
+}
+
+#[test]
+fn without_pages_the_api_is_served_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data.csv");
+    std::fs::write(&data, SEED).unwrap();
+    let mut command = waybill(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-format", "json"]);
+    command.env("WAYBILL_PAGES", "off").arg("--data").arg(&data);
+    let mut by_variable = Server::spawn(&mut command, dir, data);
+    by_variable.wait_for("serving");
+    for server in [Server::start(SEED, &["--pages", "off"]), by_variable] {
+        let mut client = server.client();
+        for path in ["/", "/browse", "/docs", "/?n=TN1"] {
+            for method in ["GET", "POST"] {
+                client.request(method, path, &["Content-Length: 0"]).problem(404, "route_not_found");
+            }
+        }
+        assert_eq!(client.get("/v1/shipments/DHL/TN12345678").status, 200);
+        assert_ne!(client.get("/openapi.json").status, 404);
+        assert_eq!(client.get("/readyz").status, 200);
+    }
+}
+
+#[test]
+fn pages_are_on_or_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = run_serve(&dir.path().join("data.csv"), &["--pages", "maybe"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--pages"), "{}", ended.stderr);
+    let server = Server::start(SEED, &["--pages", "on"]);
+    assert_is_page(&server.get("/"));
+}

@@ -1,0 +1,245 @@
+//! What clients may not do: dawdle, idle, take nothing, be too many.
+
+use std::io::{ErrorKind, Write};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Client, request};
+use crate::support::{DEADLINE, SEED, Server, csv, row};
+
+const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
+/// For time limits that a test must not meet.
+const NEVER: &str = "10m";
+/// Between two bytes of a client that dawdles.
+const PACE: Duration = Duration::from_millis(50);
+/// Far more than what is asked for here takes.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_head_that_takes_too_long_ends_the_connection() {
+    let server = Server::start(SEED, &["--header-timeout", "300ms", "--idle-timeout", NEVER]);
+    server.client().expect_end();
+    let mut client = server.client();
+    client.send(&request("GET", LOOKUP, &[])[..40]);
+    client.expect_end();
+    // Of a second request.
+    let mut client = server.client();
+    assert_eq!(client.get(LOOKUP).status, 200);
+    client.send("GET");
+    client.expect_end();
+    assert_eq!(server.get(LOOKUP).status, 200);
+}
+
+#[test]
+fn a_head_that_begins_right_behind_a_request_has_no_more_time() {
+    let server = Server::start(SEED, &["--header-timeout", "300ms", "--idle-timeout", NEVER]);
+    let mut client = server.client();
+    client.stream().set_read_timeout(Some(SOON)).unwrap();
+    client.send(request("GET", LOOKUP, &[]) + "GET");
+    assert_eq!(client.answer_to("GET").status, 200);
+    client.expect_end();
+}
+
+#[test]
+fn bytes_that_trickle_in_do_not_prolong_the_time_for_a_head() {
+    let server = Server::start(SEED, &["--header-timeout", "500ms", "--idle-timeout", NEVER]);
+    let mut client = server.client();
+    let endless = request("GET", LOOKUP, &[&format!("X-Long: {}", "x".repeat(600))]);
+    let mut bytes = endless.bytes();
+    while client.is_silent_for(PACE) {
+        client.send([bytes.next().expect("the connection ends before 30 s of bytes")]);
+    }
+    client.expect_end();
+}
+
+#[test]
+fn a_connection_that_idles_too_long_is_closed() {
+    let server = Server::start(SEED, &["--idle-timeout", "300ms", "--header-timeout", NEVER]);
+    let mut client = server.client();
+    for _ in 0..3 {
+        assert_eq!(client.get(LOOKUP).status, 200);
+    }
+    client.expect_end();
+    let mut admin = server.admin_client();
+    assert_eq!(admin.get("/livez").status, 200);
+    admin.expect_end();
+}
+
+#[test]
+fn requests_keep_a_connection_alive_beyond_the_idle_timeout() {
+    let server = Server::start(SEED, &["--idle-timeout", "2s", "--header-timeout", NEVER]);
+    let mut client = server.client();
+    for _ in 0..5 {
+        assert_eq!(client.get(LOOKUP).status, 200);
+        assert!(client.is_silent_for(Duration::from_millis(600)));
+    }
+}
+
+/// A shipment whose answer is 900 KB.
+fn large() -> String {
+    csv(&[row("TN1", "DHL").replace("Laptop", &"x".repeat(900_000)), row("TN2", "DHL")])
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off() {
+    let arguments = ["--write-timeout", "500ms", "--header-timeout", NEVER, "--idle-timeout", NEVER];
+    let server = Server::start(large(), &arguments);
+    let client = server.client();
+    client.stream().set_write_timeout(Some(PACE)).unwrap();
+    let lookups = request("GET", "/v1/shipments/DHL/TN1", &[]).repeat(1000);
+    // The server stops reading, then ends the connection.
+    let tries = DEADLINE.as_millis() / PACE.as_millis();
+    let error = (0..tries).find_map(|_| match client.stream().write_all(lookups.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Some(error.kind()),
+        _ => None,
+    });
+    assert!(matches!(error, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{error:?}");
+    assert_eq!(server.get("/v1/shipments/DHL/TN2").status, 200);
+}
+
+#[test]
+fn a_client_that_takes_no_more_of_one_large_answer_is_cut_off_and_the_rest_is_dropped() {
+    let arguments = ["--write-timeout", "500ms", "--header-timeout", NEVER, "--idle-timeout", NEVER];
+    let server = Server::start(large(), &arguments);
+    let mut client = server.client();
+    client.send(request("GET", "/v1/shipments/DHL/TN1", &[]));
+    // A reset, not an end to come after the answer: the kernel, too, has given it up.
+    let tries = DEADLINE.as_millis() / PACE.as_millis();
+    let error = (0..tries).find_map(|_| {
+        pause();
+        client.stream().take_error().unwrap()
+    });
+    assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
+}
+
+/// Memory that one connection may cost.
+const CONNECTION_BYTES_MAX: u64 = 4 << 20;
+
+#[test]
+fn a_client_that_asks_on_and_on_and_takes_nothing_costs_little_memory() {
+    for (method, fields) in [("HEAD", &[][..]), ("GET", &["If-None-Match: *"]), ("GET", &[])] {
+        // A server of its own: what one client cost may serve the next.
+        let server = Server::start(SEED, &["--write-timeout", NEVER]);
+        assert_eq!(server.get(LOOKUP).status, 200);
+        let before = server.resident_bytes();
+        let client = server.client();
+        // The server has stopped reading when nothing is taken for a while.
+        client.stream().set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+        let requests = request(method, LOOKUP, fields).repeat(1000);
+        let wanted = 60 << 20;
+        let mut asked = 0;
+        while asked < wanted && client.stream().write_all(requests.as_bytes()).is_ok() {
+            asked += requests.len();
+        }
+        assert!(asked < wanted, "{method}: all requests were taken");
+        let grown = server.resident_bytes().saturating_sub(before);
+        assert!(grown <= CONNECTION_BYTES_MAX, "{method}: {grown} bytes after {asked} bytes of requests");
+    }
+}
+
+/// The client's own slowness, not a wait for anything.
+fn pause() {
+    let (_sender, nothing) = std::sync::mpsc::channel::<()>();
+    assert!(nothing.recv_timeout(PACE).is_err());
+}
+
+#[test]
+fn a_client_that_takes_its_time_gets_its_answers_whole() {
+    let arguments = ["--write-timeout", "1500ms", "--header-timeout", NEVER, "--idle-timeout", NEVER];
+    let server = Server::start(large(), &arguments);
+    let expected = server.get("/v1/shipments/DHL/TN1").body;
+    let mut client = server.client();
+    client.send(request("GET", "/v1/shipments/DHL/TN1", &[]).repeat(40));
+    for _ in 0..40 {
+        pause();
+        assert_eq!(client.answer_to("GET").body, expected);
+    }
+}
+
+#[test]
+fn a_connection_too_many_waits_until_another_ends() {
+    let server = Server::start(SEED, &["--max-connections", "1", "--threads", "1"]);
+    let mut first = server.client();
+    assert_eq!(first.get(LOOKUP).status, 200);
+    let mut second = server.client();
+    second.send(request("GET", LOOKUP, &[]));
+    assert!(second.is_silent_for(Duration::from_millis(300)));
+    assert_eq!(first.get(LOOKUP).status, 200);
+    drop(first);
+    assert_eq!(second.answer_to("GET").status, 200);
+}
+
+#[test]
+fn operators_are_heard_when_the_public_connections_are_used_up() {
+    let server = Server::start(SEED, &["--max-connections", "1", "--threads", "1"]);
+    let mut first = server.client();
+    assert_eq!(first.get(LOOKUP).status, 200);
+    assert_eq!(server.reload().status, 200);
+    assert_eq!(first.get(LOOKUP).status, 200);
+}
+
+#[test]
+fn as_many_connections_as_allowed_are_served_whichever_thread_they_come_to() {
+    let server = Server::start(SEED, &["--max-connections", "2", "--threads", "4"]);
+    for _ in 0..10 {
+        let mut clients = [server.client(), server.client()];
+        for client in &mut clients {
+            client.stream().set_read_timeout(Some(SOON)).unwrap();
+            assert_eq!(client.get(LOOKUP).status, 200);
+        }
+        for client in &mut clients {
+            client.request("GET", LOOKUP, &["Connection: close"]);
+            client.expect_end();
+        }
+    }
+}
+
+#[test]
+fn clients_that_break_off_leave_their_places_to_others() {
+    let server = Server::start(SEED, &["--max-connections", "2", "--threads", "1"]);
+    for number in 0..50 {
+        let mut client = server.client();
+        match number % 3 {
+            0 => client.send(&request("GET", LOOKUP, &[])[..20]),
+            1 => client.send(request("GET", LOOKUP, &[]).repeat(50)),
+            _ => client.stream().write_all(b"\0\0\0\0").unwrap(),
+        }
+    }
+    assert_eq!(server.get(LOOKUP).status, 200);
+}
+
+/// A server that may have `descriptors` open files, sockets included.
+fn start_with_descriptors(descriptors: u32) -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data.csv");
+    std::fs::write(&data, SEED).unwrap();
+    let mut command = Command::new("sh");
+    let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+    command.args(["-c", &limited, env!("CARGO_BIN_EXE_waybill"), "serve", "--log-format", "json", "--threads", "1"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).arg("--data").arg(&data);
+    Server::spawn(&mut command, dir, data)
+}
+
+#[test]
+fn more_clients_than_descriptors_wait_their_turn_and_accepting_does_not_spin() {
+    let begun = Instant::now();
+    let mut server = start_with_descriptors(64);
+    server.wait_for("serving");
+    let mut clients: Vec<Client> = (0..200).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(request("GET", LOOKUP, &[]));
+    }
+    for _ in 0..3 {
+        server.wait_for("cannot accept connections; trying again");
+    }
+    // Each that goes makes room for another; the kernel completes connections in the order in which they came.
+    for mut client in clients {
+        assert_eq!(client.answer_to("GET").status, 200);
+    }
+    let metrics = server.admin_get("/metrics");
+    let line = "waybill_http_connections_rejected_total{reason=\"accept_error\"} ";
+    let errors: f64 = metrics.text().lines().find_map(|text| text.strip_prefix(line)).unwrap().parse().unwrap();
+    // At least the shortest pause lies between two errors of a listener: 250 ms. There are two listeners.
+    let bound = 2.0 * (begun.elapsed().as_secs_f64() / 0.25 + 1.0);
+    assert!((3.0..=bound).contains(&errors), "{errors} errors, at most {bound}");
+}

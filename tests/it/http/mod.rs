@@ -1,0 +1,9 @@
+//! HTTP whatever is asked for: messages and connections on the wire, limits, TLS, access, the access log.
+
+mod access;
+mod access_log;
+mod bodies;
+mod heads;
+mod limits;
+mod tls;
+mod wire;

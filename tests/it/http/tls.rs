@@ -1,0 +1,410 @@
+//! The listener for everybody behind TLS, with HTTP/1.1 and HTTP/2.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, run, waybill};
+
+const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
+const NEVER: &str = "10m";
+
+/// A certificate for `localhost`, made now, and its key.
+struct Pair {
+    dir: TempDir,
+}
+
+impl Pair {
+    fn make() -> Pair {
+        let pair = Pair { dir: tempfile::tempdir().unwrap() };
+        pair.renew();
+        pair
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.dir.path().join("certificate.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.dir.path().join("key.pem")
+    }
+
+    fn renew(&self) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(self.certificate(), certificate.pem()).unwrap();
+        std::fs::write(self.key(), key.serialize_pem()).unwrap();
+    }
+
+    fn start(&self, file: impl AsRef<[u8]>, arguments: &[&str]) -> Server {
+        let (certificate, key) = (self.certificate(), self.key());
+        let files = ["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+        Server::start(file, &[&files, arguments].concat())
+    }
+
+    /// A client that trusts the certificate of now alone, and speaks `protocol`.
+    fn connector(&self, protocol: &[u8], versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.certificate()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+
+    async fn connect(&self, server: &Server, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(server.public).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        self.connector(protocol, rustls::ALL_VERSIONS).connect(name, stream).await
+    }
+
+    /// A connection with HTTP/2.
+    async fn http2(&self, server: &Server) -> http2::SendRequest<Full<Bytes>> {
+        let stream = self.connect(server, b"h2").await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await.expect("nothing takes as long") })
+}
+
+fn request(method: &str, path: &str) -> hyper::http::request::Builder {
+    Request::builder().method(method).uri(format!("https://waybill.test{path}"))
+}
+
+async fn ask(sender: &mut http2::SendRequest<Full<Bytes>>, method: &str, path: &str) -> Response<Bytes> {
+    send(sender, request(method, path).body(Full::default()).unwrap()).await
+}
+
+async fn send(sender: &mut http2::SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Response<Bytes> {
+    sender.ready().await.unwrap();
+    let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+    Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+}
+
+fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    request("POST", path).header("content-type", "application/json").body(Full::new(body.into())).unwrap()
+}
+
+#[test]
+fn both_protocols_answer_what_the_plain_one_does() {
+    let pair = Pair::make();
+    let plain = Server::start(SEED, &[]);
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let stream = pair.connect(&server, b"http/1.1").await.unwrap();
+        let (mut h1, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for path in [LOOKUP, "/v1/shipments/TN12345678", "/v1/facets", "/v1/shipments/DHL/x", "/nowhere", "/", "/livez"]
+        {
+            let expected = plain.get(path);
+            let over_h2 = ask(&mut h2, "GET", path).await;
+            assert_eq!((over_h2.status().as_u16(), over_h2.body().as_ref()), (expected.status, &expected.body[..]));
+            let asked = Request::get(path).header("host", "waybill.test").body(Full::<Bytes>::default()).unwrap();
+            let over_h1 = h1.send_request(asked).await.unwrap();
+            for name in ["content-type", "etag", "cache-control", "content-length"] {
+                let of = |answer: &hyper::HeaderMap| answer.get(name).map(|value| value.to_str().unwrap().to_owned());
+                assert_eq!(of(over_h2.headers()), expected.field(name), "{path} {name}");
+                assert_eq!(of(over_h1.headers()), expected.field(name), "{path} {name}");
+            }
+            assert_eq!(over_h1.into_body().collect().await.unwrap().to_bytes(), expected.body);
+        }
+    });
+}
+
+#[test]
+fn versions_1_2_and_1_3_of_tls_are_spoken() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        for (version, expected) in [(&version::TLS12, "TLSv1_2"), (&version::TLS13, "TLSv1_3")] {
+            let stream = TcpStream::connect(server.public).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut stream = pair.connector(b"http/1.1", &[version]).connect(name, stream).await.unwrap();
+            assert_eq!(format!("{:?}", stream.get_ref().1.protocol_version().unwrap()), expected);
+            let asked = format!("GET {LOOKUP} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            stream.write_all(asked.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn http_2_has_heads_bodies_and_conditions_as_http_1_does() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let whole = ask(&mut h2, "GET", LOOKUP).await;
+        let head = ask(&mut h2, "HEAD", LOOKUP).await;
+        assert!(head.body().is_empty());
+        assert_eq!(head.headers()["content-length"].to_str().unwrap(), whole.body().len().to_string());
+        let known = request("GET", LOOKUP).header("if-none-match", &whole.headers()["etag"]);
+        let known = send(&mut h2, known.body(Full::default()).unwrap()).await;
+        assert_eq!((known.status(), known.body().len()), (StatusCode::NOT_MODIFIED, 0));
+
+        let batch = send(&mut h2, post("/v1/lookup", r#"{"lookups":[{"tracking_number":"tn12345678"}]}"#)).await;
+        let first =
+            serde_json::from_slice::<serde_json::Value>(batch.body()).unwrap()["results"][0]["shipments"][0].take();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(whole.body()).unwrap(), first);
+        let too_large = send(&mut h2, post("/v1/lookup", vec![b' '; (1 << 20) + 1])).await;
+        assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(ask(&mut h2, "DELETE", LOOKUP).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    });
+}
+
+#[test]
+fn links_lead_to_the_secured_listener() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        for path in ["/v1/shipments?limit=1", "/shipment/list/?limit=1"] {
+            let page: serde_json::Value = serde_json::from_slice(ask(&mut h2, "GET", path).await.body()).unwrap();
+            let next = page["next"].as_str().unwrap();
+            assert!(next.starts_with("https://waybill.test/"), "{next}");
+        }
+    });
+}
+
+#[test]
+fn large_answers_come_whole_side_by_side() {
+    let pair = Pair::make();
+    let rows: Vec<String> = (0..5000).map(|number| row(&format!("TN{number}"), "DHL")).collect();
+    let server = pair.start(csv(&rows), &[]);
+    let plain = Server::start(csv(&rows), &[]);
+    let paths = [0, 1000, 2000, 3000, 4000].map(|offset| format!("/v1/shipments?limit=1000&offset={offset}"));
+    block_on(async {
+        let h2 = pair.http2(&server).await;
+        let asked = paths.iter().map(|path| {
+            let (mut h2, path) = (h2.clone(), path.clone());
+            tokio::spawn(async move { ask(&mut h2, "GET", &path).await })
+        });
+        for (asked, path) in asked.collect::<Vec<_>>().into_iter().zip(&paths) {
+            let answer = asked.await.unwrap();
+            let results = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).unwrap()["results"].take();
+            assert_eq!(results(answer.body()), results(&plain.get(path).body), "{path}");
+        }
+    });
+}
+
+#[test]
+fn certificates_are_read_again_at_reloads_and_bad_ones_change_nothing() {
+    let pair = Pair::make();
+    let mut server = pair.start(SEED, &[]);
+    block_on(async { pair.http2(&server).await });
+    pair.renew();
+    let is_trusted = |server: &Server| block_on(async { pair.connect(server, b"h2").await.is_ok() });
+    assert!(!is_trusted(&server), "the new one is served already");
+    assert_eq!(server.reload().status, 200);
+    assert!(is_trusted(&server));
+
+    pair.renew();
+    server.signal(Signal::HUP);
+    server.wait_for("certificates read again");
+    server.wait_for("certificates read again");
+    assert!(is_trusted(&server));
+
+    let key = std::fs::read(pair.key()).unwrap();
+    std::fs::write(pair.key(), "no key").unwrap();
+    assert_eq!(server.reload().status, 200);
+    server.wait_for("certificates not read again; those from before still hold");
+    assert!(is_trusted(&server));
+    std::fs::write(pair.key(), key).unwrap();
+    assert_eq!(server.reload().status, 200);
+    assert!(is_trusted(&server));
+}
+
+fn assert_unusable(certificate: &Path, key: &Path, expected: &str) {
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let ended = run(&mut waybill(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key]));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+}
+
+#[test]
+fn files_that_cannot_be_used_end_it_with_status_2() {
+    let (pair, other) = (Pair::make(), Pair::make());
+    assert_unusable(&pair.key().with_extension("gone"), &pair.key(), "key.gone: a certificate expected");
+    assert_unusable(&pair.key(), &pair.key(), "key.pem: a certificate expected");
+    assert_unusable(&pair.certificate(), &pair.certificate(), "certificate.pem: a private key expected");
+    assert_unusable(&pair.certificate(), &other.key(), other.key().to_str().unwrap());
+    let ended = run(&mut waybill(&["serve", "--tls-key", "x"]));
+    assert!(ended.code == Some(2) && ended.stderr.contains("--tls-cert"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_cut_off_and_one_in_another_language_is_counted() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--header-timeout", "500ms", "--idle-timeout", NEVER]);
+    server.client().expect_end();
+    let mut plain = std::net::TcpStream::connect(server.public).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    plain.read_to_end(&mut Vec::new()).unwrap();
+    let metrics = server.admin_get("/metrics");
+    let rejected = "waybill_http_connections_rejected_total{reason=\"tls_handshake\"} 1\n";
+    assert!(metrics.text().contains(rejected), "{}", metrics.text());
+    let timed_out = "waybill_http_connections_timed_out_total{phase=\"header\"} 1\n";
+    assert!(metrics.text().contains(timed_out), "{}", metrics.text());
+}
+
+/// Sends HTTP/2 frames by hand: the connection's preface, the settings `settings`, and `frames`.
+async fn send_frames(stream: &mut TlsStream<TcpStream>, settings: &[u8], frames: &[&[u8]]) {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, settings.len() as u8, 4, 0, 0, 0, 0, 0]);
+    bytes.extend(settings);
+    bytes.extend(frames.concat());
+    stream.write_all(&bytes).await.unwrap();
+}
+
+/// Reads until the server ends the connection.
+async fn wait_for_end(stream: &mut TlsStream<TcpStream>) {
+    let mut came = Vec::new();
+    // Whether it is ended by TLS' own rules does not matter here.
+    let _ = stream.read_to_end(&mut came).await;
+}
+
+async fn read_until(stream: &mut TlsStream<TcpStream>, end: &[u8]) {
+    let mut came = Vec::new();
+    while !came.windows(end.len()).any(|bytes| bytes == end) {
+        assert!(stream.read_buf(&mut came).await.unwrap() > 0, "{}", String::from_utf8_lossy(&came));
+    }
+}
+
+/// HEADERS of stream `id` (RFC 9113, section 6.2), its fields literal (RFC 7541, section 6.2.2).
+fn headers(id: u8, ends: bool, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.extend([0, name.len() as u8]);
+        block.extend(name.as_bytes());
+        block.push(value.len() as u8);
+        block.extend(value.as_bytes());
+    }
+    let flags = 4 | u8::from(ends);
+    [&[0, 0, block.len() as u8, 1, flags, 0, 0, 0, id][..], &block].concat()
+}
+
+/// PING, and what answers it (RFC 9113, section 6.7).
+const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+const PONG: [u8; 17] = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+const GET: (&str, &str) = (":method", "GET");
+const POST: (&str, &str) = (":method", "POST");
+const JSON: (&str, &str) = ("content-type", "application/json");
+const SCHEME: (&str, &str) = (":scheme", "https");
+const AUTHORITY: (&str, &str) = (":authority", "waybill.test");
+
+#[test]
+fn an_idle_connection_with_http_2_is_closed() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--idle-timeout", "500ms", "--header-timeout", NEVER, "--write-timeout", NEVER]);
+    block_on(async {
+        let mut stream = pair.connect(&server, b"h2").await.unwrap();
+        send_frames(&mut stream, &[], &[]).await;
+        wait_for_end(&mut stream).await;
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_ends_the_connection_whatever_else_does() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--body-timeout", "500ms", "--idle-timeout", NEVER, "--write-timeout", NEVER]);
+    block_on(async {
+        let mut stream = pair.connect(&server, b"h2").await.unwrap();
+        let fields = [POST, SCHEME, AUTHORITY, (":path", "/v1/lookup"), JSON];
+        send_frames(&mut stream, &[], &[&headers(1, false, &fields)]).await;
+        let (mut from, mut to) = tokio::io::split(stream);
+        let asking = async {
+            for id in (3_u8..).step_by(2) {
+                let fields = [GET, SCHEME, AUTHORITY, (":path", "/livez")];
+                if to.write_all(&headers(id, true, &fields)).await.is_err() || id > 250 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut came = Vec::new();
+        tokio::select! {
+            _ = from.read_to_end(&mut came) => {}
+            () = asking => {}
+        }
+    });
+    let metrics = server.admin_get("/metrics");
+    let timed_out = "waybill_http_connections_timed_out_total{phase=\"body\"} 1\n";
+    assert!(metrics.text().contains(timed_out), "{}", metrics.text());
+}
+
+#[test]
+fn a_client_that_lets_no_answer_come_is_cut_off_though_it_pings() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--write-timeout", "500ms", "--idle-timeout", NEVER, "--body-timeout", NEVER]);
+    block_on(async {
+        let mut stream = pair.connect(&server, b"h2").await.unwrap();
+        // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0.
+        let fields = [GET, SCHEME, AUTHORITY, (":path", LOOKUP)];
+        send_frames(&mut stream, &[0, 4, 0, 0, 0, 0], &[&headers(1, true, &fields)]).await;
+        let (mut from, mut to) = tokio::io::split(stream);
+        let pinging = async {
+            while to.write_all(&PING).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut came = Vec::new();
+        tokio::select! {
+            _ = from.read_to_end(&mut came) => {}
+            () = pinging => {}
+        }
+    });
+    let metrics = server.admin_get("/metrics");
+    let timed_out = "waybill_http_connections_timed_out_total{phase=\"write\"} 1\n";
+    assert!(metrics.text().contains(timed_out), "{}", metrics.text());
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_the_end() {
+    let pair = Pair::make();
+    let mut server = pair.start(SEED, &["--grace-period", NEVER]);
+    block_on(async {
+        let idle = pair.http2(&server).await;
+        let mut stream = pair.connect(&server, b"h2").await.unwrap();
+        let fields = [POST, SCHEME, AUTHORITY, (":path", "/v1/lookup"), JSON];
+        send_frames(&mut stream, &[], &[&headers(1, false, &fields)]).await;
+        // Its answer has come, so the request before it has.
+        stream.write_all(&PING).await.unwrap();
+        read_until(&mut stream, &PONG).await;
+        server.signal(Signal::TERM);
+        server.wait_for("closing");
+        let body = br#"{"lookups":[{"tracking_number":"TN12345678"}]}"#;
+        stream.write_all(&[&[0, 0, body.len() as u8, 0, 1, 0, 0, 0, 1][..], body].concat()).await.unwrap();
+        read_until(&mut stream, b"}]}]}").await;
+        drop(idle);
+    });
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -1,0 +1,214 @@
+//! How the process starts and ends: exit statuses, signals, draining.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Client, request};
+use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, run, waybill};
+
+const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
+
+#[test]
+fn sigterm_and_sigint_end_it_with_status_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(SEED, &[]);
+        server.signal(signal);
+        assert_eq!(server.wait().code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_signal_during_the_first_load_ends_it_with_status_0() {
+    let rows: Vec<String> = (0..200_000).map(|number| row(&format!("TN{number}"), "DHL")).collect();
+    let mut server = Server::start_loading(csv(&rows), &[]);
+    assert_eq!(server.get("/livez").status, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_signal_right_after_the_start_is_heeded() {
+    for signal in [Signal::TERM, Signal::INT].repeat(10) {
+        let mut server = Server::start_loading(SEED, &[]);
+        server.signal(signal);
+        let status = server.wait();
+        assert_eq!(status.code(), Some(0), "{signal:?}: {status}");
+    }
+}
+
+#[test]
+fn a_hangup_right_after_the_start_is_a_reload() {
+    for _ in 0..10 {
+        let mut server = Server::start_loading(SEED, &[]);
+        server.signal(Signal::HUP);
+        server.wait_for("the file has not changed");
+        server.stop();
+    }
+}
+
+#[test]
+fn bad_settings_and_arguments_end_it_with_status_2() {
+    for arguments in [
+        &["serve", "--no-such-flag"][..],
+        &["--no-such-flag"],
+        &["no-such-command"],
+        &["serve", "--listen", "nowhere"],
+        &["serve", "--threads", "0"],
+        &["serve", "--threads", "x"],
+        &["serve", "--max-connections", "0"],
+        &["serve", "--max-bad-rows", "-1"],
+        &["serve", "--max-removed-percent", "101"],
+        &["serve", "--drain-delay", "soon"],
+        &["serve", "--log-format", "xml"],
+        &["serve", "--admin-listen", "0.0.0.0:0"],
+        &["check"],
+        &["generate"],
+        &["completions", "nosh"],
+    ] {
+        let ended = run(&mut waybill(arguments));
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+fn assert_bind_is_refused(address: SocketAddr) {
+    let address = address.to_string();
+    for (public, admin) in [(address.as_str(), "off"), ("127.0.0.1:0", &address)] {
+        let mut command = waybill(&["serve", "--data", "seed_data.csv", "--listen", public, "--admin-listen", admin]);
+        let ended = run(&mut command);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&address), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_address_on_which_another_process_listens_ends_it_with_status_2() {
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_bind_is_refused(plain.local_addr().unwrap());
+
+    let sharing = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    sharing.set_reuse_port(true).unwrap();
+    sharing.set_reuse_address(true).unwrap();
+    sharing.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    sharing.listen(1).unwrap();
+    assert_bind_is_refused(sharing.local_addr().unwrap().as_socket().unwrap());
+
+    let server = Server::start(SEED, &[]);
+    assert_bind_is_refused(server.public);
+    assert_bind_is_refused(server.admin.unwrap());
+    assert_eq!(server.get(LOOKUP).status, 200);
+}
+
+#[test]
+fn a_port_is_free_again_as_soon_as_its_server_has_ended() {
+    let server = Server::start(SEED, &[]);
+    let address = server.public.to_string();
+    // Connections that the server closes leave the port in TIME_WAIT.
+    let mut client = server.client();
+    client.request("GET", LOOKUP, &["Connection: close"]);
+    client.expect_end();
+    server.stop();
+    let mut command = waybill(&["--listen", &address, "--admin-listen", "off", "--log-format", "json"]);
+    let mut again = Server::spawn(&mut command, tempfile::tempdir().unwrap(), "seed_data.csv".into());
+    again.wait_for("serving");
+    assert_eq!(again.public.to_string(), address);
+    again.stop();
+}
+
+#[test]
+fn while_it_drains_it_is_not_ready_and_still_answers() {
+    let mut server = Server::start(SEED, &["--drain-delay", "1s"]);
+    let mut client = server.client();
+    assert_eq!(client.get("/readyz").status, 200);
+    let asked = Instant::now();
+    server.signal(Signal::TERM);
+    server.wait_for("draining");
+    for mut client in [client, server.client(), server.admin_client()] {
+        let answer = client.get("/readyz");
+        answer.problem(503, "dataset_unavailable");
+        assert_eq!(answer.field("retry-after").as_deref(), Some("1"));
+        assert_eq!(client.get("/livez").status, 200);
+    }
+    assert_eq!(server.get(LOOKUP).status, 200);
+    let url = format!("http://{}/readyz", server.public);
+    assert_eq!(run(&mut waybill(&["health", &url])).code, Some(1));
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() >= Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(Client::try_connect(server.public).is_err());
+}
+
+#[test]
+fn a_second_signal_cuts_the_draining_short() {
+    let mut server = Server::start(SEED, &["--drain-delay", "10m"]);
+    server.signal(Signal::TERM);
+    server.wait_for("draining");
+    server.signal(Signal::INT);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn an_idle_connection_is_closed_when_the_server_ends() {
+    let mut server = Server::start(SEED, &["--grace-period", "10m"]);
+    let mut used = server.client();
+    assert_eq!(used.get(LOOKUP).status, 200);
+    let mut unused = server.client();
+    let mut admin = server.admin_client();
+    assert_eq!(admin.get("/livez").status, 200);
+    server.signal(Signal::TERM);
+    for client in [&mut used, &mut unused, &mut admin] {
+        client.expect_end();
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn requests_sent_just_before_the_end_are_answered_whole() {
+    for pipelined in [1, 20] {
+        let mut server = Server::start(SEED, &[]);
+        let expected = server.get(LOOKUP).body;
+        let mut client = server.client();
+        assert_eq!(client.get(LOOKUP).status, 200);
+        client.send(request("GET", LOOKUP, &[]).repeat(pipelined));
+        server.signal(Signal::TERM);
+        for _ in 0..pipelined {
+            let answer = client.answer_to("GET");
+            assert_eq!((answer.status, &answer.body), (200, &expected));
+            if answer.field("connection").as_deref() == Some("close") {
+                // The rest may be asked again elsewhere (RFC 9112, section 9.6).
+                break;
+            }
+        }
+        client.expect_end();
+        drop(client);
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_reload_under_way_is_answered_before_the_end() {
+    let mut server = Server::start(SEED, &[]);
+    server.replace(SEED.replace("800", "801"));
+    let mut admin = server.admin_client();
+    // It has been read when the answer to the request before it is there.
+    admin.send(request("GET", "/livez", &[]) + &request("POST", "/-/reload", &[]));
+    assert_eq!(admin.answer_to("GET").status, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(admin.answer_to("POST").status, 200);
+    admin.expect_end();
+    drop(admin);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_outlast_the_grace_period() {
+    let mut server = Server::start(SEED, &["--grace-period", "500ms", "--header-timeout", "10m"]);
+    let mut client = server.client();
+    client.send(&request("GET", LOOKUP, &[])[..20]);
+    let mut used = server.client();
+    assert_eq!(used.get(LOOKUP).status, 200);
+    used.send("GET /v1");
+    server.signal(Signal::TERM);
+    let asked = Instant::now();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() < DEADLINE / 2);
+}
