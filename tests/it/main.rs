@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod api;
-mod document;
+mod documents;
 mod http;
 mod load;
 mod process;

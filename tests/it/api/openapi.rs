@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use crate::document::{Document, Response};
 use crate::support::client::{Answer, Client, request};
+use crate::support::openapi::{Document, Response};
 use crate::support::{HEADER, SEED, Server};
 use serde_json::Value;
 use tempfile::NamedTempFile;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::document::{Document, Response};
 use crate::support::client::{Client, post, request};
+use crate::support::openapi::{Document, Response};
 use crate::support::{DEADLINE, SEED, run, waybill};
 use tokio::sync::{Semaphore, watch};
 use waybill::http::activity::TimeLimits;

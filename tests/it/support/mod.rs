@@ -1,6 +1,7 @@
 //! The real binary as the tests see it: started, asked, signalled, ended.
 
 pub(crate) mod client;
+pub(crate) mod openapi;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

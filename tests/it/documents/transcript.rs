@@ -11,7 +11,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::markdown::Block;
+use super::markdown::Block;
 use crate::support::client::Client;
 use crate::support::{Server, run, waybill};
 

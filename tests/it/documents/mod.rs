@@ -1,9 +1,7 @@
 //! README and `docs` agree with the program: links, flags, variables, metrics, problem codes and messages that they name
 //! exist, and what they show of commands is what the commands print.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod markdown;
-mod support;
 mod transcript;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, CommandFactory};
 use waybill::cli::Cli;
 
+use crate::support::{SEED, Server};
 use markdown::{Markdown, ROOT, code_spans, words};
-use support::{SEED, Server};
 
 const README_LINES_MAX: usize = 170;
 /// Flags of other programs that documents name.
