@@ -1,4 +1,4 @@
-//! What a connection is doing, how long it may be at it, and what it is told to do.
+//! Phases of a connection, their limits in time, and commands to connections.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
@@ -10,7 +10,7 @@ pub(crate) const HEAD_BYTES_MAX: usize = 8 << 10;
 /// with HTTP/2.
 pub(crate) const UNSENT_BYTES_MAX: usize = 64 << 10;
 
-/// What a connection is doing; how long it may is a limit of its own.
+/// The activity of a connection; each has a limit in time of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Between two requests.
@@ -45,9 +45,9 @@ impl Phase {
     }
 }
 
-/// What a sweep sees of a connection.
+/// A connection as a sweep sees it.
 pub(crate) trait Activity {
-    /// What it is doing.
+    /// Its phase.
     fn phase(&self) -> Phase;
     /// Another number whenever the time for this phase begins anew.
     fn progress(&self) -> u64;
@@ -82,7 +82,7 @@ impl TimeLimits {
     }
 }
 
-/// What a connection is told to do, the later the more urgent.
+/// A command to a connection, the later the more urgent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ConnectionCommand {
     /// Go on.

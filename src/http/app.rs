@@ -1,4 +1,4 @@
-//! The app: what all workers share.
+//! The app: the state that all workers share.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::http::telemetry::counters::Counters;
 use crate::reload::Reloader;
 use crate::store::Store;
 
-/// What all workers share.
+/// The state that all workers share.
 pub struct App {
     /// The dataset that is served.
     pub store: Arc<Store>,
@@ -31,12 +31,12 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where responses are logged, if they are.
     pub access_log: Option<AccessLog>,
-    /// What each worker counts.
+    /// The counters of each worker.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
 
 impl App {
-    /// An app that serves `store`, which `reloader` fills; anybody may ask it anything.
+    /// An app that serves `store`, which `reloader` fills, without access control, CORS, TLS or a log.
     pub fn new(store: Arc<Store>, reloader: Reloader) -> App {
         App {
             store,

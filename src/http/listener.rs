@@ -1,4 +1,4 @@
-//! Where clients come in: addresses, and the sockets bound to them.
+//! Listeners: addresses, and the sockets bound to them.
 
 use std::fmt;
 use std::io;
@@ -17,12 +17,12 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// Connections that the kernel completes before they are accepted, per listener. It may bound them more closely.
 const BACKLOG: i32 = 4096;
 /// Bytes of a response that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
-/// takes none of it is noticed: the kernel would take on megabytes. Half as many must go before it asks for more, which
-/// is what counts as taking some of a response.
+/// takes none of it is noticed: the kernel would take on megabytes. Half as many must be sent before it takes more, which
+/// is what counts as progress of a client.
 const KERNEL_UNSENT_BYTES_MAX: u32 = 16 << 10;
 /// Who may connect to a socket in the file system unless its address says: the server's own user and group.
 const SOCKET_MODE: u32 = 0o660;
-/// What an address in the file system starts with, and what may follow it.
+/// The start of an address in the file system, and the option that may follow it.
 const UNIX: &str = "unix:";
 const MODE: &str = ",mode=";
 
@@ -35,13 +35,13 @@ pub enum Address {
     Unix {
         /// The socket's place.
         path: PathBuf,
-        /// The permissions of its file: whoever may write may connect.
+        /// The permissions of its file: clients that may write to it may connect.
         mode: u32,
     },
 }
 
 impl Address {
-    /// Whether no other host reaches it.
+    /// True if no other host reaches it.
     pub fn is_local(&self) -> bool {
         match self {
             Address::Ip(address) => address.ip().is_loopback(),
@@ -180,11 +180,11 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
     Ok(Socket::Unix(OwnedFd::from(socket).into()))
 }
 
-/// Removes the socket at `path` that nobody listens on.
+/// Removes the socket at `path` that no process listens on.
 fn remove_unused(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {}
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket stands there")),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is there")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
@@ -217,7 +217,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // What stays is removed by the next start.
+            // A file that stays is removed by the next start.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -299,12 +299,12 @@ mod tests {
         drop(bound);
         drop(file);
         assert!(!path.exists());
-        // What was left behind is replaced.
+        // A file that was left behind is replaced.
         drop(Socket::bind(&address, 1).unwrap());
         assert!(path.exists());
         let _old = Socket::bind(&address, 1).unwrap();
         let old_file = SocketFile::of(&address).unwrap();
-        // What another put in the place is not removed.
+        // A file that another process put in its place is not removed.
         std::fs::remove_file(&path).unwrap();
         let _new = Socket::bind(&address, 1).unwrap();
         drop(old_file);

@@ -4,12 +4,12 @@
 //! - `connection`: HTTP/1 and HTTP/2 over TCP, Unix sockets and [`tls`], bounded in memory and time
 //! - [`pipeline`]: the way of a request: validate, route, authorize, handle, record
 //! - `handlers`: one file per resource
-//! - [`worker`]: what the requests of a thread share; [`app`]: what all threads share; [`secrets`]: certificates,
+//! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads; [`secrets`]: certificates,
 //!   tokens and keys
 //! - [`telemetry`]: counters and the access log
 //! - [`request`]: route, parameters, body, credentials and origin of a request
 //! - [`response`]: the only place that builds responses
-//! - [`activity`]: what connections are doing, how long they may be at it, and what they are told to do
+//! - [`activity`]: phases of connections, their limits in time, commands to connections
 //!
 //! `assets` has the pages, the OpenAPI document and its viewer.
 

@@ -30,14 +30,14 @@ pub struct Service {
     worker: Rc<Worker>,
 }
 
-/// What is known of a request while its response is made.
+/// The facts of a request that are needed when its response is recorded.
 struct RequestContext {
     started: Instant,
     /// Its route, if it has one.
     route: Option<RouteId>,
     framing: Framing,
     origin: OriginMatch,
-    /// What the access log is to have of it, if anything.
+    /// Its part in the access log, if it is sampled.
     logged: Option<Box<LoggedRequest>>,
 }
 
@@ -68,8 +68,8 @@ impl Service {
             logged: None,
         };
         let mut reply = self.worker.catch_panic(|| self.respond(request, &mut context), Reply::now);
-        // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `body`): nothing after
-        // them is taken for a request.
+        // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `json_body`): nothing
+        // after them is taken for a request.
         if context.framing == Framing::Chunked {
             reply = reply.closing();
         }

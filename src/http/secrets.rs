@@ -45,11 +45,11 @@ impl Secrets {
         })
     }
 
-    /// Reads all files again. What cannot be used is logged, and what was read before goes on to hold.
+    /// Reads all files again. Those that cannot be used are logged, and the secrets read before stay valid.
     pub fn reload(&self) {
         let results: Vec<_> = self.files().map(|files| (files.name, (files.reload)())).collect();
         let unread = results.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| *name).collect();
-        // Before the log says so: whoever reads it there finds it in the metrics.
+        // Before the log says so: a reader of the log finds it in the metrics.
         *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = unread;
         for (name, result) in results {
             match result {
@@ -67,7 +67,7 @@ impl Secrets {
         self.files().flat_map(|files| files.paths).map(|path| Stamp::at(path).ok()).collect()
     }
 
-    /// What there is, by name, and whether it could be read when that was last tried.
+    /// The kinds of secrets that there are, and whether each could be read when that was last tried.
     pub(crate) fn last_read(&self) -> Vec<(&'static str, bool)> {
         let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         self.files().map(|files| (files.name, !unread.contains(&files.name))).collect()

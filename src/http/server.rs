@@ -1,4 +1,4 @@
-//! Listening, accepting, and ending in good order: a runtime per core, one accept loop for every listener.
+//! Accepting connections and shutting down in good order: a runtime per core, one accept loop for every listener.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -22,13 +22,13 @@ use crate::http::tls::Tls;
 use crate::http::worker::Worker;
 use crate::load;
 
-/// Beats to wait after failed accepts, at most: the wait doubles from one beat to this.
-const ACCEPT_BACKOFF_BEATS_MAX: u32 = 4;
+/// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
+const ACCEPT_BACKOFF_TICKS_MAX: u32 = 4;
 
-/// Threads beside each worker, for what would keep its requests waiting. Each is lent one response at a time.
-const ASIDE_THREADS_MAX: usize = 2;
+/// Blocking threads of each worker's runtime, for what would keep its requests waiting. Each makes one response at a time.
+const BLOCKING_THREADS_MAX: usize = 2;
 /// Added to the scheduling niceness of these threads, so that what is short goes first.
-const ASIDE_NICENESS: i32 = 5;
+const BLOCKING_NICENESS: i32 = 5;
 
 /// Limits of a server.
 #[derive(Clone, Debug)]
@@ -45,63 +45,63 @@ pub enum Stage {
     /// Connections are accepted.
     #[default]
     Open,
-    /// No more. Requests that are on their way get a response, the last on its connection.
-    Closing,
+    /// None is accepted any more. Requests on their way get a response, the last on its connection.
+    StopAccepting,
     /// Connections end as soon as they are idle.
-    Finishing,
+    Draining,
     /// Whatever is left is cut off.
     Ended,
 }
 
-/// The beat that all workers follow. Only the control thread has timers: a worker's runtime without them does less
+/// The clock that all workers follow. Only the control thread has timers: a worker's runtime without them does less
 /// work each time it waits for the network (some 5 % of a lookup's instructions).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pulse {
-    /// What is to be done.
+pub struct Tick {
+    /// The stage that workers are to be in.
     pub stage: Stage,
-    /// Changes every [`PULSE_INTERVAL`].
-    pub beat: u64,
+    /// Changes every [`TICK_INTERVAL`].
+    pub count: u64,
 }
 
-/// Time between two beats: how late a time limit may come.
-pub const PULSE_INTERVAL: Duration = Duration::from_millis(250);
+/// Time between two ticks: how late a time limit may come.
+pub const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long the stage [`Stage::Closing`] lasts.
-pub const CLOSING_LINGER: Duration = Duration::from_millis(100);
+/// How long the stage [`Stage::StopAccepting`] lasts.
+pub const STOP_ACCEPTING_TIME: Duration = Duration::from_millis(100);
 
-/// What a listener's accept loop needs.
+/// One accept loop of a listener, and all that it needs.
 pub struct Endpoint {
     /// Which requests it takes.
     pub listener: Listener,
     /// The bound socket.
     pub socket: Socket,
-    /// What answers them.
+    /// What all workers share.
     pub app: Arc<App>,
     /// One permit per open connection.
     pub permits: Arc<Semaphore>,
-    /// How its connections are secured, if they are.
+    /// Certificates, where its connections use TLS.
     pub tls: Option<Arc<Tls>>,
     /// Its limits.
     pub limits: Limits,
-    /// The beat to follow.
-    pub pulse: watch::Receiver<Pulse>,
+    /// The clock to follow.
+    pub tick: watch::Receiver<Tick>,
 }
 
 /// Serves `endpoint` on the calling thread until it has ended. Returns how many connections were cut off then.
 pub fn run(endpoint: Endpoint) -> io::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
-        .max_blocking_threads(ASIDE_THREADS_MAX)
-        .on_thread_start(|| load::be_nice(ASIDE_NICENESS))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .on_thread_start(|| load::be_nice(BLOCKING_NICENESS))
         .build_local(LocalOptions::default())?;
     let cut_off = runtime.block_on(serve(endpoint));
-    // What is still made aside is for nobody: dropping the runtime would wait for it.
+    // Responses that are still being made have no client left: dropping the runtime would wait for them.
     runtime.shutdown_background();
     cut_off
 }
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
-    let Endpoint { listener, socket, app, permits, tls, limits, mut pulse } = endpoint;
+    let Endpoint { listener, socket, app, permits, tls, limits, mut tick } = endpoint;
     let socket = socket.listen()?;
     let worker = Rc::new(Worker::new(app));
     let connections = Connections::new(limits.time, Rc::clone(&worker), tls);
@@ -111,29 +111,29 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
         accepted: Cell::default(),
         connections: Rc::clone(&connections),
         service: Service::new(listener, Rc::clone(&worker)),
-        pulse: pulse.clone(),
+        tick: tick.clone(),
     };
     tokio::select! {
-        () = follow(&mut pulse, Stage::Closing, &connections) => {}
+        () = follow(&mut tick, Stage::StopAccepting, &connections) => {}
         never = accept.all() => match never {},
     }
     worker.closing.set(true);
     accept.rest().await;
     drop(accept);
-    follow(&mut pulse, Stage::Finishing, &connections).await;
+    follow(&mut tick, Stage::Draining, &connections).await;
     connections.registry.drain();
     tokio::select! {
-        () = follow(&mut pulse, Stage::Ended, &connections) => {}
+        () = follow(&mut tick, Stage::Ended, &connections) => {}
         () = connections.registry.emptied() => {}
     }
     Ok(connections.registry.len())
 }
 
-/// Looks after the connections' time limits, beat by beat, until `stage` has come.
-async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &Connections) {
-    while pulse.borrow_and_update().stage < stage {
+/// Enforces the connections' time limits at each tick, until `stage` has come.
+async fn follow(tick: &mut watch::Receiver<Tick>, stage: Stage, connections: &Connections) {
+    while tick.borrow_and_update().stage < stage {
         connections.registry.sweep(Instant::now());
-        if pulse.changed().await.is_err() {
+        if tick.changed().await.is_err() {
             return;
         }
     }
@@ -143,28 +143,28 @@ async fn follow(pulse: &mut watch::Receiver<Pulse>, stage: Stage, connections: &
 struct Accept {
     socket: Acceptor,
     permits: Arc<Semaphore>,
-    /// What waits for a permit. Kept here, for the end may come while it waits.
+    /// A connection that waits for a permit. Kept here, for the end may come while it waits.
     accepted: Cell<Option<Accepted>>,
     connections: Rc<Connections>,
     service: Service,
-    pulse: watch::Receiver<Pulse>,
+    tick: watch::Receiver<Tick>,
 }
 
 impl Accept {
     async fn all(&self) -> Infallible {
-        let mut backoff_beats = 1;
+        let mut backoff_ticks = 1;
         loop {
             match self.next().await {
                 Ok((accepted, permit)) => {
-                    backoff_beats = 1;
+                    backoff_ticks = 1;
                     self.spawn(accepted, permit);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     self.service.worker().counters.accept_errors.add(1);
                     tracing::warn!(%error, "cannot accept connections; trying again");
-                    self.wait(backoff_beats).await;
-                    backoff_beats = (backoff_beats * 2).min(ACCEPT_BACKOFF_BEATS_MAX);
+                    self.wait(backoff_ticks).await;
+                    backoff_ticks = (backoff_ticks * 2).min(ACCEPT_BACKOFF_TICKS_MAX);
                 }
             }
         }
@@ -182,12 +182,12 @@ impl Accept {
         }
     }
 
-    async fn wait(&self, beats: u32) {
-        let mut pulse = self.pulse.clone();
-        for _ in 0..beats {
-            pulse.mark_unchanged();
-            // An error means the end, which is somebody else's to see.
-            let _ = pulse.changed().await;
+    async fn wait(&self, ticks: u32) {
+        let mut tick = self.tick.clone();
+        for _ in 0..ticks {
+            tick.mark_unchanged();
+            // An error means the end, which the caller sees by the stage.
+            let _ = tick.changed().await;
         }
     }
 

@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// What clients may ask to speak, the preferred first.
+/// Protocols offered to clients (ALPN), the preferred first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// What is spoken on a secured connection.
+/// The protocol of a TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, or 1.0.
@@ -24,7 +24,7 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// Why TLS cannot be spoken with these files.
+/// Why TLS cannot be enabled with these files.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read, or is no PEM file (RFC 7468) with what is needed.
@@ -32,9 +32,9 @@ pub enum TlsError {
     File {
         /// The file.
         path: PathBuf,
-        /// What should be there.
+        /// The expected content.
         expected: &'static str,
-        /// Why it is not.
+        /// The reason.
         source: pem::Error,
     },
     /// They do not belong together, or are of an unknown kind.
@@ -44,7 +44,7 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What is wrong with them.
+        /// The reason.
         source: rustls::Error,
     },
 }
@@ -74,7 +74,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Secures `stream`. The error is the stream, on which nothing could be agreed on.
+    /// Does the TLS handshake on `stream`. The error is the stream, on which it failed.
     pub(crate) async fn accept<S>(&self, stream: S) -> Result<(Protocol, TlsStream<S>), S>
     where
         S: AsyncRead + AsyncWrite + Unpin,

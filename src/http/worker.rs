@@ -1,4 +1,4 @@
-//! A worker: what the requests of one thread share.
+//! A worker: the state that the requests of one thread share.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
@@ -20,13 +20,13 @@ use crate::http::telemetry::access_log::{AccessLog, Sampler};
 use crate::http::telemetry::counters::Counters;
 use crate::store::Snapshot;
 
-/// What the requests of one thread share.
+/// The state that the requests of one thread share.
 pub struct Worker {
     pub(crate) app: Arc<App>,
     pub(crate) counters: Arc<Counters>,
     /// Chooses the requests that are logged, where some are.
     pub(crate) sampler: Option<Sampler>,
-    /// Whether each response is the last on its connection.
+    /// True when each response is the last on its connection.
     pub(crate) closing: Cell<bool>,
     /// The header fields for a generation: made once per worker, since copies of shared ones would contend.
     fields: RefCell<(u64, DatasetFields)>,
@@ -119,7 +119,7 @@ impl Worker {
         })
     }
 
-    /// What `make` makes, or `otherwise` of 500 where it panics, which would end the connection without a response.
+    /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a response.
     #[inline]
     pub(crate) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
         catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| otherwise(self.panicked()))
@@ -193,7 +193,7 @@ mod tests {
         let worker = Rc::new(Worker::new(Arc::new(App::new(store, reloader))));
         let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
-            // Whoever needs the fields panics while they are borrowed.
+            // A handler that needs the fields panics while they are borrowed.
             let borrowed = worker.fields.borrow_mut();
             let response = ask(&worker, "").await;
             assert!(response.starts_with("HTTP/1.1 500 ") && response.contains("connection: close"), "{response}");

@@ -24,7 +24,7 @@ use crate::http::listener::{Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
 use crate::http::secrets::Secrets;
-use crate::http::server::{self, CLOSING_LINGER, Endpoint, PULSE_INTERVAL, Pulse, Stage};
+use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTERVAL, Tick};
 use crate::http::telemetry::access_log::settings::AccessLogSettings;
 use crate::http::telemetry::access_log::{AccessLog, Writing};
 use crate::reload::{Outcome, Request};
@@ -47,7 +47,7 @@ pub struct Server<'s> {
     settings: &'s Settings,
     control: Control,
     app: Arc<App>,
-    pulse: watch::Sender<Pulse>,
+    tick: watch::Sender<Tick>,
     /// Each ends with the number of connections that it cut off.
     workers: Vec<JoinHandle<usize>>,
     /// Until it is over.
@@ -66,7 +66,7 @@ impl<'s> Server<'s> {
         data: Data,
     ) -> Result<Server<'s>, ServeError> {
         if let Some(log) = access_log.clone() {
-            control.runtime.spawn(log.warn_of_drops(PULSE_INTERVAL));
+            control.runtime.spawn(log.warn_of_drops(TICK_INTERVAL));
         }
         let mut app = App::new(data.store, data.reloader);
         app.secrets = secrets;
@@ -79,21 +79,21 @@ impl<'s> Server<'s> {
         if let Some(interval) = settings.reload.watch_interval {
             control.runtime.spawn(watch_secrets(Arc::clone(&app), interval));
         }
-        let (pulse, followers) = watch::channel(Pulse::default());
-        let endpoints = Endpoints { settings, app: &app, pulse: followers };
+        let (tick, followers) = watch::channel(Tick::default());
+        let endpoints = Endpoints { settings, app: &app, tick: followers };
         let mut workers = endpoints.spawn(Listener::Public, listeners.public)?;
         workers.extend(endpoints.spawn(Listener::Admin, listeners.admin)?);
         drop(endpoints);
         let (first_load, socket_files) = (Some(data.first_load), listeners.files);
-        Ok(Server { settings, control, app, pulse, workers, first_load, socket_files })
+        Ok(Server { settings, control, app, tick, workers, first_load, socket_files })
     }
 
     /// Serves until SIGTERM or SIGINT, or until the first load fails. SIGHUP reloads.
     pub fn serve(&mut self) -> Result<(), ServeError> {
-        let Server { control: Control { runtime, signals }, app, pulse, first_load, .. } = self;
+        let Server { control: Control { runtime, signals }, app, tick, first_load, .. } = self;
         runtime.block_on(async {
             tokio::select! {
-                never = beat(pulse) => match never {},
+                never = run_ticks(tick) => match never {},
                 ended = until_ended(app, signals, first_load) => ended,
             }
         })
@@ -101,8 +101,7 @@ impl<'s> Server<'s> {
 
     /// Ends in good order: `/readyz` says so, and after the drain delay connections have the grace period to finish.
     pub fn drain(self) {
-        let Server { settings, control: Control { runtime, mut signals }, app, pulse, workers, socket_files, .. } =
-            self;
+        let Server { settings, control: Control { runtime, mut signals }, app, tick, workers, socket_files, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
         systemd::stopping();
         tracing::info!(delay_seconds = settings.drain_delay.as_secs_f64(), "draining");
@@ -113,10 +112,10 @@ impl<'s> Server<'s> {
                     () = signals.end.asked() => tracing::info!("asked again: not waiting"),
                 }
                 drop(socket_files);
-                close(&pulse, settings.grace_period).await;
+                close(&tick, settings.grace_period).await;
             };
             tokio::select! {
-                never = beat(&pulse) => match never {},
+                never = run_ticks(&tick) => match never {},
                 () = ending => {}
             }
         });
@@ -132,7 +131,7 @@ impl<'s> Server<'s> {
 struct Endpoints<'s> {
     settings: &'s Settings,
     app: &'s Arc<App>,
-    pulse: watch::Receiver<Pulse>,
+    tick: watch::Receiver<Tick>,
 }
 
 impl Endpoints<'_> {
@@ -151,7 +150,7 @@ impl Endpoints<'_> {
                 permits: Arc::clone(&permits),
                 tls: self.app.secrets.certificates.clone().filter(|_| listener == Listener::Public),
                 limits: self.settings.limits.clone(),
-                pulse: self.pulse.clone(),
+                tick: self.tick.clone(),
             };
             std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 server::run(endpoint).unwrap_or_else(|error| {
@@ -177,10 +176,10 @@ async fn watch_secrets(app: Arc<App>, interval: Duration) {
     }
 }
 
-async fn beat(pulse: &watch::Sender<Pulse>) -> Infallible {
+async fn run_ticks(tick: &watch::Sender<Tick>) -> Infallible {
     loop {
-        tokio::time::sleep(PULSE_INTERVAL).await;
-        pulse.send_modify(|pulse| pulse.beat += 1);
+        tokio::time::sleep(TICK_INTERVAL).await;
+        tick.send_modify(|tick| tick.count += 1);
     }
 }
 
@@ -220,16 +219,16 @@ async fn first_outcome(first_load: &mut Option<oneshot::Receiver<Outcome>>) -> O
 }
 
 /// Takes the workers through the stages of the end; returns when all are done, or must be.
-async fn close(pulse: &watch::Sender<Pulse>, grace_period: Duration) {
-    let enter = |stage| pulse.send_modify(|pulse| pulse.stage = stage);
-    let finishing = async {
+async fn close(tick: &watch::Sender<Tick>, grace_period: Duration) {
+    let enter = |stage| tick.send_modify(|tick| tick.stage = stage);
+    let draining = async {
         tracing::info!("closing");
-        enter(Stage::Closing);
-        tokio::time::sleep(CLOSING_LINGER).await;
-        enter(Stage::Finishing);
-        pulse.closed().await;
+        enter(Stage::StopAccepting);
+        tokio::time::sleep(STOP_ACCEPTING_TIME).await;
+        enter(Stage::Draining);
+        tick.closed().await;
     };
     // An error is the grace period's end.
-    let _ = tokio::time::timeout(grace_period, finishing).await;
+    let _ = tokio::time::timeout(grace_period, draining).await;
     enter(Stage::Ended);
 }

@@ -20,7 +20,7 @@ use crate::http::worker::Worker;
 /// Bytes that hyper buffers of one connection.
 const BUFFER_BYTES_MAX: usize = 16 << 10;
 
-/// What the connections of one thread with HTTP/1 share.
+/// The HTTP/1 server of one thread.
 pub(crate) struct Http1 {
     builder: http1::Builder,
     buffers: Rc<Buffers>,
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
     worker: Rc<Worker>,
     command: Rc<CommandSlot>,
     is_draining: bool,
-    /// Whether the client is to end the connection, since it may still be sending.
+    /// True when the client is to close the connection, since it may still be sending.
     lingers: bool,
 }
 
@@ -76,7 +76,7 @@ impl Future for Connection {
         if let Some(http) = &mut this.http {
             let mut turn = Pin::new(&mut *http).poll(cx);
             let is_to_drain = command == ConnectionCommand::Drain && !this.is_draining;
-            // What has come gets its response first. hyper would end a new connection over it.
+            // Requests that have arrived get their responses first: hyper would end a new connection without.
             if turn.is_pending() && is_to_drain && !this.socket.has_more_to_read() {
                 this.is_draining = true;
                 Pin::new(&mut *http).graceful_shutdown();

@@ -1,7 +1,7 @@
 //! One connection with HTTP/2 (RFC 9113): hyper over a secured stream, its requests as streams of their own.
 //!
-//! What the connection is doing is what its streams are doing: a body that does not come counts before a response that
-//! is not taken, and that before nothing being asked.
+//! The phase of the connection follows from its streams: a body that does not come counts before a response that is
+//! not taken, and that before an idle connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalTasks {
     }
 }
 
-/// What the connections of one thread with HTTP/2 share.
+/// The HTTP/2 server of one thread.
 pub(crate) struct Http2 {
     builder: http2::Builder<LocalTasks>,
 }
@@ -86,7 +86,7 @@ impl Http2 {
     }
 }
 
-/// What the streams of one connection are doing.
+/// The streams of one connection.
 #[derive(Default)]
 struct Streams {
     /// Requests so far.
@@ -160,7 +160,7 @@ fn name_host(request: &mut Request<Incoming>) {
     }
 }
 
-/// A request that is being answered, until dropped.
+/// A request that is being responded to, until dropped.
 struct Stream {
     number: u64,
     streams: Rc<Streams>,
@@ -193,7 +193,7 @@ impl Future for StreamReply {
         let this = &mut *self;
         let stream = &this.stream;
         let response = ready!(this.reply.poll_response(cx, |_| stream.body_ended()));
-        // hyper sends what it is given, whatever was asked.
+        // hyper sends a body to HEAD too, if it is given one.
         let response = if this.is_head { response::without_body(response) } else { response };
         let unsent = Unsent::new(Rc::clone(&this.stream.streams));
         Poll::Ready(Ok(response.map(|body| Paced { body, rest: Bytes::new(), unsent })))

@@ -1,4 +1,4 @@
-//! Connections: what those of a thread share, and the choice of protocol for each.
+//! Connections: those of a thread, and the choice of protocol for each.
 
 mod http1;
 mod http2;
@@ -20,7 +20,7 @@ use crate::http::pipeline::Service;
 use crate::http::tls::{Protocol, Tls};
 use crate::http::worker::Worker;
 
-/// What the connections of one thread share.
+/// The connections of one thread.
 pub(crate) struct Connections {
     /// All that are open.
     pub(crate) registry: Rc<Registry>,

@@ -1,7 +1,7 @@
 //! The socket of a connection with HTTP/1: responses are gathered while requests keep coming and sent together; both directions are
 //! bounded.
 //!
-//! hyper flushes after every response, which costs a system call per answer when a client pipelines. So a flush here
+//! hyper flushes after every response, which costs a system call per response when a client pipelines. So a flush here
 //! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
 //! requests that have arrived. Nothing is ever held back beyond a turn, whatever hyper still has in its buffer.
 
@@ -21,14 +21,14 @@ use tokio_rustls::server::TlsStream;
 
 use crate::http::activity::{Activity, Phase, UNSENT_BYTES_MAX};
 
-/// Buffers for responses that a thread keeps while nobody needs them.
+/// Unused buffers for responses that a thread keeps.
 const SPARE_BUFFERS_MAX: usize = 4;
 /// Bytes taken from the socket at a time.
 const READ_BYTES: usize = 16 << 10;
 /// Bytes that a client may still send after the last response.
 const LINGER_BYTES_MAX: usize = 64 << 20;
 
-/// What a connection runs over: a socket, secured or not.
+/// The stream below a connection: a socket, with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// The system's socket below.
     fn system(&self) -> SockRef<'_>;
@@ -66,7 +66,7 @@ enum RequestState {
 enum RequestBody {
     /// All of it was read, if there is one.
     Ended,
-    /// Nobody has asked for it so far.
+    /// It was not read so far.
     Unread,
     /// The response waits for it.
     Awaited,
@@ -78,18 +78,18 @@ enum RequestBody {
 /// code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of stream).
 pub(crate) struct Socket<S: ?Sized = dyn Stream> {
     unsent: RefCell<Vec<u8>>,
-    /// Whether the stream may have taken bytes that it has not passed on yet, as with TLS.
+    /// True when the stream may have taken bytes that it has not passed on yet, as with TLS.
     unflushed: Cell<bool>,
     phase: Cell<Phase>,
     /// Grows with each change of phase and each byte sent.
     progress: Cell<u64>,
-    /// Whether hyper has more to write than may wait here.
+    /// True when hyper has more to write than may wait here.
     blocked: Cell<bool>,
     /// How far the last request is.
     request: Cell<RequestState>,
     /// Bytes that came after the last response.
     lingered_bytes: Cell<usize>,
-    /// Whether the bytes read last end like a request, so that no other one has begun.
+    /// True when the bytes read last end like a request, so that no other one has begun.
     at_end: Cell<bool>,
     buffers: Rc<Buffers>,
     stream: RefCell<S>,
@@ -211,20 +211,20 @@ impl Socket {
         sent
     }
 
-    /// Whether a response may be on its way still while the client sends: it was answered just now, or has begun to ask
-    /// for more.
+    /// True if a response may be on its way still while the client sends: it was sent just now, or the client has begun
+    /// another request.
     pub(crate) fn response_may_race(&self) -> bool {
         self.progress.get() > 0 && self.phase.get() != Phase::Idle
     }
 
-    /// Whether there is something to read, though the runtime may not have heard of it yet.
+    /// True if there is something to read, though the runtime may not have heard of it yet.
     pub(crate) fn has_more_to_read(&self) -> bool {
         let stream = self.stream.borrow();
         matches!(stream.system().peek(&mut [MaybeUninit::uninit()]), Ok(1..))
     }
 
-    /// Whether the last request has a body of which a part was not read. hyper reads what is there already of a body
-    /// that nobody wants; where that was all of it, the connection goes on to the next request.
+    /// True if the last request has a body of which a part was not read. hyper reads what is there already of a body
+    /// that no handler reads; where that was all of it, the connection goes on to the next request.
     pub(crate) fn has_unread_body(&self) -> bool {
         let (RequestState::Responding(body) | RequestState::Responded(body)) = self.request.get();
         match body {

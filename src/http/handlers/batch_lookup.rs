@@ -1,7 +1,7 @@
 //! Many lookups in one request.
 //!
 //! `If-None-Match` is not looked at: for other methods than GET and HEAD a match would mean 412 (RFC 9110, section
-//! 13.1.2), and a client that asks here wants its response.
+//! 13.1.2), and a client of this resource wants its response.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::http::response::reply::Reply;
 use crate::http::worker::Worker;
 use crate::store::Snapshot;
 
-/// Bytes of a body that is parsed and answered at once, some 100 lookups; for longer ones the requests of the thread
-/// would have to wait.
+/// Bytes of a body that is parsed and responded to on the worker, some 100 lookups; longer ones would keep the other
+/// requests of the thread waiting.
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
 /// Bytes of a response that is rendered at once.
 const SHORT_RESPONSE_BYTES_MAX: usize = 256 << 10;

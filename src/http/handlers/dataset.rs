@@ -1,4 +1,4 @@
-//! What the dataset says of itself, to clients and to operators.
+//! The state of the dataset, for clients and for operators.
 
 use hyper::HeaderMap;
 use jiff::Timestamp;

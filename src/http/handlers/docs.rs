@@ -1,4 +1,4 @@
-//! What describes the API: the OpenAPI document, and the page that shows it.
+//! The API's description: the OpenAPI document, and the page that shows it.
 
 use std::io::Read;
 use std::sync::LazyLock;
@@ -77,7 +77,7 @@ pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Response {
 /// A file that the binary has in compressed form.
 struct Packed {
     gzip: Kept,
-    /// Unpacked, in some milliseconds, when a client first asks for it so; browsers don't.
+    /// Unpacked, in some milliseconds, when a client first needs it so; browsers don't.
     plain: Kept,
 }
 
@@ -95,7 +95,7 @@ fn unpack(gzip: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Whether the client names gzip, or `*`, without a weight of 0 (RFC 9110, section 12.5.3).
+/// True if the client names gzip, or `*`, without a weight of 0 (RFC 9110, section 12.5.3).
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|field| field.to_str().ok());
     let codings: Vec<(&str, bool)> = fields.flat_map(|field| field.split(',')).map(coding).collect();

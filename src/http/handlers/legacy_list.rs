@@ -17,10 +17,10 @@ use crate::http::response::{self, Response};
 use crate::http::worker::Worker;
 
 const PATH: &str = "/shipment/list/";
-/// What the list is filtered by.
+/// The parameters that the list is filtered by.
 const FILTERS: [&str; 2] = ["tracking_number", "carrier"];
-/// What is escaped in a query that is kept: all but what a URL may have there (RFC 3986, section 3.4) and the escapes
-/// that it has already.
+/// The bytes that are escaped in a query that is kept: all but those that a URL may have there (RFC 3986, section 3.4)
+/// and the escapes that it has already.
 const ESCAPED_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -92,6 +92,6 @@ pub(crate) fn redirect(query: Option<&str>) -> Response {
     }
     let location =
         query.map_or(PATH.to_owned(), |query| format!("{PATH}?{}", utf8_percent_encode(query, ESCAPED_IN_QUERY)));
-    // What is percent-encoded is fit for a header field.
+    // Percent-encoded text is fit for a header field.
     response::moved(HeaderValue::try_from(location).unwrap_or(HeaderValue::from_static(PATH)))
 }

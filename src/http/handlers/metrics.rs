@@ -65,7 +65,12 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
     ];
     let panics = counter(sum(&|worker| &worker.panics), &[]);
     vec![
-        family("waybill_http_requests_total", "Requests answered, by route and status.", MetricType::COUNTER, requests),
+        family(
+            "waybill_http_requests_total",
+            "Requests responded to, by route and status.",
+            MetricType::COUNTER,
+            requests,
+        ),
         family(
             "waybill_http_request_duration_seconds",
             "Time from a request's head to its response.",
@@ -92,13 +97,13 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
         ),
         family(
             "waybill_http_connections_rejected_total",
-            "Connections that could not be accepted, or not be secured.",
+            "Connections that could not be accepted, or whose TLS handshake failed.",
             MetricType::COUNTER,
             rejected,
         ),
         family(
             "waybill_http_connections_timed_out_total",
-            "Connections ended for taking too long, by what they were doing.",
+            "Connections ended for exceeding a time limit, by phase.",
             MetricType::COUNTER,
             timed_out,
         ),
@@ -135,7 +140,7 @@ fn of_keys(workers: &[Arc<Counters>], keys: &Credentials) -> MetricFamily {
     }
     family(
         "waybill_http_key_requests_total",
-        "Requests that showed a key, by its name.",
+        "Requests with a valid key, by its name.",
         MetricType::COUNTER,
         counts.iter().map(|(name, count)| counter(*count, &[("key", name)])).collect(),
     )

@@ -1,4 +1,4 @@
-//! What a server that has a part of the shipments does not answer: what is on another, or on several.
+//! Requests for another shard than this one, or for several.
 
 use crate::dataset::Filter;
 use crate::http::request::query::{self, TRACKING_NUMBER};
@@ -8,7 +8,7 @@ use crate::shard::{Elsewhere, Shard};
 use crate::shipment::Folded;
 use crate::store::Snapshot;
 
-/// 421: another shard has what is asked for (RFC 9110, section 15.5.20).
+/// 421: another shard has the shipments (RFC 9110, section 15.5.20).
 pub(crate) fn elsewhere(elsewhere: &Elsewhere) -> Response {
     problem::response(Code::WrongShard, &elsewhere.to_string())
 }

@@ -1,4 +1,4 @@
-//! What each resource responds with: one file per resource.
+//! Handlers: one file per resource.
 
 pub(crate) mod batch_lookup;
 pub(crate) mod dataset;

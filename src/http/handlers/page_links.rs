@@ -33,7 +33,7 @@ fn asked_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok())
 }
 
-/// Whether `authority` can be put into any URL: a plain name, an IPv4 or an IPv6 address, and perhaps a port.
+/// True if `authority` can be put into any URL: a plain name, an IPv4 or an IPv6 address, and perhaps a port.
 fn is_linkable(authority: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let is_name = |name: &str| !name.is_empty() && name.len() <= HOST_BYTES_MAX && name.bytes().all(is_plain);

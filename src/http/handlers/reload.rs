@@ -49,7 +49,7 @@ fn outcome_response(outcome: &Outcome) -> Response {
     }
 }
 
-/// The response to a request to change something by somebody who may not.
+/// The refusal of a request without a valid token, or from a page of another site.
 fn refuse(app: &App, headers: &HeaderMap) -> Option<Response> {
     if let Some(Err(reason)) = app.secrets.admin_tokens.as_ref().map(|tokens| tokens.check(headers)) {
         return Some(problem::unauthorized(reason));
@@ -58,7 +58,7 @@ fn refuse(app: &App, headers: &HeaderMap) -> Option<Response> {
     is_foreign.then(|| problem::response(Code::ForbiddenOrigin, "the request comes from a page of another site"))
 }
 
-/// Whether the request comes from no page, or from one of this very host (RFC 6454, section 7).
+/// True if the request comes from no page, or from one of this very host (RFC 6454, section 7).
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     headers.get_all(ORIGIN).iter().all(|origin| {

@@ -22,12 +22,12 @@ pub(crate) const LIMIT_DEFAULT: usize = 10;
 pub(crate) const LIMIT_MAX: usize = 1000;
 /// Bytes of a page: one shipment may have any number of articles.
 const PAGE_BYTES_MAX: usize = 64 << 20;
-/// A page with more shipments than this, of a filter with more values, or with more bytes is made aside.
+/// A page with more shipments than this, of a filter with more values, or with more bytes is offloaded.
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
 const SHORT_PAGE_BYTES_MAX: usize = 256 << 10;
 
-/// What a page is to have.
+/// The page that is asked for.
 pub(crate) struct PageRequest {
     pub(crate) filter: Filter,
     pub(crate) limit: usize,
@@ -72,7 +72,7 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
     })
 }
 
-/// The page of `request`. What takes long is made aside.
+/// The page of `request`. One that takes long is offloaded.
 pub(crate) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
@@ -114,7 +114,7 @@ struct Page<'d> {
     next: Option<String>,
     previous: Option<String>,
     records: Vec<Record<'d>>,
-    /// What it takes, and no less.
+    /// An upper bound of its rendered size.
     bytes: usize,
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
     })
 }
 
-/// 404, or 421 where another shard may have what was not found here. Nobody pays for the check who finds something.
+/// 404, or 421 where another shard may have the shipment. Only lookups that find nothing pay for the check.
 #[cold]
 fn missing(snapshot: &Snapshot, number: &Folded, spelled: &str, detail: impl FnOnce() -> String) -> Response {
     match snapshot.summary.shard.map(|shard| shard.check(number, spelled)) {

@@ -50,7 +50,7 @@ fn page(html: &str, style: &str, script: &str) -> Document {
     Document::new(body, [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy)])
 }
 
-/// What a page may do (Content Security Policy Level 3): run this script, look like this, ask this server, nothing
+/// The Content Security Policy (Level 3) of a page: run this script, use this style, connect to this server, nothing
 /// else. No text becomes markup, whatever the data holds: the browser itself refuses (Trusted Types).
 fn policy(style: &str, script: &str) -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));

@@ -1,4 +1,4 @@
-//! Secrets that clients show: the operators' tokens, and the keys of those who may ask. They come from files, which are
+//! Credentials: admin tokens and API keys. They come from files, which are
 //! read again at each reload, and are kept and compared as hashes.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ const SECRET_BYTES_USUAL: usize = 16;
 /// The permissions of a file that anybody may read, write or run.
 const FOR_OTHERS: u32 = 0o007;
 
-/// The field that has a key where `Authorization` is for somebody else.
+/// The field that has a key where `Authorization` is for another server.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Why a file of secrets cannot be used.
@@ -36,7 +36,7 @@ pub enum CredentialsError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Others than its owner and group can get at it.
@@ -54,12 +54,12 @@ pub enum CredentialsError {
         path: PathBuf,
         /// From 1.
         line: usize,
-        /// What is expected.
+        /// The rule.
         reason: String,
     },
 }
 
-/// What a file of secrets holds.
+/// The form of a file of secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// A token a line.
@@ -83,7 +83,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads a file of operators' tokens, one a line: two while one takes the other's place.
+    /// Reads a file of admin tokens, one a line: two while one takes the other's place.
     pub fn tokens(path: &Path) -> Result<Credentials, CredentialsError> {
         Credentials::read(path, Form::Tokens)
     }
@@ -150,7 +150,7 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value.map(HeaderValue::as_bytes)),
-        _ => Err("credentials stand twice in the request"),
+        _ => Err("duplicate credentials in the request"),
     }
 }
 
@@ -206,7 +206,7 @@ fn parse(text: &str, form: Form) -> Result<(Vec<Secret>, usize), (usize, String)
         }
         let hash = hash(secret.as_bytes());
         if secrets.iter().any(|other| other.hash == hash && *other.name != *name) {
-            return wrong("the same key stands under another name");
+            return wrong("duplicate key under another name");
         }
         short += usize::from(secret.len() < SECRET_BYTES_USUAL);
         secrets.push(Secret { name: name.into(), hash });
@@ -261,7 +261,7 @@ mod tests {
         let name = |fields: &[_]| keys.check(&headers(fields)).ok();
         assert_eq!(name(&[(API_KEY, "key-1")]).as_deref(), Some("shop"));
         assert_eq!(name(&[(AUTHORIZATION, "Bearer key-2")]).as_deref(), Some("shop"));
-        // Somebody else's credentials may stand beside a key.
+        // Credentials for another server may be there beside a key.
         assert_eq!(name(&[(AUTHORIZATION, "Basic eA=="), (API_KEY, "a:b#c")]).as_deref(), Some("crm.eu"));
         assert_eq!(name(&[(AUTHORIZATION, "Bearer key-1"), (API_KEY, "key-3")]), None);
         assert_eq!(name(&[(API_KEY, "shop")]), None);

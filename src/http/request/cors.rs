@@ -1,4 +1,4 @@
-//! Pages of other sites that may read answers (Fetch Standard, section 3.2).
+//! CORS: pages of other sites that may read responses (Fetch Standard, section 3.2).
 
 use std::str::FromStr;
 
@@ -41,10 +41,10 @@ impl FromStr for Origin {
     }
 }
 
-/// What a request's `Origin` means for who may read its response.
+/// The pages of other sites that may read a response, by the request's `Origin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OriginMatch {
-    /// Nothing: no pages of other sites are allowed for.
+    /// There are no pages of other sites to look for.
     #[default]
     NotChecked,
     /// No page of another site, but one with another `Origin` might.
@@ -53,7 +53,7 @@ pub(crate) enum OriginMatch {
     Allowed(u16),
 }
 
-/// The origins whose pages may read answers.
+/// The origins whose pages may read responses.
 pub struct Cors {
     origins: Vec<HeaderValue>,
     any: bool,
@@ -97,7 +97,8 @@ impl Cors {
     }
 }
 
-/// The response to a browser that asks beforehand whether a page of `origin` may use one of the methods `allow`.
+/// The response to a preflight request of a page of `origin` for a resource with the methods `allow` (Fetch Standard,
+/// section 3.2.2).
 pub(crate) fn preflight(
     origin: OriginMatch,
     method: &Method,

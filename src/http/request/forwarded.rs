@@ -1,4 +1,4 @@
-//! What trusted proxies say of a request: who asks, and by which scheme and host (RFC 7239, and the older fields
+//! The client, scheme and host of a request as trusted proxies name them (RFC 7239, and the older fields
 //! `X-Forwarded-For`, `-Proto` and `-Host`).
 //!
 //! Each proxy adds whom it heard from at the end. So the list is read from its end, past the proxies that are trusted:
@@ -60,19 +60,19 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// What is said of a request.
+/// A request as its client sent it to the first proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Forwarded<'h> {
-    /// Who asks.
+    /// The client.
     pub(crate) client: Option<IpAddr>,
-    /// By which scheme.
+    /// The scheme of its URL.
     pub(crate) scheme: Option<&'static str>,
-    /// The host that was asked, and perhaps a port, as it was written.
+    /// The host of its URL, and perhaps a port, as it was written.
     pub(crate) host: Option<&'h str>,
 }
 
 impl<'h> Forwarded<'h> {
-    /// What the proxies among `trusted` say of a request that came from `peer`.
+    /// Reads what proxies among `trusted` say of a request that came from `peer`.
     pub(crate) fn new(trusted: &[TrustedProxy], peer: Peer, headers: &'h HeaderMap) -> Forwarded<'h> {
         let is_trusted = match peer {
             Peer::Ip(address) => is_one_of(trusted, address),

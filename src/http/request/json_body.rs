@@ -1,7 +1,7 @@
-//! Receiving a request's body: what is refused before a byte of it is read, and how much is read of the rest.
+//! Receiving a request's body as JSON: refused by its head before a byte of it is read, or read within a limit.
 //!
-//! hyper answers `Expect: 100-continue` when a body is first asked for, so a client that waits never sends what is
-//! refused here. A body that is left unread is the last on its connection (see [`super::connection`]).
+//! hyper sends `100 Continue` when a body is first polled, so a client that waits for it never sends what is refused
+//! here. A body that is left unread is the last on its connection (see [`super::connection`]).
 //!
 //! So is one with trailers. hyper reads on to the next line of CRLF alone, over one of LF alone, where others may see
 //! the trailers end: what they take for the next request would be lost.
@@ -63,7 +63,7 @@ fn refuse_json(headers: &HeaderMap, bytes_min: u64) -> Option<Response> {
     }
 }
 
-/// Whether the one `Content-Type` is JSON, with whatever parameters (RFC 9110, section 8.3.1).
+/// True if the one `Content-Type` is JSON, with any parameters (RFC 9110, section 8.3.1).
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(media_type), None) = (types.next(), types.next()) else { return false };
@@ -71,7 +71,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     name.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-/// Whether nothing was done to the body (RFC 9110, section 8.4).
+/// True if the body is not compressed or otherwise coded (RFC 9110, section 8.4).
 fn is_plain(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(CONTENT_ENCODING).iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
@@ -83,7 +83,7 @@ impl ReceiveBody for Receiving {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             match frame.map(hyper::body::Frame::into_data) {
                 Ok(Ok(data)) => self.received.extend_from_slice(&data),
-                // Their fields say nothing that is asked for.
+                // No trailer field has a meaning here.
                 Ok(Err(trailers)) if trailers.trailers_ref().is_some_and(|fields| !fields.is_empty()) => {
                     self.has_trailers = true;
                 }

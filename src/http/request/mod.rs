@@ -1,4 +1,4 @@
-//! What a request is: its route, its parameters, its body, and who sent it.
+//! Reading a request: its route, parameters and body, its credentials, its client.
 
 pub mod auth;
 pub mod cors;

@@ -10,7 +10,7 @@ use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::shipment::{Facet, Folded};
 
-/// What is escaped in a form, but for the blank, which becomes a plus.
+/// The bytes that are escaped in a form, but for the blank, which becomes a plus.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
 /// The parameter that names shipments themselves.
 pub(crate) const TRACKING_NUMBER: &str = "tracking_number";

@@ -171,7 +171,7 @@ pub enum NoRoute {
     Undecodable {
         /// The parameter.
         parameter: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
 }

@@ -1,11 +1,11 @@
-//! What hyper lets through of a request's head although RFC 9112 does not.
+//! Checks of a request's head that RFC 9112 asks for and hyper leaves to its user.
 
 use std::net::Ipv6Addr;
 
 use hyper::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Method, Request, Version};
 
-/// What says where a request ends.
+/// How the end of a request is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// Its head, and a length if it has a body.
@@ -14,14 +14,15 @@ pub(crate) enum Framing {
     Chunked,
 }
 
-/// Why a request must be answered 400, and its connection ended: whoever forwarded it may have read it otherwise.
+/// Checks `Host` and the transfer coding. The error says why the response must be 400 and the last on its connection:
+/// a proxy may have read the request otherwise.
 #[inline]
 pub(crate) fn check<B: hyper::body::Body>(request: &Request<B>) -> Result<Framing, &'static str> {
     check_host(request.headers(), request.version())?;
     if request.body().is_end_stream() { Ok(Framing::Length) } else { check_codings(request.headers()) }
 }
 
-/// The same of a target: it begins with a slash but for OPTIONS, which may ask for `*`, and CONNECT (RFC 9112,
+/// Checks the target likewise: it begins with a slash but for OPTIONS, which may have `*`, and CONNECT (RFC 9112,
 /// section 3.2). What is no path has no route, so this is for requests without one.
 pub(crate) fn check_target(method: &Method, path: &str) -> Result<(), &'static str> {
     match path {
@@ -41,11 +42,11 @@ fn check_host(headers: &HeaderMap, version: Version) -> Result<(), &'static str>
         (Some(_), None) => Err("Host: expected a host and, after a colon, a port"),
         (None, _) if version < Version::HTTP_11 => Ok(()),
         (None, _) => Err("Host: missing"),
-        (Some(_), Some(_)) => Err("Host: stands more than once"),
+        (Some(_), Some(_)) => Err("Host: duplicate"),
     }
 }
 
-/// Whether `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
+/// True if `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
 #[inline]
 fn is_valid_host(host: &[u8]) -> bool {
     match host.iter().position(|byte| !IS_IN_NAME[usize::from(*byte)]) {
@@ -59,7 +60,7 @@ fn is_valid_host(host: &[u8]) -> bool {
 pub(crate) struct Authority<'a> {
     /// A name or an IPv4 address as it was written; none for an IPv6 address, which is valid.
     pub(crate) name: Option<&'a str>,
-    /// What follows a colon: digits, or nothing.
+    /// The text after a colon: digits, or empty.
     pub(crate) port: Option<&'a str>,
 }
 

@@ -21,7 +21,7 @@ impl DatasetFields {
         }
     }
 
-    /// Whether a client that sends `headers` has the responses from the dataset.
+    /// True if a client that sends `headers` has the responses from the dataset.
     #[inline]
     pub fn are_known(&self, headers: &HeaderMap) -> bool {
         etag::is_known(headers, &self.etag)

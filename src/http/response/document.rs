@@ -12,7 +12,7 @@ use super::{Field, JSON, REVALIDATE, Response, etag, never_cached, not_modified,
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Of a page for a browser.
 pub const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-/// Of a page whose address concerns nobody else: there may be tracking numbers in it.
+/// Of a page whose URL must not be sent to other sites: there may be tracking numbers in it.
 pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 
 /// Content that is part of the program, served as it is.

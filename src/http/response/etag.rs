@@ -1,15 +1,15 @@
-//! Whether a client has the current answer already: `ETag` and `If-None-Match`.
+//! Conditional requests: `ETag` and `If-None-Match`.
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderValue, IF_NONE_MATCH};
 
-/// The entity tag of a dataset's answers: its version in quotes (RFC 9110, section 8.8.3).
+/// The entity tag of a dataset's responses: its version in quotes (RFC 9110, section 8.8.3).
 pub(crate) fn of_version(version: &str) -> HeaderValue {
     // A version is hexadecimal digits, which are fit for a header field.
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
+/// True if `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
 #[inline]
 pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
     headers.contains_key(IF_NONE_MATCH)

@@ -22,7 +22,7 @@ pub type Response = hyper::Response<Full<Bytes>>;
 pub type Field = (HeaderName, HeaderValue);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Caches keep the response but ask each time whether it still holds.
+/// Caches keep the response but revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 

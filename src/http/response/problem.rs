@@ -25,7 +25,7 @@ pub enum Code {
     InvalidBody,
     /// The body is over its limit.
     BodyTooLarge,
-    /// More lookups than are answered at once.
+    /// More lookups than one batch may have.
     TooManyLookups,
     /// The response would be over its limit.
     AnswerTooLarge,
@@ -49,7 +49,7 @@ pub enum Code {
     NoPreviousDataset,
     /// The file's shipments do not fit beside the served ones.
     InsufficientMemory,
-    /// The shipments are on another shard than the one that was asked.
+    /// The shipments are on another shard than this one.
     WrongShard,
     /// A bug.
     Internal,
@@ -131,7 +131,7 @@ pub fn unsupported_coding(detail: &str) -> Response {
     response
 }
 
-/// 503, to be asked again in a second.
+/// 503, to be retried after a second.
 pub fn unavailable(detail: &str) -> Response {
     let mut response = response(Code::DatasetUnavailable, detail);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{Response, closing};
 
-/// What a request gets.
+/// The response to a request, or how it comes about.
 pub enum Reply {
     /// A response that is there; none once it was taken.
     Now(Option<Response>),
@@ -22,9 +22,9 @@ pub trait ReceiveBody {
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received>;
 }
 
-/// What became of a body.
+/// The end of waiting for a body.
 pub struct Received {
-    /// What comes next: it needs no body.
+    /// The reply that follows: it needs no body.
     pub reply: Reply,
     /// Whether all of the body is there. Otherwise the rest is not wanted or will not come, or where it ends is not
     /// certain: the response is the last on its connection.

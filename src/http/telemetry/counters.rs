@@ -1,5 +1,5 @@
-//! What a worker counts. Each worker has numbers of its own, which no other thread writes, so that counting shares
-//! nothing on the way of a request; a scrape reads and sums them.
+//! Counters. Each worker has its own, which no other thread writes, so that counting shares nothing on the way of a
+//! request; a scrape reads and sums them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,7 +66,7 @@ pub(crate) struct RouteCounts {
     pub(crate) sum_ns: Count,
 }
 
-/// All that one worker counts. Aligned so that no two workers write to one cache line, or to the pair of lines that
+/// The counters of one worker. Aligned so that no two workers write to one cache line, or to the pair of lines that
 /// processors fetch together.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -85,12 +85,12 @@ pub(crate) struct Counters {
     pub(crate) timed_out: [Count; Phase::ALL.len()],
     /// Requests whose handling panicked.
     pub(crate) panics: Count,
-    /// Requests by the names of the keys that they showed. Nobody else takes the lock but a scrape.
+    /// Requests by the names of their keys. Only a scrape takes the lock beside the worker.
     pub(crate) keys: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
 impl Counters {
-    /// Counts a request that showed a key of this name.
+    /// Counts a request with a key of this name.
     pub(crate) fn key_used(&self, name: Arc<str>) {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
     }

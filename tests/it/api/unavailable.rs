@@ -14,7 +14,7 @@ use waybill::http::activity::TimeLimits;
 use waybill::http::app::App;
 use waybill::http::listener::{Address, Socket};
 use waybill::http::request::route::Listener;
-use waybill::http::server::{self, Endpoint, Limits, Pulse, Stage};
+use waybill::http::server::{self, Endpoint, Limits, Stage, Tick};
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::store::Store;
 
@@ -22,7 +22,7 @@ use waybill::store::Store;
 struct InProcess {
     public: SocketAddr,
     admin: SocketAddr,
-    pulse: watch::Sender<Pulse>,
+    tick: watch::Sender<Tick>,
     threads: Vec<JoinHandle<std::io::Result<usize>>>,
 }
 
@@ -34,7 +34,7 @@ impl InProcess {
         let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
         assert!(first_load.blocking_recv().unwrap().is_err());
         let app = Arc::new(App::new(store, reloader));
-        let (pulse, followers) = watch::channel(Pulse::default());
+        let (tick, followers) = watch::channel(Tick::default());
         let mut threads = Vec::new();
         let mut listen = |listener| {
             let socket = Socket::bind(&"127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
@@ -49,17 +49,17 @@ impl InProcess {
                     connections_max: 100,
                     time: TimeLimits { header: DEADLINE, body: DEADLINE, idle: DEADLINE, write: DEADLINE },
                 },
-                pulse: followers.clone(),
+                tick: followers.clone(),
             };
             threads.push(std::thread::spawn(move || server::run(endpoint)));
             address
         };
         let (public, admin) = (listen(Listener::Public), listen(Listener::Admin));
-        InProcess { public, admin, pulse, threads }
+        InProcess { public, admin, tick, threads }
     }
 
     fn stop(self) {
-        self.pulse.send_modify(|pulse| pulse.stage = Stage::Finishing);
+        self.tick.send_modify(|tick| tick.stage = Stage::Draining);
         for thread in self.threads {
             assert_eq!(thread.join().unwrap().unwrap(), 0, "connections were cut off");
         }

@@ -86,7 +86,7 @@ impl Line {
     }
 }
 
-/// Adds the inside of a JSON string (RFC 8259, section 7). What a terminal might act on is escaped too.
+/// Adds the inside of a JSON string (RFC 8259, section 7). Control characters for terminals are escaped too.
 fn escape(string: &str, text: &mut Vec<u8>) {
     for character in string.chars() {
         match character {

@@ -82,7 +82,7 @@ impl AccessLog {
         }
     }
 
-    /// What a worker logs by.
+    /// A sampler for one worker.
     pub(crate) fn sampler(&self) -> Sampler {
         Sampler { log: self.clone(), left: Cell::new(self.sample) }
     }
@@ -117,7 +117,8 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// What is asked by `peer`, or by whom `trusted` proxies name, if it is logged. Kept out of the way of servers that log nothing.
+    /// The part of a request of `peer`, or of the client that `trusted` proxies name, that is logged, if it is sampled.
+    /// Kept out of the way of servers that log nothing.
     #[cold]
     #[inline(never)]
     pub(crate) fn choose<B>(

@@ -1,9 +1,9 @@
-//! What is logged, and where.
+//! Settings of the access log.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What is logged, and where.
+/// Settings of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogSettings {
     /// Where lines go.

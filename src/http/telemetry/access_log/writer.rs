@@ -18,16 +18,16 @@ const BATCH_BYTES: usize = 64 << 10;
 /// Time between two warnings of dropped lines.
 pub(super) const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// What workers hand over to the thread.
+/// A message from a worker to the thread.
 pub(super) enum Message {
     Line(Line),
-    /// What comes later belongs to a new file.
+    /// Later lines belong to a new file.
     Reopen,
     /// Look at the state.
     Wake,
 }
 
-/// What the thread is to look at, and what it and the workers count.
+/// Requests to the thread, and the lines that it and the workers dropped.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) reopen: AtomicBool,
@@ -42,18 +42,18 @@ pub(crate) struct Writer<F = File> {
     state: Arc<State>,
     /// Lines that are not written yet.
     text: Vec<u8>,
-    /// Whether what was written last is part of a line.
-    is_torn: bool,
+    /// Whether the last write ended within a line.
+    is_incomplete: bool,
     warned: Option<Instant>,
 }
 
 impl Writer {
     pub(crate) fn open(target: Target, state: Arc<State>) -> io::Result<Writer> {
         let file = open(&target)?;
-        Ok(Writer { target, file, state, text: Vec::new(), is_torn: false, warned: None })
+        Ok(Writer { target, file, state, text: Vec::new(), is_incomplete: false, warned: None })
     }
 
-    /// Writes what comes until the end is asked for and nothing more is there.
+    /// Writes what comes until it is told to end and nothing more is there.
     pub(crate) fn run(mut self, queue: &Receiver<Message>) {
         loop {
             let message = queue.try_recv().ok().or_else(|| {
@@ -80,7 +80,7 @@ impl Writer {
         match open(&self.target) {
             Ok(file) => {
                 self.file = file;
-                self.is_torn = false;
+                self.is_incomplete = false;
                 tracing::info!(file = %path.display(), "access log opened again");
             }
             Err(error) => {
@@ -98,7 +98,7 @@ impl<F: Write> Writer<F> {
         let mut rest = &text[..];
         if let Err(error) = self.write_on(&mut rest) {
             if let Some(last) = text[..text.len() - rest.len()].last() {
-                self.is_torn = *last != b'\n';
+                self.is_incomplete = *last != b'\n';
             }
             let lines = memchr::memchr_iter(b'\n', rest).count() as u64;
             self.state.dropped.fetch_add(lines, Ordering::Relaxed);
@@ -114,11 +114,11 @@ impl<F: Write> Writer<F> {
     /// Writes lines until there are no more or there is an error; `rest` is what was not written.
     fn write_on(&mut self, rest: &mut &[u8]) -> io::Result<()> {
         while !rest.is_empty() {
-            // What follows part of a line begins another.
-            let next: &[u8] = if self.is_torn { b"\n" } else { rest };
+            // An incomplete line is ended first.
+            let next: &[u8] = if self.is_incomplete { b"\n" } else { rest };
             match self.file.write(next) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(_) if self.is_torn => self.is_torn = false,
+                Ok(_) if self.is_incomplete => self.is_incomplete = false,
                 Ok(bytes) => *rest = &rest[bytes..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -130,7 +130,7 @@ impl<F: Write> Writer<F> {
 
 fn open(target: &Target) -> io::Result<File> {
     let Target::File(path) = target else { return io::stdout().as_fd().try_clone_to_owned().map(File::from) };
-    // To open a pipe for writing alone would wait for somebody who reads.
+    // Opening a pipe for writing alone would wait for a reader.
     let is_pipe = path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
     OpenOptions::new().create(true).append(true).read(is_pipe).open(path)
 }
@@ -167,11 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_counted_and_lines_begin_anew_after_a_torn_one() {
+    fn what_is_refused_is_counted_and_lines_begin_anew_after_an_incomplete_one() {
         let state = Arc::<State>::default();
         let disk = Disk { takes: vec![7, 0, 6], text: Vec::new() };
         let (target, text) = (Target::Stdout, Vec::new());
-        let mut writer = Writer { target, file: disk, state: Arc::clone(&state), text, is_torn: false, warned: None };
+        let mut writer =
+            Writer { target, file: disk, state: Arc::clone(&state), text, is_incomplete: false, warned: None };
         let mut write = |text: &[u8]| {
             writer.text.extend_from_slice(text);
             writer.write();
