@@ -167,7 +167,7 @@ impl LoaderThread {
 
     fn try_load(&mut self, opened: Opened, request: Request) -> Result<Report, ReloadError> {
         let loaded = self.load_within_memory(opened)?;
-        log_oddities(&loaded.summary);
+        log_oddities(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
         let report = self.compare(&loaded, request)?;
         if !request.dry_run {
             self.settle(Some(loaded.summary.stamp.clone()));

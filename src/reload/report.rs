@@ -179,13 +179,20 @@ impl History {
     }
 }
 
-/// What was tolerated in the file.
-pub(super) fn log_oddities(summary: &Summary) {
+const NO_FINAL_NEWLINE: &str = "the last line has no line break: was the file cut?";
+
+/// Logs what was tolerated in the file. `served` is the one that it may replace.
+pub(super) fn log_oddities(summary: &Summary, served: Option<&Summary>) {
     if !summary.ignored_columns.is_empty() {
         tracing::info!(columns = ?summary.ignored_columns, "columns that nothing needs are ignored");
     }
     if summary.final_newline_missing {
-        tracing::warn!("the last line has no line break: was the file cut?");
+        // Many editors and tools write no last line break. An export that had one until now was probably cut.
+        if served.is_some_and(|served| !served.final_newline_missing) {
+            tracing::warn!("{NO_FINAL_NEWLINE}");
+        } else {
+            tracing::info!("{NO_FINAL_NEWLINE}");
+        }
     }
     if summary.bad_rows > 0 {
         tracing::warn!(bad_rows = summary.bad_rows, "bad rows were left out");

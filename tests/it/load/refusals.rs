@@ -277,9 +277,23 @@ fn a_contradiction_is_to_the_first_good_row() {
 fn a_missing_final_line_break_is_a_warning_or_on_demand_a_refusal() {
     let cut = prelude() + &row("TN3", "DHL");
     let mut server = Server::start_loading(&cut, &[]);
-    server.wait_for("the last line has no line break: was the file cut?");
+    let wait_for_it = |server: &mut Server, level: &str| {
+        server.wait_for("the last line has no line break: was the file cut?");
+        let line = server.seen().last().unwrap();
+        assert!(line.contains(&format!("\"level\":\"{level}\"")), "{line}");
+    };
+    // It is one where the file before had its last line break.
+    wait_for_it(&mut server, "INFO");
     server.wait_for("serving");
     assert_eq!(server.get("/v1/shipments/TN3").status, 200);
+    server.replace(cut.clone() + "\n" + &row("TN4", "DHL"));
+    assert_eq!(server.reload().status, 200);
+    wait_for_it(&mut server, "INFO");
+    server.replace(prelude());
+    assert_eq!(server.reload().status, 200);
+    server.replace(&cut);
+    assert_eq!(server.reload().status, 200);
+    wait_for_it(&mut server, "WARN");
 
     let strict = Server::start(prelude(), &["--require-final-newline"]);
     assert_reload_is_refused(&strict, "no line break", cut.as_bytes(), &[(NEXT_LINE, None)]);
