@@ -7,7 +7,7 @@ mod target;
 mod value;
 
 pub use input::{InputArgs, ToleranceArgs};
-pub use serve::ServeArgs;
+pub use serve::{MAX_CONNECTIONS_DEFAULT, ServeArgs};
 pub use target::Target;
 pub use value::{AdminListen, LogFormat, Pages};
 

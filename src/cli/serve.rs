@@ -20,6 +20,9 @@ const LIMITS: &str = "Limits";
 const ENDING: &str = "Ending";
 const LOGS: &str = "Logs";
 
+/// Value of `--max-connections` where nobody sets it.
+pub const MAX_CONNECTIONS_DEFAULT: usize = 20_000;
+
 /// Flags of `serve`. Those with a variable are its settings, which a settings file may hold too (see `config`); what one
 /// of them requires of another is for `config` to check, since a command line alone does not have them all.
 #[derive(Clone, Debug, Args)]
@@ -83,7 +86,7 @@ pub struct ServeArgs {
     pub threads: Option<usize>,
 
     /// Open connections, all threads together; more wait to be accepted
-    #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = MAX_CONNECTIONS_DEFAULT)]
     pub max_connections: usize,
 
     /// Time for a request's head

@@ -2,14 +2,15 @@
 
 mod file;
 mod layers;
+mod local;
 mod setting;
 mod value;
 
 pub use file::FileError;
 pub use layers::{Layer, Layers, LayersError};
+pub use local::local_url;
 pub use setting::NotUtf8;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -191,16 +192,12 @@ pub fn health_target(args: &ServeArgs) -> cli::Target {
         AdminListen::At(admin) if args.tls_cert.is_some() => admin,
         _ => &args.listen,
     };
-    let mut address = match listen {
-        Address::Unix { path, .. } => return cli::Target::Socket(path.clone()),
-        Address::Ip(address) => *address,
-    };
-    match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
+    match listen {
+        Address::Unix { path, .. } => cli::Target::Socket(path.clone()),
+        Address::Ip(address) => {
+            cli::Target::Url(format!("{}/readyz", local_url("http", *address)).parse().unwrap_or_default())
+        }
     }
-    cli::Target::Url(format!("http://{address}/readyz").parse().unwrap_or_default())
 }
 
 /// How a file is loaded that is read as `input` says and tolerated as `tolerance` says.

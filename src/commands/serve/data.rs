@@ -1,4 +1,4 @@
-//! The data that `waybill serve` answers from, and how its first load is announced.
+//! The data that `waybill serve` answers from, and its first load.
 
 use std::sync::Arc;
 

@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::cli::LogFormat;
 use crate::config::Settings;
 use crate::http::app::App;
-use crate::http::listener::{Socket, SocketFile};
+use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
 use crate::http::secrets::Secrets;
@@ -50,8 +51,9 @@ pub struct Server<'s> {
     tick: watch::Sender<Tick>,
     /// Each ends with the number of connections that it cut off.
     workers: Vec<JoinHandle<usize>>,
-    /// Until it is over.
-    first_load: Option<oneshot::Receiver<Outcome>>,
+    first_load: oneshot::Receiver<Outcome>,
+    /// Where clients on this host find the public listener.
+    location: String,
     socket_files: Vec<SocketFile>,
 }
 
@@ -79,22 +81,29 @@ impl<'s> Server<'s> {
         if let Some(interval) = settings.reload.watch_interval {
             control.runtime.spawn(watch_secrets(Arc::clone(&app), interval));
         }
+        let location = listeners.public_location(settings);
         let (tick, followers) = watch::channel(Tick::default());
         let endpoints = Endpoints { settings, app: &app, tick: followers };
         let mut workers = endpoints.spawn(Listener::Public, listeners.public)?;
         workers.extend(endpoints.spawn(Listener::Admin, listeners.admin)?);
         drop(endpoints);
-        let (first_load, socket_files) = (Some(data.first_load), listeners.files);
-        Ok(Server { settings, control, app, tick, workers, first_load, socket_files })
+        let (first_load, socket_files) = (data.first_load, listeners.files);
+        Ok(Server { settings, control, app, tick, workers, first_load, location, socket_files })
     }
 
     /// Serves until SIGTERM or SIGINT, or until the first load fails. SIGHUP reloads.
     pub fn serve(&mut self) -> Result<(), ServeError> {
-        let Server { control: Control { runtime, signals }, app, tick, first_load, .. } = self;
+        let Server { settings, control: Control { runtime, signals }, app, tick, first_load, location, .. } = self;
+        let first_loaded = async {
+            data::announce(&app.store, first_load.await.ok().as_deref())?;
+            log_ready(settings, location);
+            std::future::pending().await
+        };
         runtime.block_on(async {
             tokio::select! {
                 never = run_ticks(tick) => match never {},
-                ended = until_ended(app, signals, first_load) => ended,
+                failed = first_loaded => failed,
+                () = until_ended(app, signals) => Ok(()),
             }
         })
     }
@@ -183,12 +192,8 @@ async fn run_ticks(tick: &watch::Sender<Tick>) -> Infallible {
     }
 }
 
-/// Follows the first load and the signals until one of them ends the serving.
-async fn until_ended(
-    app: &Arc<App>,
-    signals: &mut Signals,
-    first_load: &mut Option<oneshot::Receiver<Outcome>>,
-) -> Result<(), ServeError> {
+/// Follows the signals until one of them ends the serving.
+async fn until_ended(app: &App, signals: &mut Signals) {
     loop {
         tokio::select! {
             Some(()) = signals.hangup.recv() => {
@@ -201,20 +206,18 @@ async fn until_ended(
                     systemd::ready(if outcome.is_ok() { "serving" } else { "serving; the last reload failed" });
                 });
             }
-            outcome = first_outcome(first_load) => {
-                *first_load = None;
-                data::announce(&app.store, outcome.as_deref())?;
-            }
-            () = signals.end.asked() => return Ok(()),
+            () = signals.end.asked() => return,
         }
     }
 }
 
-/// Waits for the first load: for ever, once it is over. None where the loader is gone.
-async fn first_outcome(first_load: &mut Option<oneshot::Receiver<Outcome>>) -> Option<Outcome> {
-    match first_load {
-        Some(first_load) => first_load.await.ok(),
-        None => std::future::pending().await,
+/// Logs where to go: as the last line of the start, a URL to open.
+fn log_ready(settings: &Settings, location: &str) {
+    let has_pages = settings.with_pages && matches!(settings.listen, Address::Ip(_));
+    match settings.log_format {
+        LogFormat::Json => tracing::info!(location, "ready"),
+        LogFormat::Text if has_pages => tracing::info!("ready: open {location}"),
+        LogFormat::Text => tracing::info!("ready: listening on {location}"),
     }
 }
 

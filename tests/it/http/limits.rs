@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::client::{Client, request};
 use crate::support::{DEADLINE, SEED, Server, csv, row};
 
@@ -209,21 +211,21 @@ fn clients_that_break_off_leave_their_places_to_others() {
 }
 
 /// A server that may have `descriptors` open files, sockets included.
-fn start_with_descriptors(descriptors: u32) -> Server {
+fn start_with_descriptors(descriptors: u32, arguments: &[&str]) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data.csv");
     std::fs::write(&data, SEED).unwrap();
     let mut command = Command::new("sh");
     let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
     command.args(["-c", &limited, env!("CARGO_BIN_EXE_waybill"), "serve", "--log-format", "json", "--threads", "1"]);
-    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).arg("--data").arg(&data);
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).arg("--data").arg(&data).args(arguments);
     Server::spawn(&mut command, dir, data)
 }
 
 #[test]
 fn more_clients_than_descriptors_wait_their_turn_and_accepting_does_not_spin() {
     let begun = Instant::now();
-    let mut server = start_with_descriptors(64);
+    let mut server = start_with_descriptors(64, &[]);
     server.wait_for("serving");
     let mut clients: Vec<Client> = (0..200).map(|_| server.client()).collect();
     for client in &mut clients {
@@ -242,4 +244,15 @@ fn more_clients_than_descriptors_wait_their_turn_and_accepting_does_not_spin() {
     // At least the shortest pause lies between two errors of a listener: 250 ms. There are two listeners.
     let bound = 2.0 * (begun.elapsed().as_secs_f64() / 0.25 + 1.0);
     assert!((3.0..=bound).contains(&errors), "{errors} errors, at most {bound}");
+}
+
+#[test]
+fn too_few_descriptors_are_a_warning_where_more_connections_were_asked_for() {
+    for (arguments, level) in [(&[][..], "INFO"), (&["--max-connections", "100"], "WARN")] {
+        let server = start_with_descriptors(64, arguments);
+        let line =
+            server.seen().iter().find(|line| line.contains("fewer files may be open")).expect("a line of the log");
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((line["level"].as_str(), &line["fields"]["limit"]), (Some(level), &64.into()), "{line}");
+    }
 }

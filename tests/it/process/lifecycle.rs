@@ -1,10 +1,15 @@
 //! How the process starts and ends: exit statuses, signals, draining.
 
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, kill_process};
+use serde_json::Value;
+
 use crate::support::client::{Client, request};
-use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, run, waybill};
+use crate::support::{DEADLINE, Guard, SEED, Server, Signal, csv, row, run, waybill};
 
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
 
@@ -211,4 +216,43 @@ fn a_request_that_never_ends_does_not_outlast_the_grace_period() {
     let asked = Instant::now();
     assert_eq!(server.wait().code(), Some(0));
     assert!(asked.elapsed() < DEADLINE / 2);
+}
+
+/// The log of a start as people see it, up to where the process is told to end.
+fn log_of_a_start(arguments: &[&str]) -> Vec<String> {
+    let mut command = waybill(&["serve", "--data", "seed_data.csv", "--admin-listen", "127.0.0.1:0"]);
+    let mut process = Guard(command.args(arguments).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = Vec::new();
+    for line in BufReader::new(process.0.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        if line.contains("ready") {
+            kill_process(Pid::from_child(&process.0), Signal::TERM).unwrap();
+        }
+        lines.push(line);
+    }
+    assert_eq!(process.0.wait().unwrap().code(), Some(0), "{lines:#?}");
+    lines.truncate(lines.iter().position(|line| line.contains("draining")).unwrap());
+    lines
+}
+
+#[test]
+fn the_start_on_the_seed_file_prints_no_warning_and_ends_with_the_url_to_open() {
+    let lines = log_of_a_start(&["--listen", "127.0.0.1:0"]);
+    assert!(lines.iter().all(|line| line.contains(" INFO ")), "{lines:#?}");
+    let (_, url) = lines.last().unwrap().split_once("ready: open http://").expect("a URL to open");
+    let address: SocketAddr = url.strip_suffix('/').unwrap().parse().unwrap();
+    assert!(lines.iter().any(|line| line.contains(&format!("public=\"{address}\""))), "{lines:#?}");
+}
+
+#[test]
+fn the_start_ends_with_where_the_api_is() {
+    let log = |arguments: &[&str]| log_of_a_start(arguments).pop().unwrap();
+    let without_pages = log(&["--pages", "off", "--listen", "0.0.0.0:0"]);
+    assert!(without_pages.contains("ready: listening on http://127.0.0.1:"), "{without_pages}");
+    let dir = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", dir.path().join("socket").display());
+    let unix = log(&["--listen", &socket]);
+    assert!(unix.ends_with(&format!("ready: listening on {socket}")), "{unix}");
+    let json: Value = serde_json::from_str(&log(&["--log-format", "json", "--listen", "127.0.0.1:0"])).unwrap();
+    assert_eq!(json["fields"]["message"], "ready");
+    assert!(json["fields"]["location"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{json}");
 }

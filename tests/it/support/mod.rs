@@ -94,7 +94,7 @@ pub(crate) fn run_serve(data: &Path, arguments: &[&str]) -> Ended {
 }
 
 /// Ends the process with the test.
-struct Guard(Child);
+pub(crate) struct Guard(pub(crate) Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
