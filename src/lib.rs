@@ -10,6 +10,7 @@
 //!
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`shard`]: which part of the shipments a process has
+//! - `json`: escaping the texts of JSON strings
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`object`]: objects in storage, which a dataset can come from as well as from a file
@@ -34,6 +35,8 @@
 pub mod shipment;
 
 pub mod shard;
+
+mod json;
 
 pub mod dataset;
 

@@ -1,7 +1,8 @@
 //! Lookups → JSON, in one buffer of the right size.
 
 use super::{BatchError, Lookup};
-use crate::dataset::{Dataset, Key, Record, escape};
+use crate::dataset::{Dataset, Key, Record};
+use crate::json::{escape, escaped_bytes};
 use crate::shipment::Folded;
 
 const BEFORE_RESULTS: &[u8] = br#"{"results":["#;
@@ -81,14 +82,4 @@ fn head_bytes(lookup: &Lookup<'_>) -> usize {
         + BEFORE_CARRIER.len()
         + lookup.carrier.map_or(ANY_CARRIER.len(), |carrier| escaped_bytes(carrier) + br#""""#.len())
         + BEFORE_SHIPMENTS.len()
-}
-
-/// What [`escape`] writes.
-fn escaped_bytes(text: &str) -> usize {
-    let bytes = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | b'\x08' | b'\x0c' => 2,
-        0..b' ' => br"\u0000".len(),
-        _ => 1,
-    };
-    text.bytes().map(bytes).sum()
 }

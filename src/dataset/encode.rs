@@ -2,31 +2,14 @@
 
 use super::dictionary::{Interner, SharedDictionary};
 use super::record::{BEFORE_NAME, BEFORE_QUANTITY, Dictionaries, Record};
+use super::varint::put_varint;
+use crate::json::escape;
 use crate::shipment::Row;
 
 /// Article names and address tails that get a number; later ones are kept in the record itself.
 const SHARED_TEXTS_MAX: usize = 1 << 16;
 /// Digits of a quantity that fit in the byte of widths.
 const SHORT_QUANTITY_DIGITS: usize = 7;
-
-/// Appends `text` as the inside of a JSON string (RFC 8259, section 7), escaped as `serde_json` does.
-pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
-    // Counting looks at every byte, many at a time; a search would stop at the first, one at a time.
-    let special = |byte: &&u8| matches!(**byte, 0..b' ' | b'"' | b'\\');
-    if text.as_bytes().iter().filter(special).count() == 0 {
-        out.extend_from_slice(text.as_bytes());
-    } else if let Ok(quoted) = serde_json::to_vec(text) {
-        out.extend_from_slice(&quoted[1..quoted.len() - 1]);
-    }
-}
-
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
 
 /// The dictionaries while they are filled.
 pub(super) struct SharedDictionaries {

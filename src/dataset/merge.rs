@@ -9,11 +9,12 @@ use std::sync::PoisonError;
 use super::Dataset;
 use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use super::builder::{Builder, Conflict};
-use super::encode::{self, put_varint};
+use super::encode;
 use super::index::{Fingerprint, IndexBuilder};
 use super::order::Order;
 use super::postings::Postings;
-use super::record::{Cursor, Dictionaries, Record};
+use super::record::{Dictionaries, Record};
+use super::varint::{Cursor, put_varint};
 use crate::shipment::{Column, Folded};
 
 /// The place of a record that is part of another one, or left out.

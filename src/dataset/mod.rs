@@ -21,10 +21,10 @@ mod query;
 mod record;
 mod set;
 mod values;
+mod varint;
 
 pub use arena::ArenaError;
 pub use builder::{BlockWriter, Builder, Conflict};
-pub(crate) use encode::escape;
 pub use facets::{FACET_VALUES_MAX, FacetCount};
 pub use matches::{Key, Matches};
 pub use query::{Filter, Selection};

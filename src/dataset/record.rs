@@ -14,8 +14,9 @@
 use std::borrow::Cow;
 
 use super::dictionary::Dictionary;
-use super::encode::escape;
 use super::output::{Output, Sink, Size, Text};
+use super::varint::Cursor;
+use crate::json::{escape, unescape};
 use crate::shipment::{Column, Folded, Row};
 
 const BEFORE_NUMBER: &[u8; 20] = br#"{"tracking_number":""#;
@@ -33,67 +34,6 @@ const AFTER_ARTICLES: &[u8; 2] = b"]}";
 
 /// The version of the encoding on the wire: part of a dataset's version, raised when an answer's bytes change.
 pub const RENDERING_VERSION: u32 = 1;
-
-/// The text that [`escape`] made `escaped` of.
-pub(super) fn unescape(escaped: &[u8]) -> Cow<'_, str> {
-    if !escaped.contains(&b'\\') {
-        return String::from_utf8_lossy(escaped);
-    }
-    let quoted = [b"\"", escaped, b"\""].concat();
-    Cow::Owned(serde_json::from_slice(&quoted).unwrap_or_default())
-}
-
-/// Reads a record, or varints, from the front.
-#[derive(Clone, Copy)]
-pub(super) struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor(bytes)
-    }
-
-    #[inline]
-    pub(super) fn varint(&mut self) -> u64 {
-        let first = self.0[0];
-        self.0 = &self.0[1..];
-        if first < 0x80 { u64::from(first) } else { self.varint_rest(first) }
-    }
-
-    #[cold]
-    fn varint_rest(&mut self, first: u8) -> u64 {
-        let mut value = u64::from(first & 0x7f);
-        let mut shift = 7;
-        loop {
-            let byte = self.0[0];
-            self.0 = &self.0[1..];
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return value;
-            }
-            shift += 7;
-        }
-    }
-
-    #[inline]
-    fn take(&mut self, bytes: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(bytes);
-        self.0 = rest;
-        taken
-    }
-
-    #[inline]
-    fn take_text(&mut self, bytes: usize) -> Text<'a> {
-        let from = self.0;
-        self.0 = &from[bytes..];
-        Text::new(from, bytes)
-    }
-
-    #[inline]
-    fn text(&mut self) -> Text<'a> {
-        let bytes = self.varint() as usize;
-        self.take_text(bytes)
-    }
-}
 
 /// The values that records name by number.
 #[derive(Default)]
@@ -178,7 +118,7 @@ impl<'a> Record<'a> {
 
     #[inline]
     pub(super) fn parse(&self) -> Parsed<'a> {
-        let mut cursor = Cursor(self.bytes);
+        let mut cursor = Cursor::new(self.bytes);
         let number_bytes = (cursor.varint() >> 1) as usize;
         let number = cursor.take_text(number_bytes);
         let (carrier, status) = (cursor.varint() as u32, cursor.varint() as u32);
@@ -191,7 +131,7 @@ impl<'a> Record<'a> {
     /// Whether this is a shipment with the number `number`.
     #[inline]
     pub(super) fn has_number(&self, number: &Folded) -> bool {
-        let mut cursor = Cursor(self.bytes);
+        let mut cursor = Cursor::new(self.bytes);
         let width = cursor.varint();
         let own = cursor.take((width >> 1) as usize);
         if width & 1 == 1 { number.is_lowercase_of(own) } else { Folded::new(&unescape(own)) == *number }
@@ -206,7 +146,7 @@ impl<'a> Record<'a> {
     /// The carrier in the form in which carriers compare.
     #[inline]
     pub(super) fn folded_carrier(&self) -> &'a [u8] {
-        let mut cursor = Cursor(self.bytes);
+        let mut cursor = Cursor::new(self.bytes);
         let number_bytes = (cursor.varint() >> 1) as usize;
         cursor.take(number_bytes);
         self.dictionaries.folded_carriers.get(cursor.varint() as u32)
@@ -295,7 +235,7 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn head(&self) -> &'a [u8] {
-        let mut cursor = Cursor(self.bytes);
+        let mut cursor = Cursor::new(self.bytes);
         let number_bytes = (cursor.varint() >> 1) as usize;
         cursor.take(number_bytes);
         for _ in ["carrier", "status"] {
@@ -305,17 +245,17 @@ impl<'a> Record<'a> {
             cursor.text();
             cursor.varint();
         }
-        &self.bytes[..self.bytes.len() - cursor.0.len()]
+        &self.bytes[..self.bytes.len() - cursor.rest().len()]
     }
 
     pub(super) fn articles(&self) -> &'a [u8] {
         let record = self.parse();
-        let start = record.first_article.0;
+        let start = record.first_article.rest();
         let mut cursor = record.first_article;
         for _ in 0..record.articles {
             Article::parse(&mut cursor);
         }
-        &start[..start.len() - cursor.0.len()]
+        &start[..start.len() - cursor.rest().len()]
     }
 
     /// The articles in it.
@@ -326,7 +266,7 @@ impl<'a> Record<'a> {
     /// The whole record, without what follows it.
     pub(super) fn encoded(&self) -> &'a [u8] {
         let articles = self.articles();
-        let before = self.bytes.len() - self.parse().first_article.0.len();
+        let before = self.bytes.len() - self.parse().first_article.rest().len();
         &self.bytes[..before + articles.len()]
     }
 

@@ -7,7 +7,8 @@
 use super::dictionary::{Interner, SharedDictionary};
 use super::index::Fingerprint;
 use super::output::Text;
-use super::record::{Dictionaries, Record, unescape};
+use super::record::{Dictionaries, Record};
+use crate::json::unescape;
 use crate::shipment::{Facet, Folded, Place};
 
 /// Facets that there are.
