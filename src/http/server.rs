@@ -20,7 +20,7 @@ use crate::http::request::forwarded::Peer;
 use crate::http::request::route::Listener;
 use crate::http::tls::Tls;
 use crate::http::worker::Worker;
-use crate::load;
+use crate::thread::lower_thread_priority;
 
 /// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
 const ACCEPT_BACKOFF_TICKS_MAX: u32 = 4;
@@ -92,7 +92,7 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
-        .on_thread_start(|| load::be_nice(BLOCKING_NICENESS))
+        .on_thread_start(|| lower_thread_priority(BLOCKING_NICENESS))
         .build_local(LocalOptions::default())?;
     let cut_off = runtime.block_on(serve(endpoint));
     // Responses that are still being made have no client left: dropping the runtime would wait for them.

@@ -15,10 +15,11 @@ use super::content::{Compression, Content, Foretold, scaled};
 use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
 use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::version::version;
-use super::{Loaded, Options, Stamp, be_nice};
+use super::{Loaded, Options, Stamp};
 use crate::dataset::{ArenaError, Builder, Dataset};
 use crate::shard::Shard;
 use crate::shipment::{Column, Folded, Row};
+use crate::thread::lower_thread_priority;
 
 /// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
 const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -194,7 +195,7 @@ impl Loader<'_> {
             for _ in 0..threads {
                 let running = running.clone();
                 scope.spawn(move || {
-                    be_nice(self.options.niceness);
+                    lower_thread_priority(self.options.niceness);
                     if let Err((place, failure)) = self.parse_blocks(columns) {
                         lock(&self.input).fail(place, failure);
                     }

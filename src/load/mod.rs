@@ -158,11 +158,3 @@ fn load_file(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
 fn open(path: &Path) -> std::io::Result<File> {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
-
-/// Lowers the priority of the calling thread by `niceness`.
-pub(crate) fn be_nice(niceness: i32) {
-    if niceness != 0 {
-        // On Linux this is the thread's own. Without it the load is as good, only less polite.
-        let _ = rustix::process::nice(niceness);
-    }
-}

@@ -16,6 +16,7 @@ use crate::dataset::Changes;
 use crate::load::{self, Loaded, Opened, Progress, Stamp};
 use crate::memory;
 use crate::store::{Snapshot, Store};
+use crate::thread::lower_thread_priority;
 
 /// Niceness of the threads that load while others serve.
 const RELOAD_NICENESS: i32 = 10;
@@ -69,7 +70,7 @@ impl LoaderThread {
         // Whoever waited for the first load may be gone: the process is ending.
         let _ = first.send(outcome);
         self.settings.load.niceness = RELOAD_NICENESS;
-        load::be_nice(RELOAD_NICENESS);
+        lower_thread_priority(RELOAD_NICENESS);
         while self.wait() {
             self.waiting.extend(self.queue.try_iter());
             while let Some(next) = self.waiting.first() {
