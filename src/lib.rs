@@ -10,7 +10,8 @@
 //!
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`shard`]: which part of the shipments a process has
-//! - `json`: escaping the texts of JSON strings; `thread`: priorities of threads
+//! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
+//!   of threads
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`object`]: objects in storage, which a dataset can come from as well as from a file
@@ -37,6 +38,7 @@ pub mod shipment;
 pub mod shard;
 
 mod json;
+mod mutex;
 mod thread;
 
 pub mod dataset;

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::{Advice, MmapMut};
 
+use crate::mutex;
+
 /// Records start at multiples of this many bytes.
 pub(super) const ALIGNMENT_BYTES: usize = 8;
 /// Bits of a position that count alignments within a segment.
@@ -108,12 +110,12 @@ impl ArenaBuilder {
     }
 
     fn keep(&self, segment: Segment) {
-        self.full.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(segment);
+        mutex::lock(&self.full).push(segment);
     }
 
     /// Freezes what all writers wrote. They must have been dropped.
     pub(super) fn finish(self) -> Arena {
-        let mut segments = self.full.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut segments = mutex::into_inner(self.full);
         segments.sort_unstable_by_key(|segment| segment.number);
         let used_bytes = segments.iter().map(|segment| segment.used_bytes).sum();
         Arena { maps: segments.into_iter().map(|segment| segment.map).collect(), used_bytes }

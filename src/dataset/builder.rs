@@ -5,13 +5,14 @@
 //! is left over (a shipment cut by the border of a block or spread over the file, a number used by several carriers)
 //! shows as a fingerprint that is taken: it is noted and settled at the end, in file order, by `merge`.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use super::Dataset;
 use super::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use super::encode::{Encoder, SharedDictionaries};
 use super::index::{Fingerprint, IndexBuilder};
 use super::merge::{self, Block, Fragment};
+use crate::mutex;
 use crate::shipment::{Column, Folded, Row};
 
 /// Smaller files do without huge pages: they would cost more memory than they save time.
@@ -189,8 +190,8 @@ impl BlockWriter<'_> {
         }
         self.last_line = 0;
         let block = self.block.take(number);
-        self.builder.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
-        self.builder.clashes.lock().unwrap_or_else(PoisonError::into_inner).append(&mut clashes);
+        mutex::lock(&self.builder.blocks).push(block);
+        mutex::lock(&self.builder.clashes).append(&mut clashes);
         Ok(())
     }
 }

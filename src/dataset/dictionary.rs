@@ -1,9 +1,10 @@
 //! Values that many shipments share, kept once and named by a number.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::output::{CHUNK_BYTES, Text};
+use crate::mutex;
 
 /// Entries that a thread keeps at hand before it starts afresh, so that a column of unique values stays bounded.
 const LOCAL_ENTRIES_MAX: usize = 1 << 16;
@@ -76,7 +77,7 @@ impl SharedDictionary {
     }
 
     fn insert(&self, value: &str) -> Option<u32> {
-        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut growing = mutex::lock(&self.growing);
         if let Some(&id) = growing.ids.get(value) {
             return Some(id);
         }
@@ -91,7 +92,7 @@ impl SharedDictionary {
     }
 
     pub(super) fn finish(self) -> Dictionary {
-        let mut dictionary = self.growing.into_inner().unwrap_or_else(PoisonError::into_inner).dictionary;
+        let mut dictionary = mutex::into_inner(self.growing).dictionary;
         dictionary.freeze();
         dictionary
     }

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
@@ -12,6 +12,7 @@ use super::Dataset;
 use super::arena::ArenaError;
 use super::postings::{FacetPostings, Value};
 use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
+use crate::mutex;
 use crate::shipment::Facet;
 
 /// Shipments are looked at in ranges that have all but the lowest 16 bits of their ordinals in common: those of one
@@ -46,14 +47,14 @@ pub(super) fn group(
     let room: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
     let numbers = Mutex::new(numbers.chunks_exact_mut(NUMBERS_BYTES));
     let values = in_parallel(threads, room.len(), || {
-        let (mut giver, mut grouper) = (names.namer(), Grouper::new(lock(&numbers).next().unwrap_or_default()));
+        let (mut giver, mut grouper) = (names.namer(), Grouper::new(mutex::lock(&numbers).next().unwrap_or_default()));
         let room = &room;
         move |range| {
             for ordinal in range * RANGE_SHIPMENTS..dataset.order.len().min((range + 1) * RANGE_SHIPMENTS) {
                 let record = dataset.at(ordinal as u32);
                 grouper.add(numbering.of(&record, |place| giver.place(place)));
             }
-            grouper.take(&mut lock(&room[range]))
+            grouper.take(&mut mutex::lock(&room[range]))
         }
     });
     drop(room);
@@ -61,10 +62,6 @@ pub(super) fn group(
     let ranges: Vec<Range<'_>> = values.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();
     let facets = in_parallel(threads, FACETS, || |facet| collect(Facet::ALL[facet], &ranges));
     Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The number of a value, and how many shipments of a range have it.

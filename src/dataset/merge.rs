@@ -4,7 +4,6 @@
 //! the fragments that clashed; the rest of the records stay where they were written.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
 use super::Dataset;
 use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
@@ -15,6 +14,7 @@ use super::order::Order;
 use super::postings::Postings;
 use super::record::{Dictionaries, Record};
 use super::varint::{Cursor, put_varint};
+use crate::mutex;
 use crate::shipment::{Column, Folded};
 
 /// The place of a record that is part of another one, or left out.
@@ -101,7 +101,7 @@ pub(super) fn finish(
     columns: [Column; 3],
     on_conflict: &mut dyn FnMut(Conflict),
 ) -> Result<Dataset, ArenaError> {
-    let mut blocks = builder.blocks.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut blocks = mutex::into_inner(builder.blocks);
     blocks.sort_unstable_by_key(|block| block.number);
     let huge_pages = builder.arena.huge_pages();
     let mut merge = Merge {
@@ -116,7 +116,7 @@ pub(super) fn finish(
         threads: builder.threads,
         wasted_bytes: 0,
     };
-    let mut clashes = builder.clashes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut clashes = mutex::into_inner(builder.clashes);
     merge.number_by_rank(&mut clashes);
     merge.add_first_comers(&mut clashes);
     let settled = merge.settle(&clashes, on_conflict)?;

@@ -1,13 +1,14 @@
 //! The app: the state that all workers share.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::secrets::Secrets;
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
+use crate::mutex;
 use crate::reload::Reloader;
 use crate::store::Store;
 
@@ -68,12 +69,12 @@ impl App {
     /// Counters for one more worker.
     pub(crate) fn add_counters(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        mutex::lock(&self.counters).push(Arc::clone(&counters));
         counters
     }
 
     /// The counters of all workers.
     pub(crate) fn all_counters(&self) -> Vec<Arc<Counters>> {
-        self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        mutex::lock(&self.counters).clone()
     }
 }

@@ -1,11 +1,12 @@
 //! Certificates, admin tokens and API keys: one list of what comes from files of secrets and is read again together.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::http::request::auth::{Credentials, CredentialsError};
 use crate::http::tls::{Tls, TlsError};
 use crate::load::Stamp;
+use crate::mutex;
 
 /// The secrets of a server, as their files had them when they were last read. None of them need be there.
 #[derive(Default)]
@@ -50,7 +51,7 @@ impl Secrets {
         let results: Vec<_> = self.files().map(|files| (files.name, (files.reload)())).collect();
         let unread = results.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| *name).collect();
         // Before the log says so: a reader of the log finds it in the metrics.
-        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = unread;
+        *mutex::lock(&self.unread) = unread;
         for (name, result) in results {
             match result {
                 Ok(()) => tracing::info!("{name} read again"),
@@ -69,7 +70,7 @@ impl Secrets {
 
     /// The kinds of secrets that there are, and whether each could be read when that was last tried.
     pub(crate) fn last_read(&self) -> Vec<(&'static str, bool)> {
-        let unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = mutex::lock(&self.unread);
         self.files().map(|files| (files.name, !unread.contains(&files.name))).collect()
     }
 

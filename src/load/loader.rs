@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -17,6 +17,7 @@ use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::version::version;
 use super::{Loaded, Options, Stamp};
 use crate::dataset::{ArenaError, Builder, Dataset};
+use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{Column, Folded, Row};
 use crate::thread::lower_thread_priority;
@@ -142,10 +143,6 @@ struct Loader<'l> {
     rows_elsewhere: AtomicU64,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Loader<'_> {
     fn refused(&self, line: u64, column: Option<&'static str>, reason: impl Into<String>) -> LoadError {
         let error = FileError { line, column, reason: reason.into() };
@@ -162,7 +159,7 @@ impl Loader<'_> {
     /// Reads up to the header; what follows it in its block is left for the threads.
     fn read_header(&self) -> Result<Header, LoadError> {
         let mut parser = RecordParser::new(self.options.delimiter);
-        let mut input = lock(&self.input);
+        let mut input = mutex::lock(&self.input);
         let mut block = Block::default();
         let mut block_line = 1;
         while input.next_block(&mut block).map_err(|source| self.unreadable(source))? {
@@ -187,7 +184,7 @@ impl Loader<'_> {
     }
 
     fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
-        let content_bytes = lock(&self.input).pending.as_ref().map_or(0, |block| block.content_bytes);
+        let content_bytes = mutex::lock(&self.input).pending.as_ref().map_or(0, |block| block.content_bytes);
         let blocks = content_bytes / self.options.block_bytes.max(1) as u64 + 1;
         let threads = (self.options.threads.max(1) as u64).min(blocks);
         std::thread::scope(|scope| {
@@ -197,7 +194,7 @@ impl Loader<'_> {
                 scope.spawn(move || {
                     lower_thread_priority(self.options.niceness);
                     if let Err((place, failure)) = self.parse_blocks(columns) {
-                        lock(&self.input).fail(place, failure);
+                        mutex::lock(&self.input).fail(place, failure);
                     }
                     drop(running);
                 });
@@ -231,7 +228,7 @@ impl Loader<'_> {
                     Ok(row) => {
                         writer.row(record.line as u32, &row).map_err(|error| (row_place, Failure::TooLarge(error)))?;
                     }
-                    Err(bad) => lock(&self.bad_rows).add(row_place, || {
+                    Err(bad) => mutex::lock(&self.bad_rows).add(row_place, || {
                         let claim = bad.column.and_then(|_| columns.claim(&record));
                         RowError::Own(bad, claim)
                     }),
@@ -240,7 +237,7 @@ impl Loader<'_> {
             writer
                 .end_block(block.number, block.bytes.len(), block.content_bytes)
                 .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
-            lock(&self.block_lines).insert(block.number, place.lines);
+            mutex::lock(&self.block_lines).insert(block.number, place.lines);
             self.rows_elsewhere.fetch_add(rows_elsewhere, Ordering::Relaxed);
             self.progress.add(block.file_bytes, rows - rows_elsewhere);
         }
@@ -253,7 +250,7 @@ impl Loader<'_> {
     }
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
-        let mut input = lock(&self.input);
+        let mut input = mutex::lock(&self.input);
         if input.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
@@ -267,10 +264,10 @@ impl Loader<'_> {
 
     /// Puts together what the threads found.
     fn finish(self, header: Header) -> Result<Loaded, LoadError> {
-        let first_lines = first_lines(&lock(&self.block_lines), header.block);
+        let first_lines = first_lines(&mutex::lock(&self.block_lines), header.block);
         let line =
             |(block, line): RowPlace| line + first_lines.range(..=block).next_back().map_or(1, |(_, first)| *first);
-        let mut input = lock(&self.input);
+        let mut input = mutex::lock(&self.input);
         match input.failure.take() {
             Some((_, Failure::Read(source))) => return Err(self.unreadable(source)),
             Some((_, Failure::TooLarge(source))) => {
@@ -294,7 +291,7 @@ impl Loader<'_> {
         drop(input);
 
         let path = self.path;
-        let mut bad_rows = self.bad_rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut bad_rows = mutex::into_inner(self.bad_rows);
         let dataset = self
             .builder
             .finish(header.columns.shared(), &mut |conflict| {

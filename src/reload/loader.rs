@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use super::{History, LastReload, Outcome, ReloadError, ReloadSettings, Report, R
 use crate::dataset::Changes;
 use crate::load::{self, Loaded, Opened, Progress, Stamp};
 use crate::memory;
+use crate::mutex;
 use crate::store::{Snapshot, Store};
 use crate::thread::lower_thread_priority;
 
@@ -146,7 +147,7 @@ impl LoaderThread {
         let outcome = self.load(request);
         if !request.dry_run {
             let last = LastReload { at: Timestamp::now(), outcome: Arc::clone(&outcome) };
-            self.history.lock().unwrap_or_else(PoisonError::into_inner).add(last);
+            mutex::lock(&self.history).add(last);
         }
         log_reload(request, &outcome);
         outcome

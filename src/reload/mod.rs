@@ -14,12 +14,13 @@ pub use report::{History, LastReload, Outcome, ReloadError, Report};
 
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::load::{self, Progress, Source};
+use crate::mutex;
 use crate::store::Store;
 use loader::{LoaderThread, Task, Trigger};
 
@@ -108,6 +109,6 @@ impl Reloader {
 
     /// What became of the reloads so far.
     pub fn history(&self) -> History {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        mutex::lock(&self.history).clone()
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /metrics`: what the workers count and what is served, in the text format of Prometheus.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
@@ -17,6 +17,7 @@ use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::{BUCKETS_NS, CODES, Count, Counters, RouteCounts};
+use crate::mutex;
 use crate::reload::History;
 use crate::store::Snapshot;
 
@@ -134,7 +135,7 @@ fn of_keys(workers: &[Arc<Counters>], keys: &Credentials) -> MetricFamily {
     // Keys that are gone from the file go on to be told: a counter that disappears and comes back would count twice.
     let mut counts: BTreeMap<Arc<str>, u64> = keys.names().into_iter().map(|name| (name, 0)).collect();
     for worker in workers {
-        for (name, count) in worker.keys.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (name, count) in mutex::lock(&worker.keys).iter() {
             *counts.entry(Arc::clone(name)).or_default() += count;
         }
     }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::StatusCode;
 
 use crate::http::activity::Phase;
 use crate::http::request::route::{ROUTES, RouteId};
+use crate::mutex;
 
 /// Upper bounds of the buckets of durations, in nanoseconds: 10 µs to 10 s.
 pub(crate) const BUCKETS_NS: [u64; 19] = [
@@ -92,7 +93,7 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts a request with a key of this name.
     pub(crate) fn key_used(&self, name: Arc<str>) {
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        *mutex::lock(&self.keys).entry(name).or_default() += 1;
     }
 
     /// Counts a response of `route`, which took `duration` to make.
