@@ -11,7 +11,7 @@
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`shard`]: which part of the shipments a process has
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
-//!   of threads
+//!   of threads; `truncate`: the start of a long text
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`object`]: objects in storage, which a dataset can come from as well as from a file
@@ -40,6 +40,7 @@ pub mod shard;
 mod json;
 mod mutex;
 mod thread;
+mod truncate;
 
 pub mod dataset;
 

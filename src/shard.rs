@@ -9,6 +9,7 @@ use std::str::FromStr;
 use xxhash_rust::xxh32::xxh32;
 
 use crate::shipment::Folded;
+use crate::truncate::truncate;
 
 /// Characters of a tracking number that an error repeats.
 const SHOWN_CHARS_MAX: usize = 100;
@@ -50,11 +51,8 @@ impl Shard {
         if self.has(number) {
             return Ok(());
         }
-        let number_shown = match spelled.char_indices().nth(SHOWN_CHARS_MAX) {
-            Some((end, _)) => format!("{}…", &spelled[..end]),
-            None => spelled.to_owned(),
-        };
-        Err(Elsewhere { number: number_shown, right: self.of(number), asked: self })
+        let (start, ellipsis) = truncate(spelled, SHOWN_CHARS_MAX);
+        Err(Elsewhere { number: format!("{start}{ellipsis}"), right: self.of(number), asked: self })
     }
 }
 

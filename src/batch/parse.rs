@@ -3,6 +3,7 @@
 use simd_json::{ErrorType, Node, StaticNode};
 
 use super::{BatchError, LOOKUPS_MAX, Lookup};
+use crate::truncate::truncate;
 
 /// Characters of an unknown key that an error repeats.
 const SHOWN_KEY_CHARS_MAX: usize = 40;
@@ -116,10 +117,8 @@ fn invalid<T>(detail: String) -> Result<T, BatchError> {
 }
 
 fn shown(key: &str) -> String {
-    match key.char_indices().nth(SHOWN_KEY_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &key[..end]),
-        None => key.to_owned(),
-    }
+    let (start, ellipsis) = truncate(key, SHOWN_KEY_CHARS_MAX);
+    format!("{start}{ellipsis}")
 }
 
 /// What simd-json found wrong, in words. It knows no place within strings.

@@ -6,6 +6,7 @@ use super::blocks::Place;
 use super::names::ColumnNames;
 use super::report::FileError;
 use crate::shipment::{Column, Row};
+use crate::truncate::truncate;
 
 /// Largest quantity of an article.
 const QUANTITY_MAX: u64 = u32::MAX as u64;
@@ -13,6 +14,8 @@ const QUANTITY_MAX: u64 = u32::MAX as u64;
 const QUANTITY_DIGITS_MAX: usize = 10;
 /// Digits of a price, before and after the point together.
 const PRICE_DIGITS_MAX: usize = 18;
+/// Characters of a value that an error repeats.
+const SHOWN_CHARS_MAX: usize = 200;
 
 /// Where each needed column is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,11 +169,8 @@ fn check_value(column: Column, value: &str) -> Result<(), String> {
 
 /// The start of `value`, in quotes.
 fn quoted(value: &str) -> String {
-    const SHOWN_CHARS: usize = 200;
-    match value.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{:?}…", &value[..end]),
-        None => format!("{value:?}"),
-    }
+    let (start, ellipsis) = truncate(value, SHOWN_CHARS_MAX);
+    format!("{start:?}{ellipsis}")
 }
 
 /// `0|[1-9][0-9]*`
