@@ -174,7 +174,7 @@ impl Foretold {
         let (min, usual) = match (compression, earlier) {
             (None, _) => (file_bytes, file_bytes),
             (Some(_), Some(earlier)) if earlier.compression == compression => {
-                let content = scaled(file_bytes, earlier.content_bytes, earlier.file_bytes);
+                let content = in_proportion(earlier.content_bytes, file_bytes, earlier.file_bytes.max(1));
                 (content, content)
             }
             (Some(_), _) => (file_bytes, file_bytes.saturating_mul(RATIO_USUAL)),
@@ -188,9 +188,10 @@ impl Foretold {
     }
 }
 
-/// What `bytes` become where `of` became `to`.
-pub(super) fn scaled(bytes: u64, to: u64, of: u64) -> u64 {
-    u64::try_from(u128::from(bytes) * u128::from(to) / u128::from(of.max(1))).unwrap_or(u64::MAX)
+/// What `part` takes where `whole` took `bytes`; without limit where `whole` is nothing.
+pub(crate) fn in_proportion(bytes: u64, part: u64, whole: u64) -> u64 {
+    let scaled = (u128::from(bytes) * u128::from(part)).checked_div(u128::from(whole));
+    scaled.and_then(|scaled| u64::try_from(scaled).ok()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

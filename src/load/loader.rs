@@ -11,7 +11,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
-use super::content::{Compression, Content, Foretold, scaled};
+use super::content::{Compression, Content, Foretold, in_proportion};
 use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
 use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::version::version;
@@ -92,7 +92,7 @@ impl Input<'_> {
         })?;
         let position = self.reader.source().position();
         block.file_bytes = position - std::mem::replace(&mut self.position, position);
-        block.content_bytes = scaled(self.file_bytes, self.bytes, position);
+        block.content_bytes = in_proportion(self.bytes, self.file_bytes, position.max(1));
         Ok(is_there)
     }
 

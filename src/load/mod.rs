@@ -13,6 +13,7 @@ mod source;
 mod stamp;
 mod version;
 
+pub(crate) use content::in_proportion;
 pub use content::{Compression, Foretold};
 pub use names::ColumnNames;
 pub use report::{Change, FileError, LoadError, Progress, REPORTED_ERRORS_MAX, Summary};

@@ -2,7 +2,7 @@
 
 use super::{ReloadError, ReloadSettings};
 use crate::dataset::{ArenaError, Changes};
-use crate::load::{Foretold, LoadError, Opened, Progress};
+use crate::load::{Foretold, LoadError, Opened, Progress, in_proportion};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::shard::Shard;
 use crate::store::Snapshot;
@@ -135,12 +135,6 @@ impl MemoryGuard {
             (error, _) => error.into(),
         }
     }
-}
-
-/// What `part` takes where `of` took `bytes`; without limit where it is unknown.
-fn in_proportion(bytes: u64, part: u64, of: u64) -> u64 {
-    let scaled = (u128::from(bytes) * u128::from(part)).checked_div(u128::from(of));
-    scaled.and_then(|scaled| u64::try_from(scaled).ok()).unwrap_or(u64::MAX)
 }
 
 /// Refuses a dataset of `shipments` shipments that differs from what is served by `changes` where that is too much.
