@@ -7,27 +7,15 @@
 
 use std::sync::{Mutex, OnceLock};
 
-use super::Dataset;
 use super::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use super::block::{Block, Fragment};
 use super::encode::{Encoder, SharedDictionaries};
 use super::index::{Fingerprint, IndexBuilder};
-use super::merge::{self, Block, Fragment};
 use crate::mutex;
-use crate::shipment::{Column, Folded, Row};
+use crate::shipment::{Folded, Row};
 
 /// Smaller files do without huge pages: they would cost more memory than they save time.
 const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
-
-/// A good row that contradicts the first row of its shipment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The block of the row.
-    pub block: u32,
-    /// The row's line as it was given to [`BlockWriter::row`].
-    pub line: u32,
-    /// The first column, in the order of the file, in which it differs.
-    pub column: Column,
-}
 
 /// A dataset in the making, shared by the loader threads.
 pub struct Builder {
@@ -71,14 +59,6 @@ impl Builder {
             fingerprints: Vec::new(),
             block: Block::default(),
         }
-    }
-
-    /// Puts the blocks in file order, settles what several of them know of one shipment, and freezes the result.
-    ///
-    /// `columns` are those that the rows of a shipment share, in the order of the file. Rows that contradict their
-    /// shipment are left out and told to `on_conflict`, in no particular order.
-    pub fn finish(self, columns: [Column; 3], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Dataset, ArenaError> {
-        merge::finish(self, columns, on_conflict)
     }
 
     /// The index, sized once, by the first block that is done: hash tables grow by doubling.

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 
 use super::Dataset;
 use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
-use super::builder::{Builder, Conflict};
+use super::block::{Block, Conflict, Fragment};
+use super::builder::Builder;
 use super::encode;
 use super::index::{Fingerprint, IndexBuilder};
 use super::order::Order;
 use super::postings::Postings;
 use super::record::{Dictionaries, Record};
-use super::varint::{Cursor, put_varint};
 use crate::mutex;
 use crate::shipment::{Column, Folded};
 
@@ -22,106 +22,34 @@ const GONE: Position = Position(u32::MAX);
 /// One part in this many may be waste before the records are copied together.
 const WASTE_SHARE: usize = 4;
 
-/// What a block of the file became: its fragments (runs of rows of one shipment) and rows, in order.
-#[derive(Default)]
-pub(super) struct Block {
-    /// The block's place in the file, from 0.
-    pub(super) number: u32,
-    /// Where each fragment's record is, ascending.
-    pub(super) positions: Vec<Position>,
-    /// Of each fragment the number of its rows, then their lines, each less the line of the row before, in varints:
-    /// a byte or two a row, for errors that hardly ever come.
-    pub(super) rows: Vec<u8>,
-    /// Rows of all fragments.
-    pub(super) row_count: u32,
-    /// Carriers as they first appear in the block.
-    pub(super) carriers: Vec<u32>,
-}
-
-impl Block {
-    /// Takes what was gathered, at its size, and leaves the memory for the next block.
-    pub(super) fn take(&mut self, number: u32) -> Block {
-        fn take<T: Copy>(gathered: &mut Vec<T>) -> Vec<T> {
-            let exact = gathered.as_slice().to_vec();
-            gathered.clear();
-            exact
-        }
-        Block {
-            number,
-            positions: take(&mut self.positions),
-            rows: take(&mut self.rows),
-            row_count: std::mem::take(&mut self.row_count),
-            carriers: take(&mut self.carriers),
-        }
-    }
-
-    /// The fragment at `position`, if it is one of this block's.
-    fn find(&self, position: Position) -> Option<u32> {
-        self.positions.binary_search(&position).ok().map(|at| at as u32)
-    }
-
-    /// Adds a fragment whose rows start on `lines`; `last` is the line of the row before.
-    pub(super) fn push_rows(&mut self, lines: &[u32], last: &mut u32) {
-        put_varint(&mut self.rows, lines.len() as u64);
-        for line in lines {
-            put_varint(&mut self.rows, u64::from(line - *last));
-            *last = *line;
-        }
-        self.row_count += lines.len() as u32;
-    }
-
-    /// The lines of each fragment's rows.
-    fn lines(&self) -> Vec<Vec<u32>> {
-        let mut rows = Cursor::new(&self.rows);
-        let mut line = 0;
-        let fragment = |_| {
-            let count = rows.varint();
-            (0..count)
-                .map(|_| {
-                    line += rows.varint() as u32;
-                    line
-                })
-                .collect()
+impl Builder {
+    /// Puts the blocks in file order, settles what several of them know of one shipment, and freezes the result.
+    ///
+    /// `columns` are those that the rows of a shipment share, in the order of the file. Rows that contradict their
+    /// shipment are left out and told to `on_conflict`, in no particular order.
+    pub fn finish(self, columns: [Column; 3], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Dataset, ArenaError> {
+        let mut blocks = mutex::into_inner(self.blocks);
+        blocks.sort_unstable_by_key(|block| block.number);
+        let huge_pages = self.arena.huge_pages();
+        let mut merge = Merge {
+            dictionaries: self.dictionaries.finish(),
+            arena: self.arena.finish(),
+            articles: blocks.iter().map(|block| u64::from(block.row_count)).sum(),
+            blocks,
+            lines: HashMap::new(),
+            index: self.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
+            columns,
+            huge_pages,
+            threads: self.threads,
+            wasted_bytes: 0,
         };
-        self.positions.iter().map(fragment).collect()
+        let mut clashes = mutex::into_inner(self.clashes);
+        merge.number_by_rank(&mut clashes);
+        merge.add_first_comers(&mut clashes);
+        let settled = merge.settle(&clashes, on_conflict)?;
+        merge.compact()?;
+        merge.freeze(&settled)
     }
-}
-
-/// A run of rows, named by block and place in it; ordered by fingerprint, then as in the file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fragment {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) block: u32,
-    pub(super) at: u32,
-}
-
-/// See [`Builder::finish`].
-pub(super) fn finish(
-    builder: Builder,
-    columns: [Column; 3],
-    on_conflict: &mut dyn FnMut(Conflict),
-) -> Result<Dataset, ArenaError> {
-    let mut blocks = mutex::into_inner(builder.blocks);
-    blocks.sort_unstable_by_key(|block| block.number);
-    let huge_pages = builder.arena.huge_pages();
-    let mut merge = Merge {
-        dictionaries: builder.dictionaries.finish(),
-        arena: builder.arena.finish(),
-        articles: blocks.iter().map(|block| u64::from(block.row_count)).sum(),
-        blocks,
-        lines: HashMap::new(),
-        index: builder.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
-        columns,
-        huge_pages,
-        threads: builder.threads,
-        wasted_bytes: 0,
-    };
-    let mut clashes = mutex::into_inner(builder.clashes);
-    merge.number_by_rank(&mut clashes);
-    merge.add_first_comers(&mut clashes);
-    let settled = merge.settle(&clashes, on_conflict)?;
-    merge.compact()?;
-    merge.freeze(&settled)
 }
 
 struct Merge {

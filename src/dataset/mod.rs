@@ -6,6 +6,7 @@
 //! of each facet, the shipments with it: filters, pages and counts come from those.
 
 mod arena;
+mod block;
 mod builder;
 mod dictionary;
 mod encode;
@@ -24,7 +25,8 @@ mod values;
 mod varint;
 
 pub use arena::ArenaError;
-pub use builder::{BlockWriter, Builder, Conflict};
+pub use block::Conflict;
+pub use builder::{BlockWriter, Builder};
 pub use facets::{FACET_VALUES_MAX, FacetCount};
 pub use matches::{Key, Matches};
 pub use query::{Filter, Selection};
