@@ -4,15 +4,13 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use roaring::RoaringBitmap;
-use serde::Serialize;
-
-use super::Dataset;
 use super::index::Spread;
-use super::postings::Postings;
+use super::postings::{FacetCount, FacetPostings, Postings};
+use super::records::Records;
 use super::set::Set;
 use super::values::{FACETS, Kind, NOTHING};
 use crate::shipment::Facet;
+use roaring::RoaringBitmap;
 
 /// Values that a facet lists at most.
 pub const FACET_VALUES_MAX: usize = 100;
@@ -20,43 +18,37 @@ pub const FACET_VALUES_MAX: usize = 100;
 /// with theirs. Of a million, 10,000 were looked at in 1 ms, and any number was intersected with 130 values in 1 to 4 ms.
 const WALKED_SHARE: u32 = 128;
 
-/// A value of a facet, and how often it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FacetCount {
-    /// As the first row in the file that has it spells it.
-    pub value: String,
-    /// Shipments.
-    pub count: u64,
-}
-
 /// The number of a value, and how many shipments have it.
 type Count = (u32, u32);
 
 /// The most frequent values of each facet, in the order of [`Facet::ALL`].
-pub(super) fn facets<'d>(dataset: &'d Dataset, selected: &Set<'_>) -> [Cow<'d, [FacetCount]>; FACETS] {
-    let postings = &dataset.postings;
-    let most_frequent = |facet, counts: &[Count]| Cow::Owned(most_frequent(dataset, postings, facet, counts));
+pub(super) fn facets<'d>(
+    records: &Records,
+    postings: &'d Postings,
+    selected: &Set<'_>,
+) -> [Cow<'d, [FacetCount]>; FACETS] {
+    let most_frequent = |facet, counts: &[Count]| Cow::Owned(most_frequent(records, postings.of(facet), facet, counts));
     match selected {
         Set::All(_) => Facet::ALL.map(|facet| Cow::Borrowed(postings.top(facet))),
-        Set::Bitmap(bitmap) if selected.len() > dataset.order.len() as u32 / WALKED_SHARE => {
-            Facet::ALL.map(|facet| most_frequent(facet, &counts_within(postings, facet, bitmap)))
+        Set::Bitmap(bitmap) if selected.len() > records.len() as u32 / WALKED_SHARE => {
+            Facet::ALL.map(|facet| most_frequent(facet, &counts_within(postings.of(facet), bitmap)))
         }
         Set::Bitmap(bitmap) => {
-            let counts = counts_of(dataset, bitmap.iter());
+            let counts = counts_of(records, postings, bitmap.iter());
             Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
         Set::List(list) => {
-            let counts = counts_of(dataset, list.iter().copied());
+            let counts = counts_of(records, postings, list.iter().copied());
             Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
     }
 }
 
 /// Looks at each of the shipments.
-fn counts_of(dataset: &Dataset, ordinals: impl Iterator<Item = u32>) -> [Vec<Count>; FACETS] {
+fn counts_of(records: &Records, postings: &Postings, ordinals: impl Iterator<Item = u32>) -> [Vec<Count>; FACETS] {
     let mut counts: [HashMap<u32, u32, Spread>; FACETS] = Default::default();
     for ordinal in ordinals {
-        for (of_facet, number) in counts.iter_mut().zip(dataset.postings.numbers_of(dataset, ordinal)) {
+        for (of_facet, number) in counts.iter_mut().zip(postings.numbers_of(records, ordinal)) {
             *of_facet.entry(number).or_default() += 1;
         }
     }
@@ -70,10 +62,10 @@ fn counts_of(dataset: &Dataset, ordinals: impl Iterator<Item = u32>) -> [Vec<Cou
 
 /// Intersects the shipments of each value with those in `bitmap`, as long as a value could still be among the most
 /// frequent.
-fn counts_within(postings: &Postings, facet: Facet, bitmap: &RoaringBitmap) -> Vec<Count> {
+fn counts_within(postings: &FacetPostings, bitmap: &RoaringBitmap) -> Vec<Count> {
     let mut counts = Vec::new();
     let mut highest = BinaryHeap::with_capacity(FACET_VALUES_MAX + 1);
-    for (number, set) in postings.by_count(facet) {
+    for (number, set) in postings.by_count() {
         if highest.len() == FACET_VALUES_MAX && highest.peek().is_some_and(|Reverse(least)| set.len() < *least) {
             break;
         }
@@ -90,7 +82,12 @@ fn counts_within(postings: &Postings, facet: Facet, bitmap: &RoaringBitmap) -> V
 }
 
 /// The [`FACET_VALUES_MAX`] most frequent values: the most frequent first, then by value.
-pub(super) fn most_frequent(dataset: &Dataset, postings: &Postings, facet: Facet, counts: &[Count]) -> Vec<FacetCount> {
+pub(super) fn most_frequent(
+    records: &Records,
+    postings: &FacetPostings,
+    facet: Facet,
+    counts: &[Count],
+) -> Vec<FacetCount> {
     let mut least = 0;
     if counts.len() > FACET_VALUES_MAX {
         let mut only_counts: Vec<u32> = counts.iter().map(|(_, count)| *count).collect();
@@ -98,13 +95,13 @@ pub(super) fn most_frequent(dataset: &Dataset, postings: &Postings, facet: Facet
     }
     let mut listed: Vec<FacetCount> = Vec::with_capacity(counts.len().min(FACET_VALUES_MAX));
     for (number, count) in counts.iter().filter(|(_, count)| *count > least) {
-        let value = postings.with_spelling(dataset, facet, *number, str::to_owned).unwrap_or_default();
+        let value = postings.with_spelling(records, facet, *number, str::to_owned).unwrap_or_default();
         listed.push(FacetCount { value, count: u64::from(*count) });
     }
     // Of those that are as frequent as the last one listed, the first by value are.
     let mut as_frequent = FirstValues::new(FACET_VALUES_MAX - listed.len());
     for (number, _) in counts.iter().filter(|(_, count)| *count == least) {
-        postings.with_spelling(dataset, facet, *number, |value| as_frequent.add(value));
+        postings.with_spelling(records, facet, *number, |value| as_frequent.add(value));
     }
     listed.extend(as_frequent.values.into_iter().map(|value| FacetCount { value, count: u64::from(least) }));
     listed.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
 
-use super::Dataset;
 use super::arena::ArenaError;
-use super::postings::{FacetPostings, Value};
+use super::facets::most_frequent;
+use super::postings::{FacetCount, FacetPostings, Postings, Value};
+use super::records::Records;
 use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
 use crate::mutex;
 use crate::shipment::Facet;
@@ -31,14 +32,32 @@ const NUMBER_BYTES: usize = size_of::<u32>();
 /// Bytes of the numbers of a range's values, once for each facet.
 const NUMBERS_BYTES: usize = RANGE_SHIPMENTS * FACETS * NUMBER_BYTES;
 
+impl Postings {
+    /// Finds the values of all shipments in `records`, on so many threads.
+    pub(super) fn new(records: &Records, threads: usize) -> Result<Postings, ArenaError> {
+        let names = Names::new();
+        let numbering = Numbering::new(&records.dictionaries, &mut names.namer());
+        let facets = group(records, threads, &numbering, &names)?;
+        let top = in_parallel(threads, FACETS, || {
+            |facet: usize| {
+                let (facet, postings) = (Facet::ALL[facet], &facets[facet]);
+                let counts: Vec<_> = postings.by_count().map(|(number, set)| (number, set.len())).collect();
+                most_frequent(records, postings, facet, &counts).into_boxed_slice()
+            }
+        });
+        let top = <[Box<[FacetCount]>; FACETS]>::try_from(top).unwrap_or_default();
+        Ok(Postings { numbering, numbers: names.finish(), facets, top })
+    }
+}
+
 /// The postings of all facets.
-pub(super) fn group(
-    dataset: &Dataset,
+fn group(
+    records: &Records,
     threads: usize,
     numbering: &Numbering,
     names: &Names,
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
-    let ordinals_bytes = dataset.order.len() * FACETS * LOW_BYTES;
+    let ordinals_bytes = records.len() * FACETS * LOW_BYTES;
     let bytes = ordinals_bytes + threads.max(1) * NUMBERS_BYTES;
     // The allocator would keep so much memory; a map goes back to the system.
     let map = MmapOptions::new().len(bytes).map_anon();
@@ -50,8 +69,8 @@ pub(super) fn group(
         let (mut giver, mut grouper) = (names.namer(), Grouper::new(mutex::lock(&numbers).next().unwrap_or_default()));
         let room = &room;
         move |range| {
-            for ordinal in range * RANGE_SHIPMENTS..dataset.order.len().min((range + 1) * RANGE_SHIPMENTS) {
-                let record = dataset.at(ordinal as u32);
+            for ordinal in range * RANGE_SHIPMENTS..records.len().min((range + 1) * RANGE_SHIPMENTS) {
+                let record = records.at(ordinal as u32);
                 grouper.add(numbering.of(&record, |place| giver.place(place)));
             }
             grouper.take(&mut mutex::lock(&room[range]))
@@ -197,7 +216,6 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
         lists: lists.into_boxed_slice(),
         bitmaps: parts.iter().map(|parts| bitmap(parts)).collect(),
         by_count: by_count.into_boxed_slice(),
-        top: Box::default(),
     }
 }
 
@@ -229,7 +247,7 @@ fn bitmap(parts: &[(u32, &[u8])]) -> RoaringBitmap {
 }
 
 /// Does `tasks` tasks on so many threads, this one among them; each makes itself a worker. Their results, in order.
-pub(super) fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
+fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
     threads: usize,
     tasks: usize,
     worker: impl Fn() -> Worker + Sync,

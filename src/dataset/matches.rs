@@ -3,7 +3,8 @@
 use std::iter::Peekable;
 
 use super::index::{Candidates, Fingerprint};
-use super::{Dataset, Record};
+use super::record::Record;
+use super::records::Records;
 use crate::shipment::Folded;
 
 /// What a shipment is looked for by.
@@ -18,7 +19,7 @@ pub struct Key {
 /// The shipments that fit a key, in file order.
 #[derive(Clone)]
 pub struct Matches<'d, 'k> {
-    dataset: &'d Dataset,
+    records: &'d Records,
     key: &'k Key,
     candidates: Candidates<'d>,
 }
@@ -29,24 +30,21 @@ impl<'d> Iterator for Matches<'d, '_> {
     #[inline]
     fn next(&mut self) -> Option<Record<'d>> {
         let Key { number, carrier } = self.key;
-        let dataset = self.dataset;
+        let records = self.records;
         self.candidates
             .by_ref()
-            .map(|position| dataset.record(position))
+            .map(|position| records.record(position))
             .find(|record| record.has_number(number) && carrier.as_ref().is_none_or(|name| record.has_carrier(name)))
     }
 }
 
-impl Dataset {
-    /// The shipments that fit each of `keys`. First the index is asked for all, then all first records are looked at:
-    /// the processor waits for many of them at a time.
-    pub fn find_all<'d, 'k>(&'d self, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
-        let candidates = |key: &Key| self.index.candidates(Fingerprint::of(&key.number));
-        let matches = |key| Matches { dataset: self, key, candidates: candidates(key) }.peekable();
-        let mut found: Vec<_> = keys.iter().map(matches).collect();
-        for matches in &mut found {
-            matches.peek();
-        }
-        found
+/// The shipments that fit each of `keys`: see [`Dataset::find_all`](super::Dataset::find_all).
+pub(super) fn find_all<'d, 'k>(records: &'d Records, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
+    let candidates = |key: &Key| records.index.candidates(Fingerprint::of(&key.number));
+    let matches = |key| Matches { records, key, candidates: candidates(key) }.peekable();
+    let mut found: Vec<_> = keys.iter().map(matches).collect();
+    for matches in &mut found {
+        matches.peek();
     }
+    found
 }

@@ -14,6 +14,7 @@ use super::index::{Fingerprint, IndexBuilder};
 use super::order::Order;
 use super::postings::Postings;
 use super::record::{Dictionaries, Record};
+use super::records::Records;
 use crate::mutex;
 use crate::shipment::{Column, Folded};
 
@@ -213,17 +214,16 @@ impl Merge {
         for block in self.blocks {
             order.extend(block.positions.into_iter().filter(live));
         }
-        let mut dataset = Dataset {
+        let records = Records {
             arena: self.arena,
             order: Order::new(order),
             index: self.index.finish(),
             dictionaries: self.dictionaries,
-            postings: Postings::default(),
             articles: self.articles,
             carriers,
         };
-        dataset.postings = Postings::new(&dataset, self.threads)?;
-        Ok(dataset)
+        let postings = Postings::new(&records, self.threads)?;
+        Ok(Dataset { records, postings })
     }
 
     /// The carriers, each as its first row spells it, in the order in which the file has them first.

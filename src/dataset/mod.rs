@@ -20,6 +20,7 @@ mod output;
 mod postings;
 mod query;
 mod record;
+mod records;
 mod set;
 mod values;
 mod varint;
@@ -27,28 +28,23 @@ mod varint;
 pub use arena::ArenaError;
 pub use block::Conflict;
 pub use builder::{BlockWriter, Builder};
-pub use facets::{FACET_VALUES_MAX, FacetCount};
+pub use facets::FACET_VALUES_MAX;
 pub use matches::{Key, Matches};
+pub use postings::FacetCount;
 pub use query::{Filter, Selection};
 pub use record::{RENDERING_VERSION, Record};
 
-use arena::{Arena, Position};
-use index::{Fingerprint, Index};
-use order::Order;
+use std::iter::Peekable;
+
 use postings::Postings;
-use record::Dictionaries;
+use records::Records;
 
 use crate::shipment::Folded;
 
 /// All shipments of one file.
 pub struct Dataset {
-    arena: Arena,
-    order: Order,
-    index: Index,
-    dictionaries: Dictionaries,
+    records: Records,
     postings: Postings,
-    articles: u64,
-    carriers: Vec<String>,
 }
 
 /// How a dataset differs from an older one, in shipments.
@@ -66,46 +62,49 @@ impl Dataset {
     /// The shipment with this number and carrier.
     #[inline]
     pub fn shipment(&self, number: &Folded, carrier: &Folded) -> Option<Record<'_>> {
-        self.index
-            .candidates(Fingerprint::of(number))
-            .map(|position| self.record(position))
-            .find(|record| record.has_number(number) && record.has_carrier(carrier))
+        self.records.shipment(number, carrier)
     }
 
     /// The shipments with this number, one per carrier that uses it, in file order.
     #[inline]
     pub fn shipments_with_number<'a>(&'a self, number: &'a Folded) -> impl Iterator<Item = Record<'a>> {
-        self.index
-            .candidates(Fingerprint::of(number))
-            .map(|position| self.record(position))
-            .filter(move |record| record.has_number(number))
+        self.records.with_number(number)
+    }
+
+    /// The shipments that fit each of `keys`. First the index is asked for all, then all first records are looked at:
+    /// the processor waits for many of them at a time.
+    pub fn find_all<'d, 'k>(&'d self, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
+        matches::find_all(&self.records, keys)
+    }
+
+    /// The shipments that `filter` lets through.
+    pub fn select(&self, filter: &Filter) -> Selection<'_> {
+        Selection::new(&self.records, &self.postings, filter)
     }
 
     /// Every shipment, in file order.
     pub fn shipments(&self) -> impl Iterator<Item = Record<'_>> {
-        self.order.positions().iter().map(|position| self.record(*position))
+        self.records.iter()
     }
 
     /// Shipments in the dataset.
     pub fn shipment_count(&self) -> u64 {
-        self.order.len() as u64
+        self.records.len() as u64
     }
 
     /// Articles in the dataset: good rows of the file.
     pub fn article_count(&self) -> u64 {
-        self.articles
+        self.records.articles
     }
 
     /// The carriers, each as its first row spells it, in the order in which the file has them first.
     pub fn carriers(&self) -> &[String] {
-        &self.carriers
+        &self.records.carriers
     }
 
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
-        let carriers: usize = self.carriers.iter().map(|carrier| size_of::<String>() + carrier.capacity()).sum();
-        let parts = [self.arena.used_bytes(), self.order.bytes(), self.index.bytes(), self.dictionaries.bytes()];
-        (parts.iter().sum::<usize>() + carriers) as u64 + self.postings.bytes()
+        self.records.bytes() + self.postings.bytes()
     }
 
     /// What came, went and changed since `old`.
@@ -127,16 +126,5 @@ impl Dataset {
         }
         changes.removed = old.shipment_count() + changes.added - self.shipment_count();
         changes
-    }
-
-    /// The shipment with that ordinal.
-    #[inline]
-    fn at(&self, ordinal: u32) -> Record<'_> {
-        self.record(self.order.positions()[ordinal as usize])
-    }
-
-    #[inline]
-    fn record(&self, position: Position) -> Record<'_> {
-        Record::new(self.arena.at(position), &self.dictionaries)
     }
 }

@@ -6,14 +6,12 @@
 use std::borrow::Cow;
 
 use roaring::RoaringBitmap;
+use serde::Serialize;
 
-use super::Dataset;
-use super::arena::ArenaError;
-use super::facets::{FacetCount, most_frequent};
-use super::grouping::{self, in_parallel};
 use super::index::Fingerprint;
+use super::records::Records;
 use super::set::Set;
-use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
+use super::values::{FACETS, Kind, NOTHING, Numbering};
 use crate::shipment::{Facet, Folded, Place};
 
 /// What a bitmap takes for a container besides its members.
@@ -21,13 +19,23 @@ const CONTAINER_BYTES: u64 = 32;
 /// What it takes for a container that is not a list of 2 bytes a member.
 const BITSET_BYTES: u64 = 8 << 10;
 
+/// A value of a facet, and how often it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FacetCount {
+    /// As the first row in the file that has it spells it.
+    pub value: String,
+    /// Shipments.
+    pub count: u64,
+}
+
 /// The shipments of the values of all facets.
-#[derive(Default)]
 pub(super) struct Postings {
-    numbering: Numbering,
+    pub(super) numbering: Numbering,
     /// The values of each [`Kind`], by hash.
-    numbers: [Box<[(Fingerprint, u32)]>; 4],
-    facets: [FacetPostings; FACETS],
+    pub(super) numbers: [Box<[(Fingerprint, u32)]>; 4],
+    pub(super) facets: [FacetPostings; FACETS],
+    /// The most frequent values of each facet among all shipments.
+    pub(super) top: [Box<[FacetCount]>; FACETS],
 }
 
 /// The shipments of the values of one facet.
@@ -41,8 +49,6 @@ pub(super) struct FacetPostings {
     pub(super) bitmaps: Box<[RoaringBitmap]>,
     /// The values that shipments have, the most frequent first.
     pub(super) by_count: Box<[u32]>,
-    /// The most frequent values among all shipments.
-    pub(super) top: Box<[FacetCount]>,
 }
 
 /// How many shipments have a value, and where these are: from `start` on in the lists, or at `start` in the bitmaps.
@@ -53,7 +59,8 @@ pub(super) struct Value {
 }
 
 impl FacetPostings {
-    fn get(&self, number: u32) -> Set<'_> {
+    /// The shipments of a value.
+    pub(super) fn get(&self, number: u32) -> Set<'_> {
         let Value { count, start } = self.values.get(number as usize).copied().unwrap_or_default();
         let start = start as usize;
         if count <= self.listed_max {
@@ -61,6 +68,22 @@ impl FacetPostings {
         } else {
             Set::Bitmap(Cow::Borrowed(&self.bitmaps[start]))
         }
+    }
+
+    /// The values that shipments have, the most frequent first, and their shipments.
+    pub(super) fn by_count(&self) -> impl Iterator<Item = (u32, Set<'_>)> {
+        self.by_count.iter().map(|number| (*number, self.get(*number)))
+    }
+
+    /// What `look` makes of a value, as the first shipment that has it spells it.
+    pub(super) fn with_spelling<T>(
+        &self,
+        records: &Records,
+        facet: Facet,
+        number: u32,
+        look: impl FnOnce(&str) -> T,
+    ) -> Option<T> {
+        records.at(self.get(number).first()?).with_value(facet, look)
     }
 
     fn bytes(&self) -> u64 {
@@ -71,60 +94,23 @@ impl FacetPostings {
                 + u64::from(is.n_bitset_containers) * BITSET_BYTES
         };
         let numbers = size_of_val(&self.values[..]) + size_of_val(&self.lists[..]) + size_of_val(&self.by_count[..]);
-        let top: usize = self.top.iter().map(|top| size_of::<FacetCount>() + top.value.capacity()).sum();
-        (numbers + size_of_val(&self.bitmaps[..]) + top) as u64 + self.bitmaps.iter().map(of_bitmap).sum::<u64>()
+        (numbers + size_of_val(&self.bitmaps[..])) as u64 + self.bitmaps.iter().map(of_bitmap).sum::<u64>()
     }
 }
 
 impl Postings {
-    /// Finds the values of all shipments of `dataset`, on so many threads.
-    pub(super) fn new(dataset: &Dataset, threads: usize) -> Result<Postings, ArenaError> {
-        let names = Names::new();
-        let numbering = Numbering::new(&dataset.dictionaries, &mut names.namer());
-        let facets = grouping::group(dataset, threads, &numbering, &names)?;
-        let mut postings = Postings { numbering, numbers: names.finish(), facets };
-        let tops = in_parallel(threads, FACETS, || {
-            |facet| {
-                let facet = Facet::ALL[facet];
-                let counts: Vec<_> = postings.by_count(facet).map(|(number, set)| (number, set.len())).collect();
-                most_frequent(dataset, &postings, facet, &counts).into_boxed_slice()
-            }
-        });
-        for (facet, top) in postings.facets.iter_mut().zip(tops) {
-            facet.top = top;
-        }
-        Ok(postings)
-    }
-
-    /// The shipments of a value of `facet`.
-    pub(super) fn get(&self, facet: Facet, number: u32) -> Set<'_> {
-        self.facets[facet as usize].get(number)
-    }
-
-    /// The values of `facet` that shipments have, the most frequent first, and their shipments.
-    pub(super) fn by_count(&self, facet: Facet) -> impl Iterator<Item = (u32, Set<'_>)> {
-        let facet = &self.facets[facet as usize];
-        facet.by_count.iter().map(|number| (*number, facet.get(*number)))
+    /// The shipments of the values of `facet`.
+    pub(super) fn of(&self, facet: Facet) -> &FacetPostings {
+        &self.facets[facet as usize]
     }
 
     /// The most frequent values of `facet` among all shipments.
     pub(super) fn top(&self, facet: Facet) -> &[FacetCount] {
-        &self.facets[facet as usize].top
+        &self.top[facet as usize]
     }
 
-    /// What `look` makes of a value, as the first shipment that has it spells it.
-    pub(super) fn with_spelling<T>(
-        &self,
-        dataset: &Dataset,
-        facet: Facet,
-        number: u32,
-        look: impl FnOnce(&str) -> T,
-    ) -> Option<T> {
-        dataset.at(self.get(facet, number).first()?).with_value(facet, look)
-    }
-
-    /// The number of a value that shipments of `dataset` have.
-    pub(super) fn number(&self, dataset: &Dataset, kind: Kind, value: &Folded) -> Option<u32> {
+    /// The number of a value that shipments in `records` have.
+    pub(super) fn number(&self, records: &Records, kind: Kind, value: &Folded) -> Option<u32> {
         let hash = Fingerprint::of(value);
         let numbers = &self.numbers[kind as usize];
         let from = numbers.partition_point(|(other, _)| *other < hash);
@@ -133,23 +119,24 @@ impl Postings {
         let is_value = |spelling: &str| Folded::new(spelling) == *value;
         same_hash.find(|number| {
             let mut facets = Facet::ALL.into_iter().filter(|facet| Kind::of(*facet) == kind);
-            facets.find_map(|facet| self.with_spelling(dataset, facet, *number, is_value)) == Some(true)
+            facets.find_map(|facet| self.of(facet).with_spelling(records, facet, *number, is_value)) == Some(true)
         })
     }
 
-    /// The numbers of the values of a shipment of `dataset`.
-    pub(super) fn numbers_of(&self, dataset: &Dataset, ordinal: u32) -> [u32; FACETS] {
-        let number = |kind, value: &str| self.number(dataset, kind, &Folded::new(value)).unwrap_or(NOTHING);
+    /// The numbers of the values of the shipment in `records` with that ordinal.
+    pub(super) fn numbers_of(&self, records: &Records, ordinal: u32) -> [u32; FACETS] {
+        let number = |kind, value: &str| self.number(records, kind, &Folded::new(value)).unwrap_or(NOTHING);
         let place = |place: &Place<'_>| {
             [place.city.map_or(NOTHING, |city| number(Kind::City, city)), number(Kind::Country, place.country)]
         };
-        self.numbering.of(&dataset.at(ordinal), place)
+        self.numbering.of(&records.at(ordinal), place)
     }
 
     /// Memory of all of it.
     pub(super) fn bytes(&self) -> u64 {
         let numbers: usize = self.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum();
         let facets: u64 = self.facets.iter().map(FacetPostings::bytes).sum();
-        (self.numbering.bytes() + numbers) as u64 + facets
+        let top = self.top.iter().flatten().map(|top| size_of::<FacetCount>() + top.value.capacity()).sum::<usize>();
+        (self.numbering.bytes() + numbers + top) as u64 + facets
     }
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::facets::{self, FacetCount};
-use super::index::Fingerprint;
+use super::facets;
+use super::postings::{FacetCount, Postings};
+use super::record::Record;
+use super::records::Records;
 use super::set::Set;
 use super::values::{FACETS, Kind};
-use super::{Dataset, Record};
 use crate::shipment::{Facet, Folded};
 
 /// What shipments have to be. Of each list one value must hold; an empty list holds for all.
@@ -27,11 +28,25 @@ impl Filter {
 
 /// The shipments that a filter lets through, in file order.
 pub struct Selection<'d> {
-    dataset: &'d Dataset,
+    records: &'d Records,
+    postings: &'d Postings,
     set: Set<'d>,
 }
 
 impl<'d> Selection<'d> {
+    /// Those of `records` that `filter` lets through.
+    pub(super) fn new(records: &'d Records, postings: &'d Postings, filter: &Filter) -> Selection<'d> {
+        let of_numbers = with_any_number(records, &filter.tracking_numbers);
+        let of_facets = Facet::ALL.into_iter().zip(&filter.facets);
+        let mut sets: Vec<Set<'d>> = of_numbers
+            .into_iter()
+            .chain(of_facets.filter_map(|(facet, values)| with_any_value(records, postings, facet, values)))
+            .collect();
+        sets.sort_unstable_by_key(Set::len);
+        let set = sets.into_iter().reduce(Set::and).unwrap_or(Set::All(records.len() as u32));
+        Selection { records, postings, set }
+    }
+
     /// How many they are.
     pub fn count(&self) -> u64 {
         u64::from(self.set.len())
@@ -41,55 +56,36 @@ impl<'d> Selection<'d> {
     pub fn page(&self, offset: u64, limit: usize) -> Vec<Record<'d>> {
         // There are less than 2^32.
         let ordinals = self.set.page(u32::try_from(offset).unwrap_or(u32::MAX), limit);
-        ordinals.into_iter().map(|ordinal| self.dataset.at(ordinal)).collect()
+        ordinals.into_iter().map(|ordinal| self.records.at(ordinal)).collect()
     }
 
     /// The most frequent values of each facet among them, in the order of [`Facet::ALL`], at most
     /// [`FACET_VALUES_MAX`](super::FACET_VALUES_MAX) of each: the most frequent first, then by value.
     pub fn facets(&self) -> [Cow<'d, [FacetCount]>; FACETS] {
-        facets::facets(self.dataset, &self.set)
+        facets::facets(self.records, self.postings, &self.set)
     }
 }
 
-impl Dataset {
-    /// The shipments that `filter` lets through.
-    pub fn select(&self, filter: &Filter) -> Selection<'_> {
-        let of_numbers = self.with_any_number(&filter.tracking_numbers);
-        let of_facets = Facet::ALL.into_iter().zip(&filter.facets);
-        let mut sets: Vec<Set<'_>> = of_numbers
-            .into_iter()
-            .chain(of_facets.filter_map(|(facet, values)| self.with_any(facet, values)))
-            .collect();
-        sets.sort_unstable_by_key(Set::len);
-        let set = sets.into_iter().reduce(Set::and).unwrap_or(Set::All(self.order.len() as u32));
-        Selection { dataset: self, set }
+/// Those with one of the tracking numbers, if any are given.
+fn with_any_number<'d>(records: &Records, numbers: &[Folded]) -> Option<Set<'d>> {
+    if numbers.is_empty() {
+        return None;
     }
+    let mut ordinals: Vec<u32> = numbers.iter().flat_map(|number| records.ordinals_with_number(number)).collect();
+    ordinals.sort_unstable();
+    ordinals.dedup();
+    Some(Set::List(Cow::Owned(ordinals)))
+}
 
-    /// Those with one of the tracking numbers, if any are given.
-    fn with_any_number(&self, numbers: &[Folded]) -> Option<Set<'_>> {
-        if numbers.is_empty() {
-            return None;
-        }
-        let positions = numbers.iter().flat_map(|number| {
-            let candidates = self.index.candidates(Fingerprint::of(number));
-            candidates.filter(move |position| self.record(*position).has_number(number))
-        });
-        let mut ordinals: Vec<u32> = positions.filter_map(|position| self.order.ordinal(position)).collect();
-        ordinals.sort_unstable();
-        ordinals.dedup();
-        Some(Set::List(Cow::Owned(ordinals)))
+/// Those with one of the values of `facet`, if any are given.
+fn with_any_value<'d>(records: &Records, postings: &'d Postings, facet: Facet, values: &[Folded]) -> Option<Set<'d>> {
+    if values.is_empty() {
+        return None;
     }
-
-    /// Those with one of the values of `facet`, if any are given.
-    fn with_any(&self, facet: Facet, values: &[Folded]) -> Option<Set<'_>> {
-        if values.is_empty() {
-            return None;
-        }
-        let number = |value| self.postings.number(self, Kind::of(facet), value);
-        let mut numbers: Vec<u32> = values.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let sets = numbers.into_iter().map(|number| self.postings.get(facet, number)).collect();
-        Some(Set::union_of_disjoint(sets))
-    }
+    let number = |value| postings.number(records, Kind::of(facet), value);
+    let mut numbers: Vec<u32> = values.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let sets = numbers.into_iter().map(|number| postings.of(facet).get(number)).collect();
+    Some(Set::union_of_disjoint(sets))
 }
