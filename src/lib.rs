@@ -14,7 +14,7 @@
 //!   of threads; `truncate`: the start of a long text
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
-//! - [`object`]: objects in storage, which a dataset can come from as well as from a file
+//! - [`source`]: where bytes come from: files and objects in storage, compressed or not
 //! - [`load`]: file or object → dataset, in blocks, on all cores
 //! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the one pointer to the dataset that is served
@@ -46,7 +46,7 @@ pub mod dataset;
 
 pub mod batch;
 
-pub mod object;
+pub mod source;
 
 pub mod load;
 

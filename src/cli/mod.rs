@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::load::Source;
+use crate::source::Source;
 use value::SourceParser;
 
 /// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.

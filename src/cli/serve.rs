@@ -11,7 +11,7 @@ use super::value::{AdminListen, LogFormat, Pages, SourceParser, duration};
 use crate::http::listener::Address;
 use crate::http::request::cors::Origin;
 use crate::http::request::forwarded::TrustedProxy;
-use crate::load::Source;
+use crate::source::Source;
 
 const FILE: &str = "Settings file";
 const LISTENERS: &str = "Listeners";

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ValueEnum};
 
 use crate::http::listener::Address;
-use crate::load::Source;
+use crate::source::Source;
 
 /// For people or for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::cli::{CheckArgs, LogFormat};
 use crate::config::load_options;
-use crate::load::{self, Compression, LoadError, Loaded, Progress};
+use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory::Forecast;
+use crate::source::Compression;
 
 /// Carriers that the report for people lists by name.
 const NAMED_CARRIERS_MAX: usize = 20;
@@ -112,9 +113,7 @@ fn refusal_json(error: &LoadError) -> serde_json::Value {
     let (code, errors) = match error {
         LoadError::Refused { errors, .. } => ("dataset_refused", errors.as_slice()),
         LoadError::TooLarge { .. } => ("dataset_refused", &[][..]),
-        LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. } => {
-            ("dataset_unreadable", &[][..])
-        }
+        LoadError::Source(_) | LoadError::Stopped { .. } => ("dataset_unreadable", &[][..]),
     };
     json!({ "result": "refused", "code": code, "detail": error.to_string(), "errors": errors })
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::http::request::auth::{Credentials, CredentialsError};
 use crate::http::tls::{Tls, TlsError};
-use crate::load::Stamp;
 use crate::mutex;
+use crate::source::Stamp;
 
 /// The secrets of a server, as their files had them when they were last read. None of them need be there.
 #[derive(Default)]

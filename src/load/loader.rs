@@ -6,20 +6,21 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
-use super::content::{Compression, Content, Foretold, in_proportion};
-use super::report::{FileError, FirstErrors, LoadError, Progress, Summary};
+use super::estimate::{Foretold, in_proportion};
+use super::options::Options;
+use super::report::{FileError, FirstErrors, LoadError, Loaded, Progress, Summary};
 use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
 use super::version::version;
-use super::{Loaded, Options, Stamp};
 use crate::dataset::{ArenaError, Builder, Dataset};
 use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{Column, Folded, Row};
+use crate::source::{Compression, Content, SourceError, Stamp};
 use crate::thread::lower_thread_priority;
 
 /// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
@@ -27,28 +28,34 @@ const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Time between two looks at the progress later on.
 const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
-/// Loads `content`, of the file or object that `path` names.
-pub(super) fn run(
-    path: &Path,
-    content: io::Result<Content<'_>>,
-    compression: Option<Compression>,
-    progress: &Progress,
-    options: &Options,
-    watch: &mut dyn FnMut(&Progress),
-) -> Result<Loaded, LoadError> {
-    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), operation: "read", source };
-    let content = content.map_err(unreadable)?;
+/// What is loaded: a file or an object that is open.
+pub(super) struct Input<'i> {
+    /// The path, or the URL.
+    pub(super) name: &'i Path,
+    /// When it was asked for.
+    pub(super) started: Instant,
+    /// The state that it is in.
+    pub(super) stamp: Stamp,
+    pub(super) content: Content<'i>,
+}
+
+/// Loads `input`.
+pub(super) fn run(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+    let Input { name, started, stamp, content } = input;
+    let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
-    let content_bytes = Foretold::usual(progress.bytes_total, compression) / u64::from(parts);
+    let content_bytes = Foretold::usual(file_bytes, compression) / u64::from(parts);
     let loader = Loader {
-        path,
-        options,
-        progress,
-        builder: Builder::new(content_bytes, options.threads).with_memory_max(options.memory_bytes_max),
+        path: name,
+        started,
+        stamp,
         compression,
-        input: Mutex::new(Input {
-            reader: BlockReader::new(content, options.block_bytes, options.delimiter),
-            file_bytes: progress.bytes_total,
+        options,
+        progress: Progress::new(file_bytes),
+        builder: Builder::new(content_bytes, options.threads).with_memory_max(options.memory_bytes_max),
+        reader: Mutex::new(Reader {
+            blocks: BlockReader::new(content, options.block_bytes, options.delimiter),
+            file_bytes,
             position: 0,
             hash: Xxh3::new(),
             bytes: 0,
@@ -65,8 +72,8 @@ pub(super) fn run(
 }
 
 /// The file, which the threads read one at a time.
-struct Input<'f> {
-    reader: BlockReader<Content<'f>>,
+struct Reader<'f> {
+    blocks: BlockReader<Content<'f>>,
     /// Size of the file.
     file_bytes: u64,
     /// Bytes of it that were read into blocks.
@@ -80,17 +87,17 @@ struct Input<'f> {
     failure: Option<(RowPlace, Failure)>,
 }
 
-impl Input<'_> {
+impl Reader<'_> {
     fn next_block(&mut self, block: &mut Block) -> io::Result<bool> {
         if let Some(pending) = self.pending.take() {
             *block = pending;
             return Ok(true);
         }
-        let is_there = self.reader.next(block, &mut |bytes| {
+        let is_there = self.blocks.next(block, &mut |bytes| {
             self.hash.update(bytes);
             self.bytes += bytes.len() as u64;
         })?;
-        let position = self.reader.source().position();
+        let position = self.blocks.source().position();
         block.file_bytes = position - std::mem::replace(&mut self.position, position);
         block.content_bytes = in_proportion(self.bytes, self.file_bytes, position.max(1));
         Ok(is_there)
@@ -132,11 +139,13 @@ struct Header {
 
 struct Loader<'l> {
     path: &'l Path,
-    options: &'l Options,
-    progress: &'l Progress,
-    builder: Builder,
+    started: Instant,
+    stamp: Stamp,
     compression: Option<Compression>,
-    input: Mutex<Input<'l>>,
+    options: &'l Options,
+    progress: Progress,
+    builder: Builder,
+    reader: Mutex<Reader<'l>>,
     /// Line breaks of each block.
     block_lines: Mutex<BTreeMap<u32, u64>>,
     bad_rows: Mutex<FirstErrors<RowPlace, RowError>>,
@@ -152,17 +161,17 @@ impl Loader<'_> {
     fn unreadable(&self, source: io::Error) -> LoadError {
         match source.kind() {
             io::ErrorKind::InvalidData => self.refused(1, None, source.to_string()),
-            _ => LoadError::Unreadable { path: self.path.to_owned(), operation: "read", source },
+            _ => SourceError::unreadable(self.path, "read", source).into(),
         }
     }
 
     /// Reads up to the header; what follows it in its block is left for the threads.
     fn read_header(&self) -> Result<Header, LoadError> {
         let mut parser = RecordParser::new(self.options.delimiter);
-        let mut input = mutex::lock(&self.input);
+        let mut reader = mutex::lock(&self.reader);
         let mut block = Block::default();
         let mut block_line = 1;
-        while input.next_block(&mut block).map_err(|source| self.unreadable(source))? {
+        while reader.next_block(&mut block).map_err(|source| self.unreadable(source))? {
             let mut place = Place::default();
             let Some(record) = parser.next(&block.bytes, &mut place) else {
                 block_line += place.lines;
@@ -176,7 +185,7 @@ impl Loader<'_> {
                 .map_err(|error| self.refused(error.line, error.column, error.reason))?;
             block.parsed = place;
             let block_number = block.number;
-            input.pending = Some(block);
+            reader.pending = Some(block);
             return Ok(Header { columns, ignored_columns, line, block: (block_number, block_line) });
         }
         let names = Column::ALL.map(|column| self.options.columns.get(column)).join(",");
@@ -184,7 +193,7 @@ impl Loader<'_> {
     }
 
     fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
-        let content_bytes = mutex::lock(&self.input).pending.as_ref().map_or(0, |block| block.content_bytes);
+        let content_bytes = mutex::lock(&self.reader).pending.as_ref().map_or(0, |block| block.content_bytes);
         let blocks = content_bytes / self.options.block_bytes.max(1) as u64 + 1;
         let threads = (self.options.threads.max(1) as u64).min(blocks);
         std::thread::scope(|scope| {
@@ -194,7 +203,7 @@ impl Loader<'_> {
                 scope.spawn(move || {
                     lower_thread_priority(self.options.niceness);
                     if let Err((place, failure)) = self.parse_blocks(columns) {
-                        mutex::lock(&self.input).fail(place, failure);
+                        mutex::lock(&self.reader).fail(place, failure);
                     }
                     drop(running);
                 });
@@ -202,10 +211,10 @@ impl Loader<'_> {
             drop(running);
             let mut interval = PROGRESS_INTERVAL_MIN;
             while all_done.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                watch(self.progress);
+                watch(&self.progress);
                 interval = PROGRESS_INTERVAL_MAX.min(2 * interval);
             }
-            watch(self.progress);
+            watch(&self.progress);
         });
     }
 
@@ -250,11 +259,11 @@ impl Loader<'_> {
     }
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
-        let mut input = mutex::lock(&self.input);
-        if input.failure.is_some() || self.progress.is_stopped() {
+        let mut reader = mutex::lock(&self.reader);
+        if reader.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
-        let is_there = input.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
+        let is_there = reader.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
         if !is_there {
             // What ends a compressed file.
             self.progress.add(block.file_bytes, 0);
@@ -267,8 +276,8 @@ impl Loader<'_> {
         let first_lines = first_lines(&mutex::lock(&self.block_lines), header.block);
         let line =
             |(block, line): RowPlace| line + first_lines.range(..=block).next_back().map_or(1, |(_, first)| *first);
-        let mut input = mutex::lock(&self.input);
-        match input.failure.take() {
+        let mut reader = mutex::lock(&self.reader);
+        match reader.failure.take() {
             Some((_, Failure::Read(source))) => return Err(self.unreadable(source)),
             Some((_, Failure::TooLarge(source))) => {
                 return Err(LoadError::TooLarge { path: self.path.to_owned(), source });
@@ -281,14 +290,14 @@ impl Loader<'_> {
         if rows + rows_elsewhere == 0 {
             return Err(self.refused(header.line, None, "no rows after the header"));
         }
-        let final_newline_missing = input.reader.last_byte() != Some(b'\n');
+        let final_newline_missing = reader.blocks.last_byte() != Some(b'\n');
         if final_newline_missing && self.options.require_final_newline {
             let last_line = first_lines.last_key_value().map_or(1, |(_, first)| *first);
             return Err(self.refused(last_line, None, "the last line has no line break: was the file cut?"));
         }
-        let version = version(input.hash.digest128(), self.options);
-        let (file_bytes, content_bytes) = (input.position, input.bytes);
-        drop(input);
+        let version = version(reader.hash.digest128(), self.options);
+        let (file_bytes, content_bytes) = (reader.position, reader.bytes);
+        drop(reader);
 
         let path = self.path;
         let mut bad_rows = mutex::into_inner(self.bad_rows);
@@ -324,9 +333,9 @@ impl Loader<'_> {
             file_bytes,
             compression: self.compression,
             content_bytes,
-            stamp: Stamp::default(),
+            stamp: self.stamp,
             version,
-            seconds: 0.0,
+            seconds: self.started.elapsed().as_secs_f64(),
         };
         Ok(Loaded { dataset, summary })
     }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::{Compression, Stamp};
-use crate::dataset::ArenaError;
+use crate::dataset::{ArenaError, Dataset};
 use crate::shard::Shard;
+use crate::source::{Compression, SourceError, Stamp};
 
 /// Errors of rows that are reported one by one; the rest is counted.
 pub const REPORTED_ERRORS_MAX: usize = 20;
@@ -47,24 +47,9 @@ pub enum LoadError {
         /// Where: the first few places, in file order.
         errors: Vec<FileError>,
     },
-    /// The file could not be read.
-    #[error("cannot {operation} {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What failed: open, stat, read.
-        operation: &'static str,
-        /// What the system said, or storage.
-        source: std::io::Error,
-    },
-    /// The file became another one during the load.
-    #[error("{} changed while it was read ({what}); write exports beside it and rename them over it", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-        /// What changed.
-        what: Change,
-    },
+    /// The file or object could not be read, or changed meanwhile.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Who watched its progress stopped it.
     #[error("loading {} was stopped", path.display())]
     Stopped {
@@ -81,29 +66,16 @@ pub enum LoadError {
     },
 }
 
-/// How a file changed while it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Another file took its name; the one that was read is as it was.
-    Replaced,
-    /// It grew or shrank.
-    Size,
-    /// It was written to.
-    ModificationTime,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Change::Replaced => "each time, another file took its name",
-            Change::Size => "size",
-            Change::ModificationTime => "modification time",
-        })
-    }
+/// A file that became a dataset.
+pub struct Loaded {
+    /// The shipments.
+    pub dataset: Dataset,
+    /// What was read.
+    pub summary: Summary,
 }
 
 /// What a load did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Summary {
     /// Rows of the file: articles and bad rows, without those of other shards.
     pub rows: u64,

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{ColumnNames, DELIMITER, Options};
+use super::names::ColumnNames;
+use super::options::{DELIMITER, Options};
 use crate::dataset::RENDERING_VERSION;
 use crate::shipment::Column;
 

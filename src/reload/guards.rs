@@ -2,9 +2,10 @@
 
 use super::{ReloadError, ReloadSettings};
 use crate::dataset::{ArenaError, Changes};
-use crate::load::{Foretold, LoadError, Opened, Progress, in_proportion};
+use crate::load::{Foretold, LoadError, Progress, in_proportion};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::shard::Shard;
+use crate::source::Opened;
 use crate::store::Snapshot;
 
 /// Refuses a load that would not fit: by the size of the file, and by what the served dataset took of its own. The
@@ -159,6 +160,7 @@ pub(super) fn check_shipments(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::SourceError;
 
     const MIB: u64 = 1 << 20;
 
@@ -246,8 +248,9 @@ mod tests {
         guard.look(&progress, available(0));
         assert!(progress.is_stopped());
         let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
-        let error = guard.explain(LoadError::Unreadable { path: "x".into(), operation: "open", source: gone });
-        assert!(matches!(error, ReloadError::Load(LoadError::Unreadable { .. })));
+        let gone = SourceError::Unreadable { path: "x".into(), operation: "open", source: gone };
+        let error = guard.explain(gone.into());
+        assert!(matches!(error, ReloadError::Load(LoadError::Source(SourceError::Unreadable { .. }))));
     }
 
     #[test]

@@ -13,9 +13,10 @@ use super::report::{log_oddities, log_reload, log_rollback};
 use super::watch::FileWatch;
 use super::{History, LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
 use crate::dataset::Changes;
-use crate::load::{self, Loaded, Opened, Progress, Stamp};
+use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory;
 use crate::mutex;
+use crate::source::{Opened, Stamp};
 use crate::store::{Snapshot, Store};
 use crate::thread::lower_thread_priority;
 
@@ -156,7 +157,7 @@ impl LoaderThread {
     fn load(&mut self, request: Request) -> Outcome {
         let mut stamp = None;
         let result = caught(|| {
-            let opened = self.settings.data.open()?;
+            let opened = self.settings.data.open().map_err(LoadError::from)?;
             stamp = opened.stamp().ok();
             self.try_load(opened, request)
         });

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::load::{self, Progress, Source};
+use crate::load::{self, Progress};
 use crate::mutex;
+use crate::source::Source;
 use crate::store::Store;
 use loader::{LoaderThread, Task, Trigger};
 

@@ -126,7 +126,7 @@ impl ReloadError {
             | ReloadError::TooManyRemoved { .. }
             | ReloadError::MemoryRunsOut { .. }
             | ReloadError::Panicked => true,
-            ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. })
+            ReloadError::Load(LoadError::Source(_) | LoadError::Stopped { .. })
             | ReloadError::InsufficientMemory { .. }
             | ReloadError::NoPrevious
             | ReloadError::ShuttingDown => false,

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use crate::load::{Source, Stamp};
+use crate::source::{Source, Stamp};
 
 /// The part of an interval by which looks are late at random, so that replicas do not look all at once.
 const JITTER: f64 = 0.2;

@@ -122,7 +122,7 @@ fn failure(error: &ReloadError) -> Response {
     match error {
         ReloadError::Load(LoadError::Refused { errors, .. }) => problem::refused(&detail, errors),
         ReloadError::Load(LoadError::TooLarge { .. }) => problem::refused(&detail, &[]),
-        ReloadError::Load(LoadError::Unreadable { .. } | LoadError::Changed { .. } | LoadError::Stopped { .. }) => {
+        ReloadError::Load(LoadError::Source(_) | LoadError::Stopped { .. }) => {
             problem::response(Code::DatasetUnreadable, &detail)
         }
         ReloadError::TooFewShipments { .. } => problem::response(Code::TooFewShipments, &detail),

@@ -10,6 +10,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant, SystemTime};
 
 use waybill::load::{LoadError, Loaded, Options, load};
+use waybill::source::SourceError;
 
 const HEADER: &str =
     "tracking_number,carrier,sender_address,receiver_address,article_name,article_quantity,article_price,SKU,status";
@@ -62,7 +63,7 @@ fn a_file_that_is_replaced_is_loaded_again() {
 #[test]
 fn a_file_that_is_replaced_each_time_is_an_error_in_the_end() {
     let loaded = load_while(|path, shown| replace(path, file_of(&format!("TN{shown}"))));
-    assert!(matches!(loaded, Err(LoadError::Changed { .. })));
+    assert!(matches!(loaded, Err(LoadError::Source(SourceError::Changed { .. }))));
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_file_that_is_written_to_is_an_error() {
             let file = file_of("TN1") + if longer { "\n" } else { "" };
             fs::write(path, file).unwrap();
         });
-        assert!(matches!(loaded, Err(LoadError::Changed { .. })), "{longer}");
+        assert!(matches!(loaded, Err(LoadError::Source(SourceError::Changed { .. }))), "{longer}");
     }
 }
 
@@ -83,7 +84,7 @@ fn a_file_that_is_gone_is_an_error() {
             fs::remove_file(path).unwrap();
         }
     });
-    assert!(matches!(loaded, Err(LoadError::Unreadable { .. })));
+    assert!(matches!(loaded, Err(LoadError::Source(SourceError::Unreadable { .. }))));
 }
 
 #[test]
@@ -218,8 +219,8 @@ fn what_is_loaded_in_a_race_is_one_content_that_stood_there() {
                 );
                 whole += 1;
             }
-            Err(LoadError::Changed { .. }) => changed += 1,
-            Err(LoadError::Unreadable { .. }) => gone += 1,
+            Err(LoadError::Source(SourceError::Changed { .. })) => changed += 1,
+            Err(LoadError::Source(SourceError::Unreadable { .. })) => gone += 1,
             Err(LoadError::Refused { summary, .. }) => {
                 assert!(stood.any(|content| version_of(content).is_none()), "race {race}: {summary}");
                 refused += 1;

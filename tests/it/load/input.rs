@@ -68,7 +68,7 @@ proptest! {
                 };
                 prop_assert_eq!(counts(&of_packed.summary), counts(&summary));
                 prop_assert_eq!(of_packed.summary.file_bytes, packed.len() as u64);
-                let compression = of_packed.summary.compression.map(waybill::load::Compression::name);
+                let compression = of_packed.summary.compression.map(waybill::source::Compression::name);
                 prop_assert_eq!((compression, summary.compression), (Some(packing.name()), None));
             }
             (

@@ -168,7 +168,7 @@ fn a_compressed_file_cut_anywhere_is_refused() {
 /// A reloader that serves the file at `data` with the given guards.
 fn serving(data: PathBuf, shipments_min: u64, removed_percent_max: f64) -> (Reloader, Arc<Store>) {
     let settings = ReloadSettings {
-        data: waybill::load::Source::File(data),
+        data: waybill::source::Source::File(data),
         load: options(false),
         shipments_min,
         removed_percent_max,

@@ -19,8 +19,8 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::url::Scheme;
-use super::{ObjectError, ObjectUrl, State};
+use super::state::{ObjectError, State};
+use super::url::{ObjectUrl, Scheme};
 
 /// Time to connect, names looked up and TLS agreed on.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ fn state(meta: &ObjectMeta) -> State {
 }
 
 /// What an object holds, as it arrives. It is a whole one, or reading it ends with an error.
-pub struct Body {
+pub(in crate::source) struct Body {
     stream: BoxStream<'static, object_store::Result<Bytes>>,
     unread: Bytes,
     /// As announced.

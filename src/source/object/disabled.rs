@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::{ObjectError, ObjectUrl, State};
+use super::state::{ObjectError, State};
+use super::url::{ObjectUrl, UNSUPPORTED};
 
 /// None.
 pub(super) struct Client(Infallible);
@@ -12,7 +13,7 @@ pub(super) struct Client(Infallible);
 impl Client {
     /// An error.
     pub(super) fn new(_: &ObjectUrl) -> Result<Client, ObjectError> {
-        Err(ObjectError(super::url::UNSUPPORTED.to_owned()))
+        Err(ObjectError(UNSUPPORTED.to_owned()))
     }
 
     pub(super) fn look(&self, _: Option<&State>) -> Result<State, ObjectError> {
@@ -25,7 +26,7 @@ impl Client {
 }
 
 /// What an object holds: none does.
-pub struct Body(Infallible);
+pub(in crate::source) struct Body(Infallible);
 
 impl Read for Body {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

@@ -1,12 +1,22 @@
-//! Where shipments come from: a file, or an object in storage.
+//! Where shipments come from: a file, or an object in storage, compressed or not.
+
+mod content;
+mod error;
+mod file;
+mod object;
+mod stamp;
+
+pub use content::Compression;
+pub(crate) use content::Content;
+pub use error::SourceError;
+pub(crate) use file::OpenFile;
+pub use object::{Object, ObjectUrl, UrlError};
+pub use stamp::{Change, Stamp};
 
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-use super::{Compression, LoadError, Stamp};
-use crate::object::{Object, ObjectUrl, UrlError};
 
 /// What is loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,25 +57,24 @@ impl Source {
 
     /// What a load begins with. A file is opened later, an object is asked for once: what is told of it, and what it
     /// holds, come with the one answer.
-    pub fn open(&self) -> Result<Opened, LoadError> {
+    pub fn open(&self) -> Result<Opened, SourceError> {
         let object = match self {
             Source::File(path) => return Ok(Opened::File(path.clone())),
             Source::Object(object) => object,
         };
-        let unreadable = |operation| {
-            let path = self.name().to_owned();
-            move |source| LoadError::Unreadable { path, operation, source }
-        };
+        let unreadable = |operation| move |source| SourceError::unreadable(self.name(), operation, source);
         let started = Instant::now();
         let (state, mut body) = object.open().map_err(io::Error::from).map_err(unreadable("open"))?;
         let mut first = Vec::new();
         body.by_ref().take(Compression::MARK_BYTES as u64).read_to_end(&mut first).map_err(unreadable("read"))?;
+        let compression = Compression::by(&first);
+        let content = Content::new(Box::new(io::Cursor::new(first).chain(body)), compression);
+        let content = content.map_err(unreadable("read"))?;
         Ok(Opened::Object(OpenObject {
             name: self.name().to_owned(),
             started,
             stamp: Stamp::of_object(state),
-            compression: Compression::by(&first),
-            bytes: Box::new(io::Cursor::new(first).chain(body)),
+            content,
         }))
     }
 }
@@ -92,16 +101,25 @@ impl Opened {
             Opened::Object(object) => Ok(object.stamp.clone()),
         }
     }
+
+    /// Its size, and how it is compressed.
+    pub(crate) fn size_and_compression(&self) -> io::Result<(u64, Option<Compression>)> {
+        match self {
+            Opened::File(path) => {
+                let file = file::open(path)?;
+                Ok((file.metadata()?.len(), Compression::of(&file)?))
+            }
+            Opened::Object(object) => Ok((object.stamp.bytes(), object.content.compression())),
+        }
+    }
 }
 
 /// An object that is arriving.
 pub struct OpenObject {
     /// Its URL.
-    pub(super) name: PathBuf,
+    pub(crate) name: PathBuf,
     /// When it was asked for.
-    pub(super) started: Instant,
-    pub(super) stamp: Stamp,
-    pub(super) compression: Option<Compression>,
-    /// All of them, compressed or not.
-    pub(super) bytes: Box<dyn Read + Send>,
+    pub(crate) started: Instant,
+    pub(crate) stamp: Stamp,
+    pub(crate) content: Content<'static>,
 }

@@ -1,5 +1,6 @@
 //! What tells one state of a source from another without reading it.
 
+use std::fmt;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::Change;
-use crate::object::State;
+use super::object::State;
 
 /// Writes within this time may leave the same modification time: kernels before 6.13 take it from a clock that ticks
 /// every 1 to 10 ms.
@@ -54,7 +54,7 @@ impl Stamp {
     }
 
     /// Size of the file or object.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -69,6 +69,27 @@ impl Stamp {
         } else {
             None
         }
+    }
+}
+
+/// How a file changed while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another file took its name; the one that was read is as it was.
+    Replaced,
+    /// It grew or shrank.
+    Size,
+    /// It was written to.
+    ModificationTime,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Change::Replaced => "each time, another file took its name",
+            Change::Size => "size",
+            Change::ModificationTime => "modification time",
+        })
     }
 }
 

@@ -6,45 +6,19 @@
 #[cfg(feature = "object-store")]
 mod client;
 #[cfg(not(feature = "object-store"))]
-#[path = "no_client.rs"]
+#[path = "disabled.rs"]
 mod client;
+mod state;
 mod url;
 
-pub use client::Body;
+pub(super) use state::{State, is_of_object};
 pub use url::{ObjectUrl, UrlError};
 
 use std::fmt;
-use std::io;
 use std::sync::{Arc, OnceLock};
 
-use client::Client;
-
-/// What tells one state of an object from another without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// Its size.
-    pub bytes: u64,
-    /// Its entity tag (RFC 9110, section 8.8.3), as it came.
-    pub tag: Option<Arc<str>>,
-    /// When it was last modified, in seconds and nanoseconds since 1970; 0 where that is not told.
-    pub modified: (i64, i64),
-}
-
-/// What went wrong with an object, and what may help. It does not say with which.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ObjectError(pub(self) String);
-
-impl From<ObjectError> for io::Error {
-    fn from(error: ObjectError) -> io::Error {
-        io::Error::other(error)
-    }
-}
-
-/// Whether `error` is that of an object, and not of what reads it.
-pub fn is_of_object(error: &io::Error) -> bool {
-    matches!(error.get_ref(), Some(inner) if inner.is::<ObjectError>())
-}
+use client::{Body, Client};
+use state::ObjectError;
 
 /// An object, and once it was asked for, the connections to it, which clones share.
 #[derive(Clone)]
@@ -65,12 +39,12 @@ impl Object {
     }
 
     /// The state it is in. Where it is the `known` one still, storage need not describe it again.
-    pub fn look(&self, known: Option<&State>) -> Result<State, ObjectError> {
+    pub(super) fn look(&self, known: Option<&State>) -> Result<State, ObjectError> {
         self.client()?.look(known)
     }
 
     /// Asks for it: the state it was in then, and what it holds in that state.
-    pub fn open(&self) -> Result<(State, Body), ObjectError> {
+    pub(super) fn open(&self) -> Result<(State, Body), ObjectError> {
         Client::open(self.client()?)
     }
 
