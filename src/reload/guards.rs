@@ -1,6 +1,7 @@
 //! What a load must not do: take more memory than there is, or lose too many shipments.
 
-use super::{ReloadError, ReloadSettings};
+use super::report::ReloadError;
+use super::settings::ReloadSettings;
 use crate::dataset::{ArenaError, Changes};
 use crate::load::{Foretold, LoadError, Progress, in_proportion};
 use crate::memory::{self, Available, Forecast, RoughForecast};

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::guards;
 use super::guards::MemoryGuard;
-use super::report::{log_oddities, log_reload, log_rollback};
+use super::report::{History, LastReload, Outcome, ReloadError, Report, log_oddities, log_reload, log_rollback};
+use super::settings::{ReloadSettings, Request};
 use super::watch::FileWatch;
-use super::{History, LastReload, Outcome, ReloadError, ReloadSettings, Report, Request, guards};
 use crate::dataset::Changes;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory;

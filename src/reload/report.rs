@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Request;
+use super::settings::Request;
 use crate::dataset::Changes;
 use crate::load::{LoadError, Summary};
 use crate::memory::Available;
