@@ -1,6 +1,6 @@
 //! Lookups → JSON, in one buffer of the right size.
 
-use super::{BatchError, Lookup};
+use super::lookup::{BatchError, Lookup};
 use crate::dataset::{Dataset, Key, Record};
 use crate::json::{escape, escaped_bytes};
 use crate::shipment::Folded;

@@ -2,7 +2,7 @@
 
 use simd_json::{ErrorType, Node, StaticNode};
 
-use super::{BatchError, LOOKUPS_MAX, Lookup};
+use super::lookup::{BatchError, LOOKUPS_MAX, Lookup};
 use crate::truncate::truncate;
 
 /// Characters of an unknown key that an error repeats.
