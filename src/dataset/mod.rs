@@ -1,43 +1,31 @@
 //! The frozen dataset and its questions.
 //!
-//! A [`Builder`] is filled from several threads and frozen to a [`Dataset`], which never changes again: reads take no
+//! A [`Builder`](build::Builder) is filled from several threads and frozen to a [`Dataset`], which never changes again: reads take no
 //! lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the file's `order`,
 //! and an entry of the `index` from the tracking number's fingerprint to the record. The `postings` have, for each value
 //! of each facet, the shipments with it: filters, pages and counts come from those.
 
 mod arena;
-mod block;
-mod builder;
+pub mod build;
 mod dictionary;
-mod encode;
-mod facets;
-mod grouping;
 mod index;
 mod matches;
-mod merge;
 mod order;
 mod output;
-mod postings;
-mod query;
 mod record;
 mod records;
-mod set;
-mod values;
+mod search;
 mod varint;
 
 pub use arena::ArenaError;
-pub use block::Conflict;
-pub use builder::{BlockWriter, Builder};
-pub use facets::FACET_VALUES_MAX;
 pub use matches::{Key, Matches};
-pub use postings::FacetCount;
-pub use query::{Filter, Selection};
 pub use record::{RENDERING_VERSION, Record};
+pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection};
 
 use std::iter::Peekable;
 
-use postings::Postings;
 use records::Records;
+use search::postings::Postings;
 
 use crate::shipment::Folded;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use waybill::commands::generate::{self, Plan};
-use waybill::dataset::{ArenaError, Builder, Changes};
+use waybill::dataset::build::Builder;
+use waybill::dataset::{ArenaError, Changes};
 use waybill::load::{LoadError, Options};
 use waybill::shipment::{Column, Folded, Row};
 use xxhash_rust::xxh3::xxh3_64;

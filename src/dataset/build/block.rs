@@ -1,8 +1,8 @@
 //! The parts of a dataset in the making: blocks of the file, their runs of rows, and what was found wrong with rows.
 
-use super::arena::Position;
-use super::index::Fingerprint;
-use super::varint::{Cursor, put_varint};
+use crate::dataset::arena::Position;
+use crate::dataset::index::Fingerprint;
+use crate::dataset::varint::{Cursor, put_varint};
 use crate::shipment::Column;
 
 /// What a block of the file became: its fragments (runs of rows of one shipment) and rows, in order.

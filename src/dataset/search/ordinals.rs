@@ -6,7 +6,7 @@ use roaring::{MultiOps, RoaringBitmap};
 
 /// Shipments by ordinal, mostly borrowed from the dataset.
 #[derive(Clone, Debug)]
-pub(super) enum Set<'d> {
+pub(in crate::dataset) enum Set<'d> {
     /// All of a dataset with so many.
     All(u32),
     /// These, ascending.
@@ -16,11 +16,11 @@ pub(super) enum Set<'d> {
 }
 
 impl<'d> Set<'d> {
-    pub(super) fn empty() -> Set<'d> {
+    pub(in crate::dataset) fn empty() -> Set<'d> {
         Set::List(Cow::Borrowed(&[]))
     }
 
-    pub(super) fn len(&self) -> u32 {
+    pub(in crate::dataset) fn len(&self) -> u32 {
         match self {
             Set::All(len) => *len,
             Set::List(list) => list.len() as u32,
@@ -29,7 +29,7 @@ impl<'d> Set<'d> {
         }
     }
 
-    pub(super) fn first(&self) -> Option<u32> {
+    pub(in crate::dataset) fn first(&self) -> Option<u32> {
         match self {
             Set::All(len) => (*len > 0).then_some(0),
             Set::List(list) => list.first().copied(),
@@ -38,7 +38,7 @@ impl<'d> Set<'d> {
     }
 
     /// The ordinals from the `offset`th on, ascending, at most `limit`.
-    pub(super) fn page(&self, offset: u32, limit: usize) -> Vec<u32> {
+    pub(in crate::dataset) fn page(&self, offset: u32, limit: usize) -> Vec<u32> {
         match self {
             Set::All(len) => (offset..*len).take(limit).collect(),
             Set::List(list) => list.iter().skip(offset as usize).take(limit).copied().collect(),
@@ -50,7 +50,7 @@ impl<'d> Set<'d> {
     }
 
     /// What is in both.
-    pub(super) fn and(self, other: Set<'d>) -> Set<'d> {
+    pub(in crate::dataset) fn and(self, other: Set<'d>) -> Set<'d> {
         match (self, other) {
             (Set::All(_), set) | (set, Set::All(_)) => set,
             (Set::Bitmap(a), Set::Bitmap(b)) => Set::Bitmap(Cow::Owned(a.as_ref() & b.as_ref())),
@@ -65,7 +65,7 @@ impl<'d> Set<'d> {
     }
 
     /// How many are in both this set and `bitmap`.
-    pub(super) fn len_within(&self, bitmap: &RoaringBitmap) -> u32 {
+    pub(in crate::dataset) fn len_within(&self, bitmap: &RoaringBitmap) -> u32 {
         match self {
             Set::All(_) => bitmap.len() as u32,
             Set::List(list) => list.iter().filter(|ordinal| bitmap.contains(**ordinal)).count() as u32,
@@ -74,7 +74,7 @@ impl<'d> Set<'d> {
     }
 
     /// What is in any of `sets`, no two of which share anything.
-    pub(super) fn union_of_disjoint(mut sets: Vec<Set<'d>>) -> Set<'d> {
+    pub(in crate::dataset) fn union_of_disjoint(mut sets: Vec<Set<'d>>) -> Set<'d> {
         if sets.len() <= 1 {
             return sets.pop().unwrap_or(Set::empty());
         }

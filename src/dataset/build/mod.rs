@@ -5,12 +5,22 @@
 //! is left over (a shipment cut by the border of a block or spread over the file, a number used by several carriers)
 //! shows as a fingerprint that is taken: it is noted and settled at the end, in file order, by `merge`.
 
+mod block;
+mod encode;
+mod facet_values;
+mod merge;
+mod posting_lists;
+mod postings;
+
+pub use block::Conflict;
+
 use std::sync::{Mutex, OnceLock};
 
-use super::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
-use super::block::{Block, Fragment};
-use super::encode::{Encoder, SharedDictionaries};
-use super::index::{Fingerprint, IndexBuilder};
+use block::{Block, Fragment};
+use encode::{Encoder, SharedDictionaries};
+
+use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::mutex;
 use crate::shipment::{Folded, Row};
 
@@ -19,12 +29,12 @@ const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
 
 /// A dataset in the making, shared by the loader threads.
 pub struct Builder {
-    pub(super) dictionaries: SharedDictionaries,
-    pub(super) arena: ArenaBuilder,
-    pub(super) index: OnceLock<IndexBuilder>,
-    pub(super) blocks: Mutex<Vec<Block>>,
-    pub(super) clashes: Mutex<Vec<Fragment>>,
-    pub(super) threads: usize,
+    dictionaries: SharedDictionaries,
+    arena: ArenaBuilder,
+    index: OnceLock<IndexBuilder>,
+    blocks: Mutex<Vec<Block>>,
+    clashes: Mutex<Vec<Fragment>>,
+    threads: usize,
     memory_bytes_max: u64,
 }
 

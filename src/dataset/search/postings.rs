@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
-use super::index::Fingerprint;
-use super::records::Records;
-use super::set::Set;
+use super::ordinals::Set;
 use super::values::{FACETS, Kind, NOTHING, Numbering};
+use crate::dataset::index::Fingerprint;
+use crate::dataset::records::Records;
 use crate::shipment::{Facet, Folded, Place};
 
 /// What a bitmap takes for a container besides its members.
@@ -29,38 +29,38 @@ pub struct FacetCount {
 }
 
 /// The shipments of the values of all facets.
-pub(super) struct Postings {
-    pub(super) numbering: Numbering,
+pub(in crate::dataset) struct Postings {
+    pub(in crate::dataset) numbering: Numbering,
     /// The values of each [`Kind`], by hash.
-    pub(super) numbers: [Box<[(Fingerprint, u32)]>; 4],
-    pub(super) facets: [FacetPostings; FACETS],
+    pub(in crate::dataset) numbers: [Box<[(Fingerprint, u32)]>; 4],
+    pub(in crate::dataset) facets: [FacetPostings; FACETS],
     /// The most frequent values of each facet among all shipments.
-    pub(super) top: [Box<[FacetCount]>; FACETS],
+    pub(in crate::dataset) top: [Box<[FacetCount]>; FACETS],
 }
 
 /// The shipments of the values of one facet.
 #[derive(Default)]
-pub(super) struct FacetPostings {
+pub(in crate::dataset) struct FacetPostings {
     /// By number.
-    pub(super) values: Box<[Value]>,
+    pub(in crate::dataset) values: Box<[Value]>,
     /// Shipments that a value is listed with, at most; those of values with more are in bitmaps.
-    pub(super) listed_max: u32,
-    pub(super) lists: Box<[u32]>,
-    pub(super) bitmaps: Box<[RoaringBitmap]>,
+    pub(in crate::dataset) listed_max: u32,
+    pub(in crate::dataset) lists: Box<[u32]>,
+    pub(in crate::dataset) bitmaps: Box<[RoaringBitmap]>,
     /// The values that shipments have, the most frequent first.
-    pub(super) by_count: Box<[u32]>,
+    pub(in crate::dataset) by_count: Box<[u32]>,
 }
 
 /// How many shipments have a value, and where these are: from `start` on in the lists, or at `start` in the bitmaps.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Value {
-    pub(super) count: u32,
-    pub(super) start: u32,
+pub(in crate::dataset) struct Value {
+    pub(in crate::dataset) count: u32,
+    pub(in crate::dataset) start: u32,
 }
 
 impl FacetPostings {
     /// The shipments of a value.
-    pub(super) fn get(&self, number: u32) -> Set<'_> {
+    pub(in crate::dataset) fn get(&self, number: u32) -> Set<'_> {
         let Value { count, start } = self.values.get(number as usize).copied().unwrap_or_default();
         let start = start as usize;
         if count <= self.listed_max {
@@ -71,12 +71,12 @@ impl FacetPostings {
     }
 
     /// The values that shipments have, the most frequent first, and their shipments.
-    pub(super) fn by_count(&self) -> impl Iterator<Item = (u32, Set<'_>)> {
+    pub(in crate::dataset) fn by_count(&self) -> impl Iterator<Item = (u32, Set<'_>)> {
         self.by_count.iter().map(|number| (*number, self.get(*number)))
     }
 
     /// What `look` makes of a value, as the first shipment that has it spells it.
-    pub(super) fn with_spelling<T>(
+    pub(in crate::dataset) fn with_spelling<T>(
         &self,
         records: &Records,
         facet: Facet,
@@ -100,17 +100,17 @@ impl FacetPostings {
 
 impl Postings {
     /// The shipments of the values of `facet`.
-    pub(super) fn of(&self, facet: Facet) -> &FacetPostings {
+    pub(in crate::dataset) fn of(&self, facet: Facet) -> &FacetPostings {
         &self.facets[facet as usize]
     }
 
     /// The most frequent values of `facet` among all shipments.
-    pub(super) fn top(&self, facet: Facet) -> &[FacetCount] {
+    pub(in crate::dataset) fn top(&self, facet: Facet) -> &[FacetCount] {
         &self.top[facet as usize]
     }
 
     /// The number of a value that shipments in `records` have.
-    pub(super) fn number(&self, records: &Records, kind: Kind, value: &Folded) -> Option<u32> {
+    pub(in crate::dataset) fn number(&self, records: &Records, kind: Kind, value: &Folded) -> Option<u32> {
         let hash = Fingerprint::of(value);
         let numbers = &self.numbers[kind as usize];
         let from = numbers.partition_point(|(other, _)| *other < hash);
@@ -124,7 +124,7 @@ impl Postings {
     }
 
     /// The numbers of the values of the shipment in `records` with that ordinal.
-    pub(super) fn numbers_of(&self, records: &Records, ordinal: u32) -> [u32; FACETS] {
+    pub(in crate::dataset) fn numbers_of(&self, records: &Records, ordinal: u32) -> [u32; FACETS] {
         let number = |kind, value: &str| self.number(records, kind, &Folded::new(value)).unwrap_or(NOTHING);
         let place = |place: &Place<'_>| {
             [place.city.map_or(NOTHING, |city| number(Kind::City, city)), number(Kind::Country, place.country)]
@@ -133,7 +133,7 @@ impl Postings {
     }
 
     /// Memory of all of it.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::dataset) fn bytes(&self) -> u64 {
         let numbers: usize = self.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum();
         let facets: u64 = self.facets.iter().map(FacetPostings::bytes).sum();
         let top = self.top.iter().flatten().map(|top| size_of::<FacetCount>() + top.value.capacity()).sum::<usize>();

@@ -5,16 +5,16 @@
 
 use std::collections::HashMap;
 
-use super::Dataset;
-use super::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use super::Builder;
 use super::block::{Block, Conflict, Fragment};
-use super::builder::Builder;
 use super::encode;
-use super::index::{Fingerprint, IndexBuilder};
-use super::order::Order;
-use super::postings::Postings;
-use super::record::{Dictionaries, Record};
-use super::records::Records;
+use super::postings;
+use crate::dataset::Dataset;
+use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use crate::dataset::index::{Fingerprint, IndexBuilder};
+use crate::dataset::order::Order;
+use crate::dataset::record::{Dictionaries, Record};
+use crate::dataset::records::Records;
 use crate::mutex;
 use crate::shipment::{Column, Folded};
 
@@ -222,7 +222,7 @@ impl Merge {
             articles: self.articles,
             carriers,
         };
-        let postings = Postings::new(&records, self.threads)?;
+        let postings = postings::find(&records, self.threads)?;
         Ok(Dataset { records, postings })
     }
 

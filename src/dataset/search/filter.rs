@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::facets;
+use super::ordinals::Set;
 use super::postings::{FacetCount, Postings};
-use super::record::Record;
-use super::records::Records;
-use super::set::Set;
 use super::values::{FACETS, Kind};
+use crate::dataset::record::Record;
+use crate::dataset::records::Records;
 use crate::shipment::{Facet, Folded};
 
 /// What shipments have to be. Of each list one value must hold; an empty list holds for all.
@@ -35,7 +35,7 @@ pub struct Selection<'d> {
 
 impl<'d> Selection<'d> {
     /// Those of `records` that `filter` lets through.
-    pub(super) fn new(records: &'d Records, postings: &'d Postings, filter: &Filter) -> Selection<'d> {
+    pub(in crate::dataset) fn new(records: &'d Records, postings: &'d Postings, filter: &Filter) -> Selection<'d> {
         let of_numbers = with_any_number(records, &filter.tracking_numbers);
         let of_facets = Facet::ALL.into_iter().zip(&filter.facets);
         let mut sets: Vec<Set<'d>> = of_numbers
@@ -60,7 +60,7 @@ impl<'d> Selection<'d> {
     }
 
     /// The most frequent values of each facet among them, in the order of [`Facet::ALL`], at most
-    /// [`FACET_VALUES_MAX`](super::FACET_VALUES_MAX) of each: the most frequent first, then by value.
+    /// [`FACET_VALUES_MAX`](super::facets::FACET_VALUES_MAX) of each: the most frequent first, then by value.
     pub fn facets(&self) -> [Cow<'d, [FacetCount]>; FACETS] {
         facets::facets(self.records, self.postings, &self.set)
     }

@@ -1,8 +1,8 @@
 //! From rows to a record: the layout is described in `record`.
 
-use super::dictionary::{Interner, SharedDictionary};
-use super::record::{BEFORE_NAME, BEFORE_QUANTITY, Dictionaries, Record};
-use super::varint::put_varint;
+use crate::dataset::dictionary::{Interner, SharedDictionary};
+use crate::dataset::record::{BEFORE_NAME, BEFORE_QUANTITY, Dictionaries, Record};
+use crate::dataset::varint::put_varint;
 use crate::json::escape;
 use crate::shipment::Row;
 

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::index::Spread;
+use super::ordinals::Set;
 use super::postings::{FacetCount, FacetPostings, Postings};
-use super::records::Records;
-use super::set::Set;
 use super::values::{FACETS, Kind, NOTHING};
+use crate::dataset::index::Spread;
+use crate::dataset::records::Records;
 use crate::shipment::Facet;
 use roaring::RoaringBitmap;
 
@@ -22,7 +22,7 @@ const WALKED_SHARE: u32 = 128;
 type Count = (u32, u32);
 
 /// The most frequent values of each facet, in the order of [`Facet::ALL`].
-pub(super) fn facets<'d>(
+pub(in crate::dataset) fn facets<'d>(
     records: &Records,
     postings: &'d Postings,
     selected: &Set<'_>,
@@ -82,7 +82,7 @@ fn counts_within(postings: &FacetPostings, bitmap: &RoaringBitmap) -> Vec<Count>
 }
 
 /// The [`FACET_VALUES_MAX`] most frequent values: the most frequent first, then by value.
-pub(super) fn most_frequent(
+pub(in crate::dataset) fn most_frequent(
     records: &Records,
     postings: &FacetPostings,
     facet: Facet,

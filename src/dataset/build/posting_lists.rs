@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
 
-use super::arena::ArenaError;
-use super::facets::most_frequent;
-use super::postings::{FacetCount, FacetPostings, Postings, Value};
-use super::records::Records;
-use super::values::{FACETS, Kind, NOTHING, Names, Numbering};
+use super::facet_values::Names;
+use crate::dataset::arena::ArenaError;
+use crate::dataset::records::Records;
+use crate::dataset::search::postings::{FacetPostings, Value};
+use crate::dataset::search::values::{FACETS, Kind, NOTHING, Numbering};
 use crate::mutex;
 use crate::shipment::Facet;
 
@@ -32,26 +32,8 @@ const NUMBER_BYTES: usize = size_of::<u32>();
 /// Bytes of the numbers of a range's values, once for each facet.
 const NUMBERS_BYTES: usize = RANGE_SHIPMENTS * FACETS * NUMBER_BYTES;
 
-impl Postings {
-    /// Finds the values of all shipments in `records`, on so many threads.
-    pub(super) fn new(records: &Records, threads: usize) -> Result<Postings, ArenaError> {
-        let names = Names::new();
-        let numbering = Numbering::new(&records.dictionaries, &mut names.namer());
-        let facets = group(records, threads, &numbering, &names)?;
-        let top = in_parallel(threads, FACETS, || {
-            |facet: usize| {
-                let (facet, postings) = (Facet::ALL[facet], &facets[facet]);
-                let counts: Vec<_> = postings.by_count().map(|(number, set)| (number, set.len())).collect();
-                most_frequent(records, postings, facet, &counts).into_boxed_slice()
-            }
-        });
-        let top = <[Box<[FacetCount]>; FACETS]>::try_from(top).unwrap_or_default();
-        Ok(Postings { numbering, numbers: names.finish(), facets, top })
-    }
-}
-
 /// The postings of all facets.
-fn group(
+pub(super) fn group(
     records: &Records,
     threads: usize,
     numbering: &Numbering,
@@ -247,7 +229,7 @@ fn bitmap(parts: &[(u32, &[u8])]) -> RoaringBitmap {
 }
 
 /// Does `tasks` tasks on so many threads, this one among them; each makes itself a worker. Their results, in order.
-fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
+pub(super) fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
     threads: usize,
     tasks: usize,
     worker: impl Fn() -> Worker + Sync,
