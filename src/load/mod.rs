@@ -3,18 +3,20 @@
 //! The threads share one `blocks` reader: each takes the next block of whole records from it, parses and checks its
 //! rows, and writes them into the dataset's builder. The content's hash is computed as the bytes are read.
 
+mod bad_rows;
 mod blocks;
+mod columns;
+mod csv;
 mod estimate;
-mod loader;
-mod names;
 mod options;
+mod parallel;
 mod report;
 mod rows;
 mod version;
 
+pub use columns::ColumnNames;
 pub use estimate::Foretold;
 pub(crate) use estimate::in_proportion;
-pub use names::ColumnNames;
 pub use options::{DELIMITER, Options};
 pub use report::{FileError, LoadError, Loaded, Progress, REPORTED_ERRORS_MAX, Summary};
 
@@ -22,7 +24,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::source::{Change, OpenFile, OpenObject, Opened, Source, SourceError};
-use loader::Input;
+use parallel::Input;
 
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
@@ -55,14 +57,14 @@ pub fn load_opened(opened: Opened, options: &Options, watch: &mut dyn FnMut(&Pro
 /// An object does not change while it is read: storage ends the transfer instead.
 fn load_object(object: OpenObject, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let OpenObject { name, started, stamp, content } = object;
-    loader::run(Input { name: &name, started, stamp, content }, options, watch)
+    parallel::load(Input { name: &name, started, stamp, content }, options, watch)
 }
 
 fn load_file(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let started = Instant::now();
     let file = OpenFile::open(path)?;
     let loaded = file.content().map_err(LoadError::from).and_then(|content| {
-        loader::run(Input { name: path, started, stamp: file.stamp().clone(), content }, options, watch)
+        parallel::load(Input { name: path, started, stamp: file.stamp().clone(), content }, options, watch)
     });
     // A file that changed explains everything else that may be wrong with it.
     file.check_unchanged()?;

@@ -1,6 +1,6 @@
 //! What a load tolerates and how it goes about it.
 
-use super::names::ColumnNames;
+use super::columns::ColumnNames;
 use crate::shard::Shard;
 
 /// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.

@@ -1,6 +1,5 @@
 //! What a load says of itself: progress while it runs, errors with their places, a summary.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -142,56 +141,5 @@ impl Progress {
     /// Rows parsed so far, without those of other shards.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
-    }
-}
-
-/// The first errors of a file, found in any order, and how many there are.
-#[derive(Debug)]
-pub(super) struct FirstErrors<K, E> {
-    first: BTreeMap<K, E>,
-    count: u64,
-}
-
-impl<K, E> Default for FirstErrors<K, E> {
-    fn default() -> Self {
-        FirstErrors { first: BTreeMap::new(), count: 0 }
-    }
-}
-
-impl<K: Ord, E> FirstErrors<K, E> {
-    pub(super) fn add(&mut self, place: K, error: impl FnOnce() -> E) {
-        self.count += 1;
-        let is_late = self.first.last_key_value().is_some_and(|(last, _)| *last < place);
-        if self.first.len() == REPORTED_ERRORS_MAX && is_late {
-            return;
-        }
-        self.first.insert(place, error());
-        if self.first.len() > REPORTED_ERRORS_MAX {
-            self.first.pop_last();
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    pub(super) fn into_first(self) -> impl Iterator<Item = (K, E)> {
-        self.first.into_iter()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_errors_are_kept_whatever_the_order_in_which_they_are_found() {
-        let mut errors = FirstErrors::default();
-        for line in (0..100).rev().chain(100..150) {
-            errors.add(line, || line * 2);
-        }
-        assert_eq!(errors.count(), 150);
-        let first: Vec<(u64, u64)> = errors.into_first().collect();
-        assert_eq!(first, (0..REPORTED_ERRORS_MAX as u64).map(|line| (line, line * 2)).collect::<Vec<_>>());
     }
 }

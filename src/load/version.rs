@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::names::ColumnNames;
+use super::columns::ColumnNames;
 use super::options::{DELIMITER, Options};
 use crate::dataset::RENDERING_VERSION;
 use crate::shipment::Column;

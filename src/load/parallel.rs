@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::bad_rows::{FirstErrors, Lines, RowError, RowPlace, refusal};
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
+use super::columns::Columns;
+use super::csv::{Record, RecordParser};
 use super::estimate::{Foretold, in_proportion};
 use super::options::Options;
-use super::report::{FileError, FirstErrors, LoadError, Loaded, Progress, Summary};
-use super::rows::{BadRow, Claim, Columns, Record, RecordParser};
+use super::report::{FileError, LoadError, Loaded, Progress, Summary};
 use super::version::version;
 use crate::dataset::build::Builder;
 use crate::dataset::{ArenaError, Dataset};
@@ -41,7 +43,7 @@ pub(super) struct Input<'i> {
 }
 
 /// Loads `input`.
-pub(super) fn run(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
+pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let Input { name, started, stamp, content } = input;
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
@@ -116,17 +118,6 @@ enum Failure {
     Read(io::Error),
     TooLarge(ArenaError),
     Torn(Tear),
-}
-
-/// A row's place, ordered as in the file: its block, and its line from the block's first.
-type RowPlace = (u32, u64);
-
-/// What is wrong with a row.
-enum RowError {
-    /// In itself. What it says of its shipment may be wrong in an earlier column.
-    Own(BadRow, Option<Claim>),
-    /// It contradicts its shipment's first good row.
-    Contradiction(Column),
 }
 
 struct Header {
@@ -274,83 +265,70 @@ impl Loader<'_> {
 
     /// Puts together what the threads found.
     fn finish(self, header: Header) -> Result<Loaded, LoadError> {
-        let first_lines = first_lines(&mutex::lock(&self.block_lines), header.block);
-        let line =
-            |(block, line): RowPlace| line + first_lines.range(..=block).next_back().map_or(1, |(_, first)| *first);
-        let mut reader = mutex::lock(&self.reader);
-        match reader.failure.take() {
-            Some((_, Failure::Read(source))) => return Err(self.unreadable(source)),
-            Some((_, Failure::TooLarge(source))) => {
-                return Err(LoadError::TooLarge { path: self.path.to_owned(), source });
-            }
-            Some((place, Failure::Torn(tear))) => return Err(self.refused(line(place), None, tear.reason())),
-            None if self.progress.is_stopped() => return Err(LoadError::Stopped { path: self.path.to_owned() }),
-            None => {}
-        }
+        let lines = Lines::new(&mutex::lock(&self.block_lines), header.block);
+        self.check_ended(&lines)?;
         let (rows, rows_elsewhere) = (self.progress.rows(), self.rows_elsewhere.load(Ordering::Relaxed));
         if rows + rows_elsewhere == 0 {
             return Err(self.refused(header.line, None, "no rows after the header"));
         }
-        let final_newline_missing = reader.blocks.last_byte() != Some(b'\n');
+        let final_newline_missing = mutex::lock(&self.reader).blocks.last_byte() != Some(b'\n');
         if final_newline_missing && self.options.require_final_newline {
-            let last_line = first_lines.last_key_value().map_or(1, |(_, first)| *first);
-            return Err(self.refused(last_line, None, "the last line has no line break: was the file cut?"));
+            return Err(self.refused(lines.last(), None, "the last line has no line break: was the file cut?"));
         }
-        let version = version(reader.hash.digest128(), self.options);
-        let (file_bytes, content_bytes) = (reader.position, reader.bytes);
-        drop(reader);
+        let Loader { path, started, stamp, compression, options, builder, reader, bad_rows, .. } = self;
+        let Reader { position: file_bytes, hash, bytes: content_bytes, .. } = mutex::into_inner(reader);
 
-        let path = self.path;
-        let mut bad_rows = mutex::into_inner(self.bad_rows);
-        let dataset = self
-            .builder
-            .finish(header.columns.shared(), &mut |conflict| {
-                let place = (conflict.block, u64::from(conflict.line));
-                bad_rows.add(place, || RowError::Contradiction(conflict.column));
-            })
-            .map_err(|source| LoadError::TooLarge { path: path.to_owned(), source })?;
+        let mut bad_rows = mutex::into_inner(bad_rows);
+        let dataset = build(builder, &header.columns, &mut bad_rows);
+        let dataset = dataset.map_err(|source| LoadError::TooLarge { path: path.to_owned(), source })?;
         let bad = bad_rows.count();
-        let errors: Vec<FileError> = bad_rows
-            .into_first()
-            .map(|(place, error)| describe(line(place), error, &header.columns, &dataset))
-            .collect();
-        if bad > self.options.bad_rows_max {
-            let summary = refusal(bad, self.options.bad_rows_max, &errors);
-            return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
-        }
-        // A shard may have none, if the guards allow it.
-        if dataset.shipment_count() == 0 && rows_elsewhere == 0 {
-            let summary = format!("all rows are bad; the first: {}", first_of(&errors));
+        let errors = bad_rows.described(&lines, &header.columns, &dataset);
+        // A shard may have no shipments, if the guards allow it.
+        let has_good_rows = dataset.shipment_count() > 0 || rows_elsewhere > 0;
+        if let Some(summary) = refusal(bad, has_good_rows, &errors, options) {
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
         let summary = Summary {
             rows,
-            shard: self.options.shard,
+            shard: options.shard,
             rows_elsewhere,
             bad_rows: bad,
             errors,
             ignored_columns: header.ignored_columns,
             final_newline_missing,
             file_bytes,
-            compression: self.compression,
+            compression,
             content_bytes,
-            stamp: self.stamp,
-            version,
-            seconds: self.started.elapsed().as_secs_f64(),
+            stamp,
+            version: version(hash.digest128(), options),
+            seconds: started.elapsed().as_secs_f64(),
         };
         Ok(Loaded { dataset, summary })
     }
+
+    /// An error where the threads did not come to the end of the file.
+    fn check_ended(&self, lines: &Lines) -> Result<(), LoadError> {
+        let failure = mutex::lock(&self.reader).failure.take();
+        match failure {
+            Some((_, Failure::Read(source))) => Err(self.unreadable(source)),
+            Some((_, Failure::TooLarge(source))) => Err(LoadError::TooLarge { path: self.path.to_owned(), source }),
+            Some((place, Failure::Torn(tear))) => Err(self.refused(lines.at(place), None, tear.reason())),
+            None if self.progress.is_stopped() => Err(LoadError::Stopped { path: self.path.to_owned() }),
+            None => Ok(()),
+        }
+    }
 }
 
-/// The line on which each block starts, from `first` on, and one more: that after the last line break.
-fn first_lines(block_lines: &BTreeMap<u32, u64>, first: (u32, u64)) -> BTreeMap<u32, u64> {
-    let mut next = first.1;
-    let mut first_lines = BTreeMap::from([first]);
-    for (block, lines) in block_lines {
-        next += lines;
-        first_lines.insert(block + 1, next);
-    }
-    first_lines
+/// The dataset of what was written to `builder`. Rows that contradict their shipment are added to `bad_rows`.
+fn build(
+    builder: Builder,
+    columns: &Columns,
+    bad_rows: &mut FirstErrors<RowPlace, RowError>,
+) -> Result<Dataset, ArenaError> {
+    builder.finish(columns.shared(), &mut |conflict| {
+        let place = (conflict.block, u64::from(conflict.line));
+        bad_rows.add(place, || RowError::Contradiction(conflict.column));
+    })
 }
 
 /// Why `record`, which ends at `place`, cannot be taken for what it seems.
@@ -358,40 +336,4 @@ fn tear(block: &Block, record: &Record<'_>, place: Place) -> Option<Tear> {
     let is_last = place.at == block.bytes.len();
     let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(Tear::TooLong);
     block.torn.filter(|_| is_last).or(too_long)
-}
-
-fn refusal(bad: u64, bad_rows_max: u64, errors: &[FileError]) -> String {
-    let rows = if bad == 1 { "row" } else { "rows" };
-    format!("{bad} bad {rows}, {bad_rows_max} allowed; the first: {}", first_of(errors))
-}
-
-fn first_of(errors: &[FileError]) -> String {
-    errors.first().map(ToString::to_string).unwrap_or_default()
-}
-
-/// A row's error as it is reported: that of its first failing column.
-fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) -> FileError {
-    let contradiction = |column: Column| FileError {
-        line,
-        column: Some(column.name()),
-        reason: "differs from the shipment's first good row".to_owned(),
-    };
-    match error {
-        RowError::Contradiction(column) => contradiction(column),
-        RowError::Own(bad, claim) => {
-            let earlier: Vec<Column> = columns
-                .shared()
-                .into_iter()
-                .filter(|column| bad.column.is_some_and(|own| columns.rank(*column) < columns.rank(own)))
-                .collect();
-            let contradicted = claim.and_then(|claim| {
-                let (number, carrier) = (Folded::new(&claim.tracking_number), Folded::new(&claim.carrier));
-                dataset.shipment(&number, &carrier)?.first_contradiction(&claim.row(), &earlier)
-            });
-            match contradicted {
-                Some(column) => contradiction(column),
-                None => FileError { line, column: bad.column.map(Column::name), reason: bad.reason },
-            }
-        }
-    }
 }

@@ -1,8 +1,14 @@
-//! The names that the header of an export has for the columns.
+//! The columns of an export: what its header calls them, and where it has them.
 
 use std::str::FromStr;
 
+use super::csv::Record;
+use super::report::FileError;
 use crate::shipment::Column;
+use crate::truncate::truncate;
+
+/// Characters of a value that an error repeats.
+const SHOWN_CHARS_MAX: usize = 200;
 
 /// What each column is called in the header: as it is here, unless told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ impl ColumnNames {
     }
 
     /// The name in the header, and what it stands for where that is another.
-    pub(super) fn explained(&self, column: Column) -> String {
+    fn explained(&self, column: Column) -> String {
         match self.get(column) {
             name if name == column.name() => name.to_owned(),
             name => format!("{name:?} for {}", column.name()),
@@ -87,6 +93,63 @@ fn pieces(text: &str) -> Result<Vec<String>, String> {
     }
     pieces.push(piece);
     Ok(pieces)
+}
+
+/// Where each needed column is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Fields of the header.
+    pub(super) fields: usize,
+    /// The needed columns in the order of the file, each with its field.
+    pub(super) in_file_order: [(usize, Column); Column::ALL.len()],
+}
+
+impl Columns {
+    /// Finds the columns in the header on line `line`, where they are called `called`. Also returns the names of those
+    /// that nothing needs.
+    pub(super) fn from_header(
+        header: &Record<'_>,
+        line: u64,
+        called: &ColumnNames,
+    ) -> Result<(Columns, Vec<String>), FileError> {
+        let error = |column: Option<&'static str>, reason: String| FileError { line, column, reason };
+        let names: Vec<String> =
+            (0..header.len()).map(|field| String::from_utf8_lossy(header.field(field)).into_owned()).collect();
+        let mut in_file_order = [(0, Column::TrackingNumber); Column::ALL.len()];
+        for (slot, column) in in_file_order.iter_mut().zip(Column::ALL) {
+            let mut fields = (0..names.len()).filter(|field| names[*field] == called.get(column));
+            let Some(field) = fields.next() else {
+                let (missing, there) = (called.explained(column), quoted(&names.join(" | ")));
+                let reason = format!("the header has no column {missing}; it has {there}");
+                return Err(error(Some(column.name()), reason));
+            };
+            if fields.next().is_some() {
+                return Err(error(Some(column.name()), format!("the header names {} twice", called.explained(column))));
+            }
+            *slot = (field, column);
+        }
+        in_file_order.sort_unstable();
+        let ignored = names.iter().filter(|name| called.find(name).is_none()).cloned().collect();
+        Ok((Columns { fields: names.len(), in_file_order }, ignored))
+    }
+
+    /// The columns that the rows of a shipment share, in the order of the file.
+    pub(super) fn shared(&self) -> [Column; 3] {
+        let mut shared = Column::SHARED;
+        shared.sort_unstable_by_key(|column| self.rank(*column));
+        shared
+    }
+
+    /// A column's place among the needed ones, in the order of the file.
+    pub(super) fn rank(&self, column: Column) -> usize {
+        self.in_file_order.iter().position(|(_, other)| *other == column).unwrap_or(usize::MAX)
+    }
+}
+
+/// The start of `value`, in quotes.
+pub(super) fn quoted(value: &str) -> String {
+    let (start, ellipsis) = truncate(value, SHOWN_CHARS_MAX);
+    format!("{start:?}{ellipsis}")
 }
 
 #[cfg(test)]
