@@ -22,7 +22,7 @@ use crate::dataset::build::Builder;
 use crate::dataset::{ArenaError, Dataset};
 use crate::mutex;
 use crate::shard::Shard;
-use crate::shipment::{Column, Folded, Row};
+use crate::shipment::Column;
 use crate::source::{Compression, Content, SourceError, Stamp};
 use crate::thread::lower_thread_priority;
 
@@ -55,7 +55,9 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
         compression,
         options,
         progress: Progress::new(file_bytes),
-        builder: Builder::new(content_bytes, options.threads).with_memory_max(options.memory_bytes_max),
+        builder: Builder::new(content_bytes, options.threads)
+            .with_memory_max(options.memory_bytes_max)
+            .with_shard(options.shard),
         reader: Mutex::new(Reader {
             blocks: BlockReader::new(content, options.block_bytes, options.delimiter),
             file_bytes,
@@ -225,9 +227,10 @@ impl Loader<'_> {
                     return Err((row_place, Failure::Torn(tear)));
                 }
                 match columns.check(&record) {
-                    Ok(row) if self.is_elsewhere(&row) => rows_elsewhere += 1,
                     Ok(row) => {
-                        writer.row(record.line as u32, &row).map_err(|error| (row_place, Failure::TooLarge(error)))?;
+                        let added = writer.row(record.line as u32, &row);
+                        let added = added.map_err(|error| (row_place, Failure::TooLarge(error)))?;
+                        rows_elsewhere += u64::from(!added);
                     }
                     Err(bad) => mutex::lock(&self.bad_rows).add(row_place, || {
                         let claim = bad.column.and_then(|_| columns.claim(&record));
@@ -243,11 +246,6 @@ impl Loader<'_> {
             self.progress.add(block.file_bytes, rows - rows_elsewhere);
         }
         Ok(())
-    }
-
-    /// Whether another shard has the row's shipment.
-    fn is_elsewhere(&self, row: &Row<'_>) -> bool {
-        self.options.shard.is_some_and(|shard| !shard.has(&Folded::new(row.tracking_number)))
     }
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {

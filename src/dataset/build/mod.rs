@@ -22,6 +22,7 @@ use encode::{Encoder, SharedDictionaries};
 use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::mutex;
+use crate::shard::Shard;
 use crate::shipment::{Folded, Row};
 
 /// Smaller files do without huge pages: they would cost more memory than they save time.
@@ -36,6 +37,7 @@ pub struct Builder {
     clashes: Mutex<Vec<Fragment>>,
     threads: usize,
     memory_bytes_max: u64,
+    shard: Option<Shard>,
 }
 
 impl Builder {
@@ -49,6 +51,7 @@ impl Builder {
             clashes: Mutex::default(),
             threads,
             memory_bytes_max: u64::MAX,
+            shard: None,
         }
     }
 
@@ -56,6 +59,12 @@ impl Builder {
     #[must_use]
     pub fn with_memory_max(self, bytes: u64) -> Builder {
         Builder { memory_bytes_max: bytes, ..self }
+    }
+
+    /// Leaves out the rows of other shards than `shard`.
+    #[must_use]
+    pub fn with_shard(self, shard: Option<Shard>) -> Builder {
+        Builder { shard, ..self }
     }
 
     /// A writer for one thread.
@@ -138,12 +147,17 @@ pub struct BlockWriter<'b> {
 }
 
 impl BlockWriter<'_> {
-    /// Adds a row of the block being written; `line` counts from 0, the block's first.
-    pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<(), ArenaError> {
+    /// Adds a row of the block being written, unless it is of another shard; whether it was added. `line` counts from 0,
+    /// the block's first.
+    pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<bool, ArenaError> {
         if !self.open.is_continued_by(row) {
+            let number = Folded::new(row.tracking_number);
+            if self.builder.shard.is_some_and(|shard| !shard.has(&number)) {
+                return Ok(false);
+            }
             self.close_run()?;
             self.open.begin(row);
-            self.fingerprints.push(Fingerprint::of(&Folded::new(row.tracking_number)));
+            self.fingerprints.push(Fingerprint::of(&number));
             let carrier = self.encoder.begin(row);
             if !self.block.carriers.contains(&carrier) {
                 self.block.carriers.push(carrier);
@@ -151,7 +165,7 @@ impl BlockWriter<'_> {
         }
         self.encoder.article(row);
         self.open.lines.push(line);
-        Ok(())
+        Ok(true)
     }
 
     fn close_run(&mut self) -> Result<(), ArenaError> {
