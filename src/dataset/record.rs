@@ -101,6 +101,7 @@ pub(super) struct Parsed<'a> {
     pub(super) status: u32,
     pub(super) sender: (Text<'a>, u32),
     pub(super) receiver: (Text<'a>, u32),
+    after_head: Cursor<'a>,
     articles: u32,
     first_article: Cursor<'a>,
 }
@@ -124,8 +125,9 @@ impl<'a> Record<'a> {
         let (carrier, status) = (cursor.varint() as u32, cursor.varint() as u32);
         let sender = (cursor.text(), cursor.varint() as u32);
         let receiver = (cursor.text(), cursor.varint() as u32);
+        let after_head = cursor;
         let articles = cursor.varint() as u32;
-        Parsed { number, carrier, status, sender, receiver, articles, first_article: cursor }
+        Parsed { number, carrier, status, sender, receiver, after_head, articles, first_article: cursor }
     }
 
     /// Whether this is a shipment with the number `number`.
@@ -234,20 +236,12 @@ impl<'a> Record<'a> {
         out.constant(AFTER_ARTICLE);
     }
 
+    /// The head: all that comes before the number of articles.
     pub(super) fn head(&self) -> &'a [u8] {
-        let mut cursor = Cursor::new(self.bytes);
-        let number_bytes = (cursor.varint() >> 1) as usize;
-        cursor.take(number_bytes);
-        for _ in ["carrier", "status"] {
-            cursor.varint();
-        }
-        for _ in ["sender", "receiver"] {
-            cursor.text();
-            cursor.varint();
-        }
-        &self.bytes[..self.bytes.len() - cursor.rest().len()]
+        &self.bytes[..self.bytes.len() - self.parse().after_head.rest().len()]
     }
 
+    /// The articles, without their number.
     pub(super) fn articles(&self) -> &'a [u8] {
         let record = self.parse();
         let start = record.first_article.rest();
