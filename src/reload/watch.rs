@@ -28,9 +28,7 @@ impl FileWatch {
     }
 
     fn wait_an_interval(&mut self) {
-        // A hasher of random keys is the standard library's random number.
-        let random = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
-        self.next_look = Instant::now() + self.interval.mul_f64(1.0 + JITTER * random);
+        self.next_look = Instant::now() + self.interval.mul_f64(1.0 + JITTER * random_fraction());
     }
 
     /// Time until the next look.
@@ -74,6 +72,12 @@ impl FileWatch {
         let earlier = std::mem::replace(&mut self.seen, now);
         self.seen.is_some() && self.seen != self.settled && self.seen == earlier
     }
+}
+
+/// A random number from 0 to 1. The standard library has none but the keys of its hashers, which every thread starts from
+/// the system's random numbers: the hash of nothing by such keys is as random as they are.
+fn random_fraction() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]
