@@ -101,19 +101,12 @@ fn mebibytes(bytes: u64) -> f64 {
 
 fn refusal_text(error: &LoadError) -> String {
     let mut report = format!("refused: {error}");
-    if let LoadError::Refused { errors, .. } = error {
-        for error in errors {
-            let _ = write!(report, "\n  {error}");
-        }
+    for error in error.errors() {
+        let _ = write!(report, "\n  {error}");
     }
     report
 }
 
 fn refusal_json(error: &LoadError) -> serde_json::Value {
-    let (code, errors) = match error {
-        LoadError::Refused { errors, .. } => ("dataset_refused", errors.as_slice()),
-        LoadError::TooLarge { .. } => ("dataset_refused", &[][..]),
-        LoadError::Source(_) | LoadError::Stopped { .. } => ("dataset_unreadable", &[][..]),
-    };
-    json!({ "result": "refused", "code": code, "detail": error.to_string(), "errors": errors })
+    json!({ "result": "refused", "code": error.code(), "detail": error.to_string(), "errors": error.errors() })
 }

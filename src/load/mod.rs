@@ -18,7 +18,7 @@ pub use columns::ColumnNames;
 pub use estimate::Foretold;
 pub(crate) use estimate::in_proportion;
 pub use options::{DELIMITER, Options};
-pub use report::{FileError, LoadError, Loaded, Progress, REPORTED_ERRORS_MAX, Summary};
+pub use report::{FileError, LoadError, LoadErrorCode, Loaded, Progress, REPORTED_ERRORS_MAX, Summary};
 
 use std::path::Path;
 use std::time::Instant;

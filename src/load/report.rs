@@ -65,6 +65,34 @@ pub enum LoadError {
     },
 }
 
+/// The problem code of a [`LoadError`]: what a client or a script may branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadErrorCode {
+    /// The data break a rule or a limit.
+    DatasetRefused,
+    /// The data could not be read as a whole.
+    DatasetUnreadable,
+}
+
+impl LoadError {
+    /// The problem code.
+    pub fn code(&self) -> LoadErrorCode {
+        match self {
+            LoadError::Refused { .. } | LoadError::TooLarge { .. } => LoadErrorCode::DatasetRefused,
+            LoadError::Source(_) | LoadError::Stopped { .. } => LoadErrorCode::DatasetUnreadable,
+        }
+    }
+
+    /// The places in the file where it breaks a rule: the first few, in file order.
+    pub fn errors(&self) -> &[FileError] {
+        match self {
+            LoadError::Refused { errors, .. } => errors,
+            _ => &[],
+        }
+    }
+}
+
 /// A file that became a dataset.
 pub struct Loaded {
     /// The shipments.

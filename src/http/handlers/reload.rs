@@ -11,7 +11,7 @@ use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::load::LoadError;
+use crate::load::LoadErrorCode;
 use crate::reload::{Outcome, ReloadError, Report, Request};
 
 /// `POST /-/reload`
@@ -120,11 +120,10 @@ impl<'a> From<&'a Report> for ReportBody<'a> {
 fn failure(error: &ReloadError) -> Response {
     let detail = error.to_string();
     match error {
-        ReloadError::Load(LoadError::Refused { errors, .. }) => problem::refused(&detail, errors),
-        ReloadError::Load(LoadError::TooLarge { .. }) => problem::refused(&detail, &[]),
-        ReloadError::Load(LoadError::Source(_) | LoadError::Stopped { .. }) => {
-            problem::response(Code::DatasetUnreadable, &detail)
-        }
+        ReloadError::Load(error) => match error.code() {
+            LoadErrorCode::DatasetRefused => problem::refused(&detail, error.errors()),
+            LoadErrorCode::DatasetUnreadable => problem::response(Code::DatasetUnreadable, &detail),
+        },
         ReloadError::TooFewShipments { .. } => problem::response(Code::TooFewShipments, &detail),
         ReloadError::TooManyRemoved { .. } => problem::response(Code::TooManyRemoved, &detail),
         ReloadError::NoPrevious => problem::response(Code::NoPreviousDataset, &detail),
