@@ -1,7 +1,7 @@
-//! A part of the shipments, where several processes have them together.
+//! Sharding: a part of the shipments, where several processes share them.
 //!
-//! The hash of a tracking number alone says which part it belongs to, so that a proxy or a client can work it out too:
-//! XXH32 with seed 0 over the folded number's UTF-8, modulo the number of parts.
+//! The shard of a shipment follows from the hash of its tracking number alone, so that a proxy or a client can compute it
+//! too: XXH32 with seed 0 over the folded number's UTF-8, modulo the number of shards.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use crate::truncate::truncate;
 /// Characters of a tracking number that an error repeats.
 const SHOWN_CHARS_MAX: usize = 100;
 
-/// One of several parts.
+/// One of several shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u32,
@@ -22,41 +22,41 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The part `index`, from 0, of `count`; none where there is no such part, or no other.
+    /// Creates shard `index`, from 0, of `count`. `None` unless `index` is below `count` and there are at least two.
     pub fn new(index: u32, count: u32) -> Option<Shard> {
         (count >= 2 && index < count).then_some(Shard { index, count })
     }
 
-    /// How many parts there are.
+    /// Number of shards.
     pub fn count(self) -> u32 {
         self.count
     }
 
-    /// Its number, from 0.
+    /// Index of this shard, from 0.
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// Whether it has the shipments with this number, if there are any.
+    /// Returns whether the shipments with this number belong to this shard.
     pub fn has(self, number: &Folded) -> bool {
-        self.of(number) == self.index
+        self.index_of(number) == self.index
     }
 
-    fn of(self, number: &Folded) -> u32 {
+    fn index_of(self, number: &Folded) -> u32 {
         xxh32(number.as_bytes(), 0) % self.count
     }
 
-    /// An error where another part has the shipments with this number, which the client spells `spelled`.
-    pub fn check(self, number: &Folded, spelled: &str) -> Result<(), Elsewhere> {
+    /// Checks that the shipments with this number, spelled `spelled` by the client, belong to this shard.
+    pub fn check(self, number: &Folded, spelled: &str) -> Result<(), WrongShard> {
         if self.has(number) {
             return Ok(());
         }
         let (start, ellipsis) = truncate(spelled, SHOWN_CHARS_MAX);
-        Err(Elsewhere { number: format!("{start}{ellipsis}"), right: self.of(number), asked: self })
+        Err(WrongShard { number: format!("{start}{ellipsis}"), index: self.index_of(number), asked: self })
     }
 }
 
-/// As on the command line: `0/4`.
+/// Formats as on the command line: `0/4`.
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
@@ -82,13 +82,14 @@ impl FromStr for Shard {
     }
 }
 
-/// The shipments with a number are on another shard than the one that was asked.
+/// A tracking number belongs to another shard than the one that was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tracking number {number} is on shard {right} of {}, this is shard {}", asked.count, asked.index)]
-pub struct Elsewhere {
+#[error("tracking number {number} is on shard {index} of {}, this is shard {}", asked.count, asked.index)]
+pub struct WrongShard {
     /// As the client spells it.
     number: String,
-    right: u32,
+    /// Index of the shard that the number belongs to.
+    index: u32,
     asked: Shard,
 }
 

@@ -1,6 +1,6 @@
 //! The lookups of one batch, and why there may be no answer to them.
 
-use crate::shard::{Elsewhere, Shard};
+use crate::shard::{Shard, WrongShard};
 use crate::shipment::Folded;
 
 /// Lookups of one question.
@@ -36,12 +36,12 @@ pub enum BatchError {
         bytes_max: usize,
     },
     /// Another shard has the shipments of a lookup.
-    #[error("lookups[{at}]: {elsewhere}; split the batch by shard")]
+    #[error("lookups[{at}]: {error}; split the batch by shard")]
     WrongShard {
         /// Its place, from 0: the first such one.
         at: usize,
         /// Which number, and where it is.
-        elsewhere: Elsewhere,
+        error: WrongShard,
     },
 }
 
@@ -49,7 +49,7 @@ pub enum BatchError {
 pub fn check_shard(lookups: &[Lookup<'_>], shard: Shard) -> Result<(), BatchError> {
     for (at, Lookup { tracking_number, .. }) in lookups.iter().enumerate() {
         let checked = shard.check(&Folded::new(tracking_number), tracking_number);
-        checked.map_err(|elsewhere| BatchError::WrongShard { at, elsewhere })?;
+        checked.map_err(|error| BatchError::WrongShard { at, error })?;
     }
     Ok(())
 }

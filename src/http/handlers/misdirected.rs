@@ -4,13 +4,13 @@ use crate::dataset::Filter;
 use crate::http::request::query::{self, TRACKING_NUMBER};
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
-use crate::shard::{Elsewhere, Shard};
+use crate::shard::{Shard, WrongShard};
 use crate::shipment::Folded;
 use crate::store::Snapshot;
 
 /// 421: another shard has the shipments (RFC 9110, section 15.5.20).
-pub(crate) fn elsewhere(elsewhere: &Elsewhere) -> Response {
-    problem::response(Code::WrongShard, &elsewhere.to_string())
+pub(crate) fn elsewhere(error: &WrongShard) -> Response {
+    problem::response(Code::WrongShard, &error.to_string())
 }
 
 /// 421, if `snapshot` has not all that `filter`, made of `query`, may let through.
