@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::dataset::Dataset;
-use crate::load::{Foretold, Summary};
+use crate::load::{SizeEstimate, Summary};
 
 /// Where the kernel shows processes and limits.
 const PROC: &str = "/proc";
@@ -21,7 +21,7 @@ const LOADED_SHIPMENT_BYTES: u64 = 8;
 /// What of a shipment stays besides until the allocator gives it back, see [`KEPT_FREE`].
 const KEPT_SHIPMENT_BYTES: u64 = 4;
 
-/// What a dataset will take. The constants were measured: from 100,000 shipments on what is foretold at rest holds within
+/// What a dataset will take. The constants were measured: from 100,000 shipments on the estimate at rest holds within
 /// 10 %, from 300,000 on that of reloads too; smaller files take less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
@@ -36,7 +36,7 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Foretells what `dataset`, loaded as `summary` says, takes where `threads` threads load.
+    /// Estimates the memory for `dataset`, which was loaded as `summary` says, if `threads` threads load.
     pub fn new(dataset: &Dataset, summary: &Summary, threads: usize) -> Forecast {
         let (dataset_bytes, shipments) = (dataset.bytes(), dataset.shipment_count());
         let of_threads = |bytes_max: u64| threads as u64 * bytes_max.min(2 * summary.content_bytes);
@@ -74,8 +74,8 @@ pub struct RoughForecast {
 }
 
 impl RoughForecast {
-    /// Foretells what a file with so much content takes.
-    pub fn new(content: &Foretold) -> RoughForecast {
+    /// Estimates the memory for a file with so much content.
+    pub fn new(content: &SizeEstimate) -> RoughForecast {
         RoughForecast { bytes_min: content.content_bytes_min / 20, bytes_usual: content.content_bytes_usual / 20 * 11 }
     }
 }

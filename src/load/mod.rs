@@ -15,7 +15,7 @@ mod rows;
 mod version;
 
 pub use columns::ColumnNames;
-pub use estimate::Foretold;
+pub use estimate::SizeEstimate;
 pub(crate) use estimate::in_proportion;
 pub use options::{DELIMITER, Options};
 pub use report::{FileError, LoadError, LoadErrorCode, Loaded, Progress, REPORTED_ERRORS_MAX, Summary};

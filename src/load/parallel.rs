@@ -14,7 +14,7 @@ use super::bad_rows::{FirstErrors, Lines, RowError, RowPlace, refusal};
 use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
 use super::columns::Columns;
 use super::csv::{Record, RecordParser};
-use super::estimate::{Foretold, in_proportion};
+use super::estimate::{SizeEstimate, in_proportion};
 use super::options::Options;
 use super::report::{FileError, LoadError, Loaded, Progress, Summary};
 use super::version::version;
@@ -47,7 +47,7 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     let Input { name, started, stamp, content } = input;
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
-    let content_bytes = Foretold::usual(file_bytes, compression) / u64::from(parts);
+    let content_bytes = SizeEstimate::usual(file_bytes, compression) / u64::from(parts);
     let loader = Loader {
         path: name,
         started,

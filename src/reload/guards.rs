@@ -3,7 +3,7 @@
 use super::report::ReloadError;
 use super::settings::ReloadSettings;
 use crate::dataset::{ArenaError, Changes};
-use crate::load::{Foretold, LoadError, Progress, in_proportion};
+use crate::load::{LoadError, Progress, SizeEstimate, in_proportion};
 use crate::memory::{self, Available, Forecast, RoughForecast};
 use crate::shard::Shard;
 use crate::source::Opened;
@@ -18,7 +18,7 @@ pub(super) fn check_memory(
     served: Option<&Snapshot>,
 ) -> Result<Option<MemoryGuard>, ReloadError> {
     // Where the file cannot be looked at, the load says why.
-    let file = Foretold::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
+    let file = SizeEstimate::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
     let file_bytes = file.file_bytes;
     let (needed, usual) = match served {
         Some(served) => {
@@ -71,8 +71,8 @@ const STEPS_AHEAD: u64 = 2;
 /// Looks on while a load takes memory, and stops it before it takes the last: forecasts can be wrong where the new data
 /// is of another kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
-    file: Foretold,
-    /// What the load was foretold to take.
+    file: SizeEstimate,
+    /// Bytes that the load was estimated to take.
     needed: u64,
     /// What was left before the load.
     available: Available,
@@ -85,8 +85,8 @@ pub(super) struct MemoryGuard {
 }
 
 impl MemoryGuard {
-    /// Of a load of `file` that is foretold to take `needed` and begins with so much memory.
-    fn new(file: &Foretold, needed: u64, available: Available) -> MemoryGuard {
+    /// Creates the guard of a load of `file` that is estimated to take `needed` bytes, with `available` memory at its start.
+    fn new(file: &SizeEstimate, needed: u64, available: Available) -> MemoryGuard {
         let left_last = available.bytes;
         MemoryGuard { file: *file, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
     }
@@ -116,7 +116,7 @@ impl MemoryGuard {
             });
             rest = rest.min(in_proportion(start_left.saturating_sub(left), unread, read_bytes - start_read));
         } else if taken <= self.needed && left >= self.needed - taken {
-            // Much is taken at once at the start; as long as that is no more than was foretold, it says nothing.
+            // Much is taken at once at the start, which means nothing as long as it is within the estimate.
             return;
         }
         let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
@@ -169,8 +169,8 @@ mod tests {
         Available { bytes: mib * MIB, limit: "the test" }
     }
 
-    fn plain(bytes: u64) -> Foretold {
-        Foretold { file_bytes: bytes, content_bytes_min: bytes, content_bytes_usual: bytes }
+    fn plain(bytes: u64) -> SizeEstimate {
+        SizeEstimate { file_bytes: bytes, content_bytes_min: bytes, content_bytes_usual: bytes }
     }
 
     fn guard(left_before_mib: u64) -> MemoryGuard {
@@ -223,12 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_at_the_start_as_foretold_stops_nothing() {
-        let foretold = || MemoryGuard::new(&plain(100 * MIB), 47 * MIB, available(49));
-        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 25), (6, 23), (50, 16), (100, 8)]), None);
-        // More than foretold, or gone to others.
-        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 1)]), Some(2));
-        assert_eq!(stopped_at(foretold(), &[(0, 40), (2, 25), (6, 23), (10, 3)]), Some(10));
+    fn what_is_taken_at_the_start_as_estimated_stops_nothing() {
+        let estimated = || MemoryGuard::new(&plain(100 * MIB), 47 * MIB, available(49));
+        assert_eq!(stopped_at(estimated(), &[(0, 40), (2, 25), (6, 23), (50, 16), (100, 8)]), None);
+        // More than estimated, or taken by others.
+        assert_eq!(stopped_at(estimated(), &[(0, 40), (2, 1)]), Some(2));
+        assert_eq!(stopped_at(estimated(), &[(0, 40), (2, 25), (6, 23), (10, 3)]), Some(10));
     }
 
     #[test]
