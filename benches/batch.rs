@@ -16,7 +16,7 @@ use waybill::batch::{self, ANSWER_BYTES_MAX, LOOKUPS_MAX};
 use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Dataset;
 use waybill::load::{self, Options};
-use waybill::shipment::Folded;
+use waybill::shipment::FoldedKey;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,7 +47,7 @@ fn one_by_one(dataset: &Dataset, keys: &Keys, zero: usize, out: &mut Vec<u8>) ->
     while at < keys.len() {
         let (number, carrier) = &keys[at];
         out.clear();
-        dataset.shipment(&Folded::new(number), &Folded::new(carrier)).unwrap().render(out);
+        dataset.shipment(&FoldedKey::new(number), &FoldedKey::new(carrier)).unwrap().render(out);
         bytes += out.len();
         at += 1 + (usize::from(out[out.len() - 9]) & zero);
     }
@@ -60,7 +60,7 @@ fn assert_is_right(dataset: &Dataset, keys: &Keys) {
     assert_eq!(results.len(), keys.len());
     for (result, (number, carrier)) in results.iter().zip(keys) {
         let mut single = Vec::new();
-        dataset.shipment(&Folded::new(number), &Folded::new(carrier)).unwrap().render(&mut single);
+        dataset.shipment(&FoldedKey::new(number), &FoldedKey::new(carrier)).unwrap().render(&mut single);
         let single: Value = serde_json::from_slice(&single).unwrap();
         assert_eq!(*result, json!({"tracking_number": number, "carrier": carrier, "shipments": [single]}));
     }

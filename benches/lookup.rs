@@ -25,7 +25,7 @@ use dashmap::{DashMap, ReadOnlyView};
 use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Dataset;
 use waybill::load::{self, Options};
-use waybill::shipment::Folded;
+use waybill::shipment::FoldedKey;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 #[global_allocator]
@@ -143,7 +143,7 @@ impl Hasher for Hashed {
 }
 
 fn find_and_render(dataset: &Dataset, key: &Key, out: &mut Vec<u8>) {
-    if let Some(record) = dataset.shipment(&Folded::new(key.number()), &Folded::new(key.carrier)) {
+    if let Some(record) = dataset.shipment(&FoldedKey::new(key.number()), &FoldedKey::new(key.carrier)) {
         record.render(out);
     }
 }
@@ -207,7 +207,7 @@ fn assert_answers(dataset: &Dataset, ready_made: &ReadyMade, keys: &[Key], missi
         assert!(!rendered.is_empty() && rendered == copied, "{}", String::from_utf8_lossy(&rendered));
     }
     for key in missing {
-        assert_eq!(dataset.shipments_with_number(&Folded::new(key.number())).count(), 0);
+        assert_eq!(dataset.shipments_with_number(&FoldedKey::new(key.number())).count(), 0);
     }
 }
 
@@ -224,9 +224,9 @@ fn main() {
     let mut group = criterion.benchmark_group("lookup");
     group.throughput(Throughput::Elements(1));
     bench_find(&mut group, "find_by_number_and_carrier", &keys, |key| {
-        dataset.shipment(&Folded::new(key.number()), &Folded::new(key.carrier)).is_some()
+        dataset.shipment(&FoldedKey::new(key.number()), &FoldedKey::new(key.carrier)).is_some()
     });
-    let has_number = |key: &Key| dataset.shipments_with_number(&Folded::new(key.number())).next().is_some();
+    let has_number = |key: &Key| dataset.shipments_with_number(&FoldedKey::new(key.number())).next().is_some();
     bench_find(&mut group, "find_by_number", &keys, has_number);
     bench_find(&mut group, "miss", &missing, has_number);
     bench_answer(&mut group, "find_and_render", &keys, |key, out| find_and_render(&dataset, key, out));

@@ -13,7 +13,7 @@ use std::path::Path;
 use criterion::Criterion;
 use waybill::dataset::{Dataset, Filter};
 use waybill::load::{self, Options};
-use waybill::shipment::{Facet, Folded};
+use waybill::shipment::{Facet, FoldedKey};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,7 +24,7 @@ const LIMIT: usize = 10;
 fn filter(values: &[(Facet, &str)]) -> Filter {
     let mut filter = Filter::default();
     for (facet, value) in values {
-        filter.facets[*facet as usize].push(Folded::new(value));
+        filter.facets[*facet as usize].push(FoldedKey::new(value));
     }
     filter
 }

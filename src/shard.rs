@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use xxhash_rust::xxh32::xxh32;
 
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 use crate::truncate::truncate;
 
 /// Characters of a tracking number that an error repeats.
@@ -38,16 +38,16 @@ impl Shard {
     }
 
     /// Returns whether the shipments with this number belong to this shard.
-    pub fn has(self, number: &Folded) -> bool {
+    pub fn has(self, number: &FoldedKey) -> bool {
         self.index_of(number) == self.index
     }
 
-    fn index_of(self, number: &Folded) -> u32 {
+    fn index_of(self, number: &FoldedKey) -> u32 {
         xxh32(number.as_bytes(), 0) % self.count
     }
 
     /// Checks that the shipments with this number, spelled `spelled` by the client, belong to this shard.
-    pub fn check(self, number: &Folded, spelled: &str) -> Result<(), WrongShard> {
+    pub fn check(self, number: &FoldedKey, spelled: &str) -> Result<(), WrongShard> {
         if self.has(number) {
             return Ok(());
         }
@@ -117,10 +117,11 @@ mod tests {
             let shard = |count| Shard::new(hash % count, count).unwrap();
             for count in 2..9 {
                 assert!(
-                    shard(count).has(&Folded::new(number)) && shard(count).has(&Folded::new(&number.to_uppercase()))
+                    shard(count).has(&FoldedKey::new(number))
+                        && shard(count).has(&FoldedKey::new(&number.to_uppercase()))
                 );
                 let other = Shard::new((hash + 1) % count, count).unwrap();
-                let error = other.check(&Folded::new(number), " A").unwrap_err().to_string();
+                let error = other.check(&FoldedKey::new(number), " A").unwrap_err().to_string();
                 let expected = format!(
                     "tracking number  A is on shard {} of {count}, this is shard {}",
                     hash % count,
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn an_error_repeats_no_more_of_a_number_than_fits() {
         let number = "é".repeat(5000);
-        let folded = Folded::new(&number);
+        let folded = FoldedKey::new(&number);
         let mut shards = (0..2).filter_map(|index| Shard::new(index, 2)?.check(&folded, &number).err());
         let error = shards.next().unwrap().to_string();
         assert!(error.contains(&format!(" {}… ", "é".repeat(SHOWN_CHARS_MAX))), "{error}");

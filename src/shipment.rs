@@ -158,13 +158,13 @@ impl Place<'_> {
 /// Bytes of a folded value that need no allocation.
 const FOLDED_INLINE_BYTES: usize = 40;
 
-/// A tracking number or carrier in the form in which values compare: trimmed, then Unicode lowercase.
+/// A value in the form in which values are compared, "folded": trimmed, then in Unicode lowercase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Folded(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
+pub struct FoldedKey(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
 
-impl Folded {
+impl FoldedKey {
     /// Folds `text`.
-    pub fn new(text: &str) -> Folded {
+    pub fn new(text: &str) -> FoldedKey {
         let mut bytes = SmallVec::<[u8; FOLDED_INLINE_BYTES]>::from_slice(text.as_bytes());
         // Nearly all values are printed ASCII without blanks: those are done in one pass.
         let mut is_plain = true;
@@ -173,9 +173,9 @@ impl Folded {
             byte.make_ascii_lowercase();
         }
         if is_plain {
-            return Folded(bytes);
+            return FoldedKey(bytes);
         }
-        Folded(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
+        FoldedKey(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
     }
 
     /// Whether ASCII lowercase makes this of `text`.
@@ -204,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn folding_is_trimming_and_unicode_lowercase(text in "\\PC{0,60}") {
-            let folded = Folded::new(&text);
+            let folded = FoldedKey::new(&text);
             let expected = text.trim().to_lowercase();
             prop_assert_eq!(folded.as_bytes(), expected.as_bytes());
         }
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn a_final_sigma_folds_as_the_standard_library_does() {
-        assert_eq!(Folded::new(" ΟΔΟΣ\u{a0}").as_bytes(), "οδος".as_bytes());
-        assert_eq!(Folded::new("İ").as_bytes(), "i̇".as_bytes());
+        assert_eq!(FoldedKey::new(" ΟΔΟΣ\u{a0}").as_bytes(), "οδος".as_bytes());
+        assert_eq!(FoldedKey::new("İ").as_bytes(), "i̇".as_bytes());
     }
 
     #[test]
@@ -230,6 +230,6 @@ mod tests {
 
     #[test]
     fn white_space_alone_folds_to_nothing() {
-        assert!(Folded::new(" \t\u{a0}\u{3000}").is_empty());
+        assert!(FoldedKey::new(" \t\u{a0}\u{3000}").is_empty());
     }
 }

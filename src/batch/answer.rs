@@ -3,7 +3,7 @@
 use super::lookup::{BatchError, Lookup};
 use crate::dataset::{Dataset, Key, Record};
 use crate::json::{escape, escaped_bytes};
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 const BEFORE_RESULTS: &[u8] = br#"{"results":["#;
 const AFTER_RESULTS: &[u8] = b"]}";
@@ -57,7 +57,7 @@ fn size<'d>(
 }
 
 fn key(lookup: &Lookup<'_>) -> Key {
-    Key { number: Folded::new(lookup.tracking_number), carrier: lookup.carrier.map(Folded::new) }
+    Key { number: FoldedKey::new(lookup.tracking_number), carrier: lookup.carrier.map(FoldedKey::new) }
 }
 
 fn render_head(lookup: &Lookup<'_>, out: &mut Vec<u8>) {

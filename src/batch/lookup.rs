@@ -1,7 +1,7 @@
 //! The lookups of one batch, and why there may be no answer to them.
 
 use crate::shard::{Shard, WrongShard};
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 /// Lookups of one question.
 pub const LOOKUPS_MAX: usize = 1000;
@@ -48,7 +48,7 @@ pub enum BatchError {
 /// An error where not all of `lookups` are of numbers that are on `shard`.
 pub fn check_shard(lookups: &[Lookup<'_>], shard: Shard) -> Result<(), BatchError> {
     for (at, Lookup { tracking_number, .. }) in lookups.iter().enumerate() {
-        let checked = shard.check(&Folded::new(tracking_number), tracking_number);
+        let checked = shard.check(&FoldedKey::new(tracking_number), tracking_number);
         checked.map_err(|error| BatchError::WrongShard { at, error })?;
     }
     Ok(())

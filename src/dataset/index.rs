@@ -12,7 +12,7 @@ use dashmap::{DashMap, ReadOnlyView};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::arena::Position;
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 /// Set in entries that name a group.
 const GROUP: u32 = 1 << 31;
@@ -29,7 +29,7 @@ pub(super) struct Fingerprint(u32);
 
 impl Fingerprint {
     #[inline]
-    pub(super) fn of(number: &Folded) -> Fingerprint {
+    pub(super) fn of(number: &FoldedKey) -> Fingerprint {
         Fingerprint(xxh3_64(number.as_bytes()) as u32)
     }
 }

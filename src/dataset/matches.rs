@@ -5,15 +5,15 @@ use std::iter::Peekable;
 use super::index::{Candidates, Fingerprint};
 use super::record::Record;
 use super::records::Records;
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 /// What a shipment is looked for by.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// Its tracking number.
-    pub number: Folded,
+    pub number: FoldedKey,
     /// Who carries it; none means any.
-    pub carrier: Option<Folded>,
+    pub carrier: Option<FoldedKey>,
 }
 
 /// The shipments that fit a key, in file order.

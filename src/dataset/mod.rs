@@ -27,7 +27,7 @@ use std::iter::Peekable;
 use records::Records;
 use search::postings::Postings;
 
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 /// All shipments of one file.
 pub struct Dataset {
@@ -49,13 +49,13 @@ pub struct Changes {
 impl Dataset {
     /// The shipment with this number and carrier.
     #[inline]
-    pub fn shipment(&self, number: &Folded, carrier: &Folded) -> Option<Record<'_>> {
+    pub fn shipment(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Record<'_>> {
         self.records.shipment(number, carrier)
     }
 
     /// The shipments with this number, one per carrier that uses it, in file order.
     #[inline]
-    pub fn shipments_with_number<'a>(&'a self, number: &'a Folded) -> impl Iterator<Item = Record<'a>> {
+    pub fn shipments_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {
         self.records.with_number(number)
     }
 

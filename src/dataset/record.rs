@@ -17,7 +17,7 @@ use super::dictionary::Dictionary;
 use super::output::{Output, Sink, Size, Text};
 use super::varint::Cursor;
 use crate::json::{escape, unescape};
-use crate::shipment::{Column, Folded, Row};
+use crate::shipment::{Column, FoldedKey, Row};
 
 const BEFORE_NUMBER: &[u8; 20] = br#"{"tracking_number":""#;
 const BEFORE_CARRIER: &[u8; 13] = br#"","carrier":""#;
@@ -49,7 +49,7 @@ impl Dictionaries {
     pub(super) fn new(carriers: Dictionary, statuses: Dictionary, tails: Dictionary, names: Dictionary) -> Self {
         let mut folded_carriers = Dictionary::default();
         for id in 0..carriers.len() {
-            folded_carriers.push(Folded::new(&unescape(carriers.get(id as u32))).as_bytes());
+            folded_carriers.push(FoldedKey::new(&unescape(carriers.get(id as u32))).as_bytes());
         }
         Dictionaries { carriers, folded_carriers, statuses, tails, names }
     }
@@ -132,16 +132,16 @@ impl<'a> Record<'a> {
 
     /// Whether this is a shipment with the number `number`.
     #[inline]
-    pub(super) fn has_number(&self, number: &Folded) -> bool {
+    pub(super) fn has_number(&self, number: &FoldedKey) -> bool {
         let mut cursor = Cursor::new(self.bytes);
         let width = cursor.varint();
         let own = cursor.take((width >> 1) as usize);
-        if width & 1 == 1 { number.is_lowercase_of(own) } else { Folded::new(&unescape(own)) == *number }
+        if width & 1 == 1 { number.is_lowercase_of(own) } else { FoldedKey::new(&unescape(own)) == *number }
     }
 
     /// Whether `carrier` carries it.
     #[inline]
-    pub(super) fn has_carrier(&self, carrier: &Folded) -> bool {
+    pub(super) fn has_carrier(&self, carrier: &FoldedKey) -> bool {
         self.folded_carrier() == carrier.as_bytes()
     }
 
@@ -155,8 +155,8 @@ impl<'a> Record<'a> {
     }
 
     /// The tracking number in the form in which tracking numbers compare.
-    pub(super) fn folded_number(&self) -> Folded {
-        Folded::new(&unescape(self.parse().number.bytes()))
+    pub(super) fn folded_number(&self) -> FoldedKey {
+        FoldedKey::new(&unescape(self.parse().number.bytes()))
     }
 
     /// Appends the shipment as JSON, keys in the documented order, no spaces.

@@ -4,7 +4,7 @@ use super::arena::{Arena, Position};
 use super::index::{Fingerprint, Index};
 use super::order::Order;
 use super::record::{Dictionaries, Record};
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 
 /// The shipments of one file.
 pub(super) struct Records {
@@ -21,7 +21,7 @@ pub(super) struct Records {
 impl Records {
     /// The shipment with this number and carrier.
     #[inline]
-    pub(super) fn shipment(&self, number: &Folded, carrier: &Folded) -> Option<Record<'_>> {
+    pub(super) fn shipment(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Record<'_>> {
         self.index
             .candidates(Fingerprint::of(number))
             .map(|position| self.record(position))
@@ -30,7 +30,7 @@ impl Records {
 
     /// The shipments with this number, in file order.
     #[inline]
-    pub(super) fn with_number<'a>(&'a self, number: &'a Folded) -> impl Iterator<Item = Record<'a>> {
+    pub(super) fn with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {
         self.index
             .candidates(Fingerprint::of(number))
             .map(|position| self.record(position))
@@ -38,7 +38,7 @@ impl Records {
     }
 
     /// The ordinals of the shipments with this number.
-    pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a Folded) -> impl Iterator<Item = u32> {
+    pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = u32> {
         self.index
             .candidates(Fingerprint::of(number))
             .filter(move |position| self.record(*position).has_number(number))

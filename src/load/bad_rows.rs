@@ -7,7 +7,7 @@ use super::options::Options;
 use super::report::{FileError, REPORTED_ERRORS_MAX};
 use super::rows::{BadRow, Claim};
 use crate::dataset::Dataset;
-use crate::shipment::{Column, Folded};
+use crate::shipment::{Column, FoldedKey};
 
 /// A row's place, ordered as in the file: its block, and its line from the block's first.
 pub(super) type RowPlace = (u32, u64);
@@ -105,7 +105,7 @@ fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) ->
                 .filter(|column| bad.column.is_some_and(|own| columns.rank(*column) < columns.rank(own)))
                 .collect();
             let contradicted = claim.and_then(|claim| {
-                let (number, carrier) = (Folded::new(&claim.tracking_number), Folded::new(&claim.carrier));
+                let (number, carrier) = (FoldedKey::new(&claim.tracking_number), FoldedKey::new(&claim.carrier));
                 dataset.shipment(&number, &carrier)?.first_contradiction(&claim.row(), &earlier)
             });
             match contradicted {

@@ -4,9 +4,9 @@ use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::record::Dictionaries;
 use crate::dataset::search::values::{ASK_THE_WHOLE, Kind, NOTHING, Numbering, PlaceNumbers};
-use crate::shipment::{Folded, Place};
+use crate::shipment::{FoldedKey, Place};
 
-/// Folded values and their numbers, while these are given out.
+/// FoldedKey values and their numbers, while these are given out.
 pub(super) struct Names([SharedDictionary; 4]);
 
 impl Names {
@@ -27,7 +27,8 @@ impl Names {
     pub(super) fn finish(self) -> [Box<[(Fingerprint, u32)]>; 4] {
         self.0.map(|shared| {
             let names = shared.finish();
-            let hashed = |number| (Fingerprint::of(&Folded::new(&String::from_utf8_lossy(names.get(number)))), number);
+            let hashed =
+                |number| (Fingerprint::of(&FoldedKey::new(&String::from_utf8_lossy(names.get(number)))), number);
             let mut numbers: Box<[_]> = (0..names.len() as u32).map(hashed).collect();
             numbers.sort_unstable();
             numbers
@@ -40,7 +41,7 @@ pub(super) struct Namer<'n>([Interner<'n>; 4]);
 
 impl Namer<'_> {
     fn number(&mut self, kind: Kind, value: &str) -> u32 {
-        let folded = Folded::new(value);
+        let folded = FoldedKey::new(value);
         // A dictionary without a limit always has a number to give, and what is folded is UTF-8.
         let name = std::str::from_utf8(folded.as_bytes()).unwrap_or_default();
         self.0[kind as usize].id(name).unwrap_or(NOTHING)

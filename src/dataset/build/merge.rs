@@ -16,7 +16,7 @@ use crate::dataset::order::Order;
 use crate::dataset::record::{Dictionaries, Record};
 use crate::dataset::records::Records;
 use crate::mutex;
-use crate::shipment::{Column, Folded};
+use crate::shipment::{Column, FoldedKey};
 
 /// The place of a record that is part of another one, or left out.
 const GONE: Position = Position(u32::MAX);
@@ -155,7 +155,7 @@ impl Merge {
     /// The fragments of each shipment among `group`, which is in file order.
     fn shipments_of(&mut self, group: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Vec<Vec<Fragment>> {
         let mut shipments: Vec<Vec<Fragment>> = Vec::new();
-        let mut by_key: HashMap<(Folded, Vec<u8>), usize> = HashMap::new();
+        let mut by_key: HashMap<(FoldedKey, Vec<u8>), usize> = HashMap::new();
         for &fragment in group {
             let record = self.record(fragment);
             let key = (record.folded_number(), record.folded_carrier().to_vec());

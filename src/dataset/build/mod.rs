@@ -23,7 +23,7 @@ use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWrit
 use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::mutex;
 use crate::shard::Shard;
-use crate::shipment::{Folded, Row};
+use crate::shipment::{FoldedKey, Row};
 
 /// Smaller files do without huge pages: they would cost more memory than they save time.
 const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
@@ -151,7 +151,7 @@ impl BlockWriter<'_> {
     /// the block's first.
     pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<bool, ArenaError> {
         if !self.open.is_continued_by(row) {
-            let number = Folded::new(row.tracking_number);
+            let number = FoldedKey::new(row.tracking_number);
             if self.builder.shard.is_some_and(|shard| !shard.has(&number)) {
                 return Ok(false);
             }

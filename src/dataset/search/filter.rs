@@ -8,15 +8,15 @@ use super::postings::{FacetCount, Postings};
 use super::values::{FACETS, Kind};
 use crate::dataset::record::Record;
 use crate::dataset::records::Records;
-use crate::shipment::{Facet, Folded};
+use crate::shipment::{Facet, FoldedKey};
 
 /// What shipments have to be. Of each list one value must hold; an empty list holds for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Tracking numbers.
-    pub tracking_numbers: Vec<Folded>,
+    pub tracking_numbers: Vec<FoldedKey>,
     /// Values of each facet, in the order of [`Facet::ALL`].
-    pub facets: [Vec<Folded>; Facet::ALL.len()],
+    pub facets: [Vec<FoldedKey>; Facet::ALL.len()],
 }
 
 impl Filter {
@@ -67,7 +67,7 @@ impl<'d> Selection<'d> {
 }
 
 /// Those with one of the tracking numbers, if any are given.
-fn with_any_number<'d>(records: &Records, numbers: &[Folded]) -> Option<Set<'d>> {
+fn with_any_number<'d>(records: &Records, numbers: &[FoldedKey]) -> Option<Set<'d>> {
     if numbers.is_empty() {
         return None;
     }
@@ -78,7 +78,12 @@ fn with_any_number<'d>(records: &Records, numbers: &[Folded]) -> Option<Set<'d>>
 }
 
 /// Those with one of the values of `facet`, if any are given.
-fn with_any_value<'d>(records: &Records, postings: &'d Postings, facet: Facet, values: &[Folded]) -> Option<Set<'d>> {
+fn with_any_value<'d>(
+    records: &Records,
+    postings: &'d Postings,
+    facet: Facet,
+    values: &[FoldedKey],
+) -> Option<Set<'d>> {
     if values.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ use super::ordinals::Set;
 use super::values::{FACETS, Kind, NOTHING, Numbering};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::records::Records;
-use crate::shipment::{Facet, Folded, Place};
+use crate::shipment::{Facet, FoldedKey, Place};
 
 /// What a bitmap takes for a container besides its members.
 const CONTAINER_BYTES: u64 = 32;
@@ -110,13 +110,13 @@ impl Postings {
     }
 
     /// The number of a value that shipments in `records` have.
-    pub(in crate::dataset) fn number(&self, records: &Records, kind: Kind, value: &Folded) -> Option<u32> {
+    pub(in crate::dataset) fn number(&self, records: &Records, kind: Kind, value: &FoldedKey) -> Option<u32> {
         let hash = Fingerprint::of(value);
         let numbers = &self.numbers[kind as usize];
         let from = numbers.partition_point(|(other, _)| *other < hash);
         let mut same_hash = numbers[from..].iter().take_while(|(other, _)| *other == hash).map(|(_, number)| *number);
         // A hash is never trusted alone.
-        let is_value = |spelling: &str| Folded::new(spelling) == *value;
+        let is_value = |spelling: &str| FoldedKey::new(spelling) == *value;
         same_hash.find(|number| {
             let mut facets = Facet::ALL.into_iter().filter(|facet| Kind::of(*facet) == kind);
             facets.find_map(|facet| self.of(facet).with_spelling(records, facet, *number, is_value)) == Some(true)
@@ -125,7 +125,7 @@ impl Postings {
 
     /// The numbers of the values of the shipment in `records` with that ordinal.
     pub(in crate::dataset) fn numbers_of(&self, records: &Records, ordinal: u32) -> [u32; FACETS] {
-        let number = |kind, value: &str| self.number(records, kind, &Folded::new(value)).unwrap_or(NOTHING);
+        let number = |kind, value: &str| self.number(records, kind, &FoldedKey::new(value)).unwrap_or(NOTHING);
         let place = |place: &Place<'_>| {
             [place.city.map_or(NOTHING, |city| number(Kind::City, city)), number(Kind::Country, place.country)]
         };

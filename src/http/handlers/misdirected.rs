@@ -5,7 +5,7 @@ use crate::http::request::query::{self, TRACKING_NUMBER};
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::shard::{Shard, WrongShard};
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
 
 /// 421: another shard has the shipments (RFC 9110, section 15.5.20).
@@ -22,7 +22,7 @@ pub(crate) fn refuse(snapshot: &Snapshot, filter: &Filter, query: Option<&str>) 
     let number = filter.tracking_numbers.iter().find(|number| !shard.has(number))?;
     // It was decoded before.
     let pairs = query::pairs(query).unwrap_or_default();
-    let spelled = pairs.iter().find(|(name, value)| name == TRACKING_NUMBER && Folded::new(value) == *number);
+    let spelled = pairs.iter().find(|(name, value)| name == TRACKING_NUMBER && FoldedKey::new(value) == *number);
     let spelled = spelled.map_or("", |(_, value)| value.trim());
     shard.check(number, spelled).err().as_ref().map(elsewhere)
 }

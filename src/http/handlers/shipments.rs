@@ -9,7 +9,7 @@ use crate::http::handlers::misdirected;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::http::worker::Worker;
-use crate::shipment::Folded;
+use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
 
 /// Shipments of one number that are gathered without an allocation: more carriers than use one.
@@ -18,7 +18,7 @@ const SHIPMENTS_INLINE: usize = 4;
 /// `GET /v1/shipments/{carrier}/{tracking_number}`
 #[inline]
 pub(crate) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Response {
-    let folded = (Folded::new(tracking_number), Folded::new(carrier));
+    let folded = (FoldedKey::new(tracking_number), FoldedKey::new(carrier));
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_deref() else { return problem::loading() };
     let Some(record) = snapshot.dataset.shipment(&folded.0, &folded.1) else {
@@ -34,7 +34,7 @@ pub(crate) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_
 
 /// `GET /v1/shipments/{tracking_number}`
 pub(crate) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -> Response {
-    let number = Folded::new(tracking_number);
+    let number = FoldedKey::new(tracking_number);
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_deref() else { return problem::loading() };
     let records: SmallVec<[Record<'_>; SHIPMENTS_INLINE]> = snapshot.dataset.shipments_with_number(&number).collect();
@@ -52,7 +52,7 @@ pub(crate) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
 
 /// 404, or 421 where another shard may have the shipment. Only lookups that find nothing pay for the check.
 #[cold]
-fn missing(snapshot: &Snapshot, number: &Folded, spelled: &str, detail: impl FnOnce() -> String) -> Response {
+fn missing(snapshot: &Snapshot, number: &FoldedKey, spelled: &str, detail: impl FnOnce() -> String) -> Response {
     match snapshot.summary.shard.map(|shard| shard.check(number, spelled)) {
         Some(Err(elsewhere)) => misdirected::elsewhere(&elsewhere),
         _ => problem::response(Code::ShipmentNotFound, &detail()),

@@ -8,7 +8,7 @@ use crate::dataset::Filter;
 use crate::http::request::route::percent_decoded;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
-use crate::shipment::{Facet, Folded};
+use crate::shipment::{Facet, FoldedKey};
 
 /// The bytes that are escaped in a form, but for the blank, which becomes a plus.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
@@ -78,7 +78,7 @@ pub(crate) fn add_filter(filter: &mut Filter, name: &str, value: &str) -> bool {
     } else {
         return false;
     };
-    values.push(Folded::new(value));
+    values.push(FoldedKey::new(value));
     true
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use waybill::dataset::{Dataset, Filter};
 use waybill::load::Options;
-use waybill::shipment::{Facet, Folded};
+use waybill::shipment::{Facet, FoldedKey};
 
 use crate::reference::agreement::{loaded, rendered};
 use crate::reference::odd::Random;
@@ -24,7 +24,7 @@ fn filter(filters: &Filters) -> Filter {
             Some(facet) => &mut filter.facets[facet],
             None => &mut filter.tracking_numbers,
         };
-        values.push(Folded::new(value));
+        values.push(FoldedKey::new(value));
     }
     filter
 }

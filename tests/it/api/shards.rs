@@ -9,7 +9,7 @@ use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Record;
 use waybill::load::{LoadError, Loaded, Options};
 use waybill::shard::Shard;
-use waybill::shipment::Folded;
+use waybill::shipment::FoldedKey;
 use xxhash_rust::xxh32::xxh32;
 
 use crate::reference::agreement::{loaded, rendered};
@@ -73,7 +73,7 @@ fn assert_same_together(file: &[u8], options: &Options, count: u32) {
     assert_eq!(sum(|part| part.dataset.shipment_count()), dataset.shipment_count());
     assert_eq!(sum(|part| part.dataset.article_count()), dataset.article_count());
     for (number, carrier, json) in all {
-        let (number, carrier) = (Folded::new(&number), Folded::new(&carrier));
+        let (number, carrier) = (FoldedKey::new(&number), FoldedKey::new(&carrier));
         let found = parts.iter().filter_map(|part| part.dataset.shipment(&number, &carrier));
         assert_eq!(found.map(|record| rendered(&record)).collect::<Vec<_>>(), [json]);
     }

@@ -7,7 +7,7 @@ use waybill::commands::generate::{self, Plan};
 use waybill::dataset::build::Builder;
 use waybill::dataset::{ArenaError, Changes};
 use waybill::load::{LoadError, Options};
-use waybill::shipment::{Column, Folded, Row};
+use waybill::shipment::{Column, FoldedKey, Row};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::reference::agreement::{
@@ -136,7 +136,7 @@ fn the_documented_export_is_answered_as_documented() {
     let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv")).unwrap();
     let dataset = loaded(&file, &tolerant()).unwrap().dataset;
     assert_eq!((dataset.shipment_count(), dataset.article_count()), (5, 9));
-    let record = dataset.shipment(&Folded::new(" tn12345678"), &Folded::new("dhl")).unwrap();
+    let record = dataset.shipment(&FoldedKey::new(" tn12345678"), &FoldedKey::new("dhl")).unwrap();
     let documented = concat!(
         r#"{"tracking_number":"TN12345678","carrier":"DHL","status":"in-transit","#,
         r#""sender_address":"Street 1, 10115 Berlin, Germany","receiver_address":"Street 10, 75001 Paris, France","#,
@@ -300,7 +300,7 @@ fn a_block_spread_over_the_arena_is_whole() {
     other.end_block(2, 100, 1000).unwrap();
     drop((one, other));
     let dataset = builder.finish(Column::SHARED, &mut |conflict| panic!("{conflict:?}")).unwrap();
-    let record = dataset.shipment(&Folded::new("TN1"), &Folded::new("DHL")).unwrap();
+    let record = dataset.shipment(&FoldedKey::new("TN1"), &FoldedKey::new("DHL")).unwrap();
     assert_eq!(rendered(&record).matches("\"SKU\":").count(), 2);
     assert_eq!(dataset.shipment_count(), 4);
 }
@@ -333,7 +333,7 @@ fn a_generated_file_is_answered_as_the_reference_answers() {
         let shipment = lookup * 999_983 % shipments;
         let number = generate::tracking_number(&plan, shipment);
         let carrier = generate::carrier(&plan, shipment);
-        assert!(dataset.shipment(&Folded::new(&number), &Folded::new(carrier)).is_some());
+        assert!(dataset.shipment(&FoldedKey::new(&number), &FoldedKey::new(carrier)).is_some());
         match lookup % 3 {
             0 => assert_same_lookup(&dataset, &export, &number.to_lowercase(), &carrier.to_uppercase()),
             1 => assert_same_lookup(&dataset, &export, &format!(" {number}"), "nobody"),

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use waybill::batch::{self, BatchError};
 use waybill::dataset::{Dataset, Record};
 use waybill::load::{FileError, LoadError, Loaded, Options, REPORTED_ERRORS_MAX, load};
-use waybill::shipment::{Column, Folded};
+use waybill::shipment::{Column, FoldedKey};
 
 use super::{Export, Place, Shipment, spellings};
 
@@ -58,7 +58,7 @@ fn jsons<'s>(shipments: impl IntoIterator<Item = &'s Shipment>) -> Vec<String> {
 
 /// Holds both to the same answers about one number and carrier.
 pub(crate) fn assert_same_lookup(dataset: &Dataset, export: &Export, number: &str, carrier: &str) {
-    let (folded_number, folded_carrier) = (Folded::new(number), Folded::new(carrier));
+    let (folded_number, folded_carrier) = (FoldedKey::new(number), FoldedKey::new(carrier));
     let one = dataset.shipment(&folded_number, &folded_carrier).map(|record| rendered(&record));
     assert_eq!(one, export.shipment(number, carrier).map(Shipment::json), "{number:?} with {carrier:?}");
     let all: Vec<String> = dataset.shipments_with_number(&folded_number).map(|record| rendered(&record)).collect();
