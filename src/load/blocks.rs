@@ -21,8 +21,8 @@ pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     /// What was parsed of it already.
     pub(super) parsed: Place,
-    /// Why the block ends where no record does.
-    pub(super) torn: Option<Tear>,
+    /// The incomplete record that the block ends with, if it does.
+    pub(super) incomplete: Option<IncompleteRecord>,
     /// Bytes of the file that were read for it.
     pub(super) file_bytes: u64,
     /// Size of the file's content, as far as it could be told when the block was read.
@@ -38,20 +38,22 @@ pub(super) struct Place {
     pub(super) lines: u64,
 }
 
-/// Why a block ends within a record.
+/// A record that a block has no end of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tear {
+pub(super) enum IncompleteRecord {
     /// The file ends within quotes.
     OpenQuote,
     /// The record is longer than [`RECORD_BYTES_MAX`].
     TooLong,
 }
 
-impl Tear {
+impl IncompleteRecord {
     pub(super) fn reason(self) -> String {
         match self {
-            Tear::OpenQuote => "a quote in the record that starts here is still open at the end of the file".to_owned(),
-            Tear::TooLong => {
+            IncompleteRecord::OpenQuote => {
+                "a quote in the record that starts here is still open at the end of the file".to_owned()
+            }
+            IncompleteRecord::TooLong => {
                 format!("the record that starts here is over {RECORD_BYTES_MAX} bytes long; is a quote left open?")
             }
         }
@@ -89,7 +91,7 @@ impl<R: Read> BlockReader<R> {
         block.bytes.clear();
         block.bytes.append(&mut self.carried);
         block.parsed = Place::default();
-        block.torn = None;
+        block.incomplete = None;
         block.number = self.next_number;
         let mut wanted = match self.next_number {
             0 => self.block_bytes.max(BYTE_ORDER_MARK.len()),
@@ -113,16 +115,16 @@ impl<R: Read> BlockReader<R> {
                 break;
             }
             if block.bytes.len() > RECORD_BYTES_MAX {
-                block.torn = Some(Tear::TooLong);
+                block.incomplete = Some(IncompleteRecord::TooLong);
                 self.at_end = true;
             }
             // No record ends here: read on, in larger steps.
             wanted = wanted.max(block.bytes.len());
         }
-        if self.at_end && block.torn.is_none() && self.carried.is_empty() {
+        if self.at_end && block.incomplete.is_none() && self.carried.is_empty() {
             // The last block may end without a line break, and then also within quotes.
             if self.cutter.last_record_end(&block.bytes).open_quote {
-                block.torn = Some(Tear::OpenQuote);
+                block.incomplete = Some(IncompleteRecord::OpenQuote);
             }
         }
         self.next_number += 1;
@@ -227,12 +229,12 @@ mod tests {
         (cut.end, cut.open_quote)
     }
 
-    fn blocks(text: &[u8], block_bytes: usize) -> Vec<(Vec<u8>, Option<Tear>)> {
+    fn blocks(text: &[u8], block_bytes: usize) -> Vec<(Vec<u8>, Option<IncompleteRecord>)> {
         let mut reader = BlockReader::new(text, block_bytes, b',');
         let mut blocks = Vec::new();
         let mut block = Block::default();
         while reader.next(&mut block, &mut |_| ()).unwrap() {
-            blocks.push((block.bytes.clone(), block.torn));
+            blocks.push((block.bytes.clone(), block.incomplete));
         }
         blocks
     }
@@ -262,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_ends_within_quotes_is_torn() {
+    fn a_file_that_ends_within_quotes_has_an_incomplete_record() {
         let whole = blocks(b"a,b\nc,\"d\ne", 1 << 20);
-        assert_eq!(whole, [(b"a,b\n".to_vec(), None), (b"c,\"d\ne".to_vec(), Some(Tear::OpenQuote))]);
+        assert_eq!(whole, [(b"a,b\n".to_vec(), None), (b"c,\"d\ne".to_vec(), Some(IncompleteRecord::OpenQuote))]);
     }
 
     #[test]
@@ -276,9 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn a_record_over_the_limit_is_torn() {
+    fn a_record_over_the_limit_is_incomplete() {
         let long = [b"a\n".to_vec(), vec![b'x'; RECORD_BYTES_MAX + 1]].concat();
-        assert_eq!(blocks(&long, 1 << 10).last().and_then(|(_, torn)| *torn), Some(Tear::TooLong));
+        assert_eq!(
+            blocks(&long, 1 << 10).last().and_then(|(_, incomplete)| *incomplete),
+            Some(IncompleteRecord::TooLong)
+        );
     }
 
     proptest! {

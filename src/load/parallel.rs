@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::bad_rows::{FirstErrors, Lines, RowError, RowPlace, refusal};
-use super::blocks::{Block, BlockReader, Place, RECORD_BYTES_MAX, Tear};
+use super::blocks::{Block, BlockReader, IncompleteRecord, Place, RECORD_BYTES_MAX};
 use super::columns::Columns;
 use super::csv::{Record, RecordParser};
 use super::estimate::{SizeEstimate, in_proportion};
@@ -119,7 +119,7 @@ impl Reader<'_> {
 enum Failure {
     Read(io::Error),
     TooLarge(ArenaError),
-    Torn(Tear),
+    IncompleteRecord(IncompleteRecord),
 }
 
 struct Header {
@@ -172,8 +172,8 @@ impl Loader<'_> {
                 continue;
             };
             let line = block_line + record.line;
-            if let Some(tear) = tear(&block, &record, place) {
-                return Err(self.refused(line, None, tear.reason()));
+            if let Some(incomplete) = incomplete_record(&block, &record, place) {
+                return Err(self.refused(line, None, incomplete.reason()));
             }
             let (columns, ignored_columns) = Columns::from_header(&record, line, &self.options.columns)
                 .map_err(|error| self.refused(error.line, error.column, error.reason))?;
@@ -223,8 +223,8 @@ impl Loader<'_> {
             while let Some(record) = parser.next(&block.bytes, &mut place) {
                 rows += 1;
                 let row_place = (block.number, record.line);
-                if let Some(tear) = tear(&block, &record, place) {
-                    return Err((row_place, Failure::Torn(tear)));
+                if let Some(incomplete) = incomplete_record(&block, &record, place) {
+                    return Err((row_place, Failure::IncompleteRecord(incomplete)));
                 }
                 match columns.check(&record) {
                     Ok(row) => {
@@ -310,7 +310,9 @@ impl Loader<'_> {
         match failure {
             Some((_, Failure::Read(source))) => Err(self.unreadable(source)),
             Some((_, Failure::TooLarge(source))) => Err(LoadError::TooLarge { path: self.path.to_owned(), source }),
-            Some((place, Failure::Torn(tear))) => Err(self.refused(lines.at(place), None, tear.reason())),
+            Some((place, Failure::IncompleteRecord(incomplete))) => {
+                Err(self.refused(lines.at(place), None, incomplete.reason()))
+            }
             None if self.progress.is_stopped() => Err(LoadError::Stopped { path: self.path.to_owned() }),
             None => Ok(()),
         }
@@ -329,9 +331,9 @@ fn build(
     })
 }
 
-/// Why `record`, which ends at `place`, cannot be taken for what it seems.
-fn tear(block: &Block, record: &Record<'_>, place: Place) -> Option<Tear> {
+/// Returns why `record`, which ends at `place`, is incomplete, if it is.
+fn incomplete_record(block: &Block, record: &Record<'_>, place: Place) -> Option<IncompleteRecord> {
     let is_last = place.at == block.bytes.len();
-    let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(Tear::TooLong);
-    block.torn.filter(|_| is_last).or(too_long)
+    let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(IncompleteRecord::TooLong);
+    block.incomplete.filter(|_| is_last).or(too_long)
 }
