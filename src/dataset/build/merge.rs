@@ -1,7 +1,7 @@
 //! The end of a load: blocks in file order, shipments whole, the index complete.
 //!
 //! Everything here runs on one thread, after all writers are done, but for the postings. The common case touches only
-//! the fragments that clashed; the rest of the records stay where they were written.
+//! the fragments that collided; the rest of the records stay where they were written.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const GONE: Position = Position(u32::MAX);
 const WASTE_SHARE: usize = 4;
 
 impl Builder {
-    /// Puts the blocks in file order, settles what several of them know of one shipment, and freezes the result.
+    /// Puts the blocks in file order, resolves collisions of fingerprints, and freezes the result.
     ///
     /// `columns` are those that the rows of a shipment share, in the order of the file. Rows that contradict their
     /// shipment are left out and told to `on_conflict`, in no particular order.
@@ -44,12 +44,12 @@ impl Builder {
             threads: self.threads,
             wasted_bytes: 0,
         };
-        let mut clashes = mutex::into_inner(self.clashes);
-        merge.number_by_rank(&mut clashes);
-        merge.add_first_comers(&mut clashes);
-        let settled = merge.settle(&clashes, on_conflict)?;
+        let mut collisions = mutex::into_inner(self.collisions);
+        merge.number_by_rank(&mut collisions);
+        merge.add_first_inserted(&mut collisions);
+        let resolved = merge.resolve(&collisions, on_conflict)?;
         merge.compact()?;
-        merge.freeze(&settled)
+        merge.freeze(&resolved)
     }
 }
 
@@ -70,7 +70,7 @@ struct Merge {
 }
 
 /// The shipments that share a fingerprint, each by its first fragment, in file order.
-type Settled = Vec<(Fingerprint, Vec<Fragment>)>;
+type Resolved = Vec<(Fingerprint, Vec<Fragment>)>;
 
 impl Merge {
     fn record(&self, fragment: Fragment) -> Record<'_> {
@@ -84,14 +84,14 @@ impl Merge {
     }
 
     /// Names the fragments' blocks by their rank among those that have rows.
-    fn number_by_rank(&self, clashes: &mut [Fragment]) {
-        for clash in clashes {
-            clash.block = self.blocks.partition_point(|block| block.number < clash.block) as u32;
+    fn number_by_rank(&self, collisions: &mut [Fragment]) {
+        for collision in collisions {
+            collision.block = self.blocks.partition_point(|block| block.number < collision.block) as u32;
         }
     }
 
-    /// Adds to the clashes the fragments that they clashed with: those that came first in time, not in the file.
-    fn add_first_comers(&self, clashes: &mut Vec<Fragment>) {
+    /// Adds the fragments that the colliding ones collided with: those that were inserted first, in time, not in the file.
+    fn add_first_inserted(&self, collisions: &mut Vec<Fragment>) {
         // Within a segment, which is one writer's, blocks do not interleave; but a block may go on in the next one.
         let mut starts: Vec<(Position, u32)> = (0..)
             .zip(&self.blocks)
@@ -101,8 +101,8 @@ impl Merge {
             })
             .collect();
         starts.sort_unstable();
-        clashes.sort_unstable();
-        let first_comers: Vec<Fragment> = clashes
+        collisions.sort_unstable();
+        let first_inserted: Vec<Fragment> = collisions
             .chunk_by(|a, b| a.fingerprint == b.fingerprint)
             .filter_map(|group| {
                 let fingerprint = group[0].fingerprint;
@@ -113,22 +113,26 @@ impl Merge {
                 Some(Fragment { fingerprint, block, at })
             })
             .collect();
-        clashes.extend(first_comers);
-        clashes.sort_unstable();
+        collisions.extend(first_inserted);
+        collisions.sort_unstable();
     }
 
     /// Tells the shipments of each fingerprint apart, joins the fragments of each, leaves out what contradicts.
-    fn settle(&mut self, clashes: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Settled, ArenaError> {
-        let mut settled = Settled::new();
-        let mut torn: Vec<Vec<Fragment>> = Vec::new();
-        for group in clashes.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
+    fn resolve(
+        &mut self,
+        collisions: &[Fragment],
+        on_conflict: &mut dyn FnMut(Conflict),
+    ) -> Result<Resolved, ArenaError> {
+        let mut resolved = Resolved::new();
+        let mut fragmented: Vec<Vec<Fragment>> = Vec::new();
+        for group in collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
             let shipments = self.shipments_of(group, on_conflict);
             let firsts = shipments.iter().filter_map(|fragments| fragments.first().copied()).collect();
-            settled.push((group[0].fingerprint, firsts));
-            torn.extend(shipments.into_iter().filter(|fragments| fragments.len() > 1));
+            resolved.push((group[0].fingerprint, firsts));
+            fragmented.extend(shipments.into_iter().filter(|fragments| fragments.len() > 1));
         }
-        self.join(torn)?;
-        Ok(settled)
+        self.join(fragmented)?;
+        Ok(resolved)
     }
 
     /// Makes one record of each shipment's fragments, in segments of their own: as in all others, in file order.
@@ -200,9 +204,9 @@ impl Merge {
         Ok(())
     }
 
-    fn freeze(mut self, settled: &Settled) -> Result<Dataset, ArenaError> {
+    fn freeze(mut self, resolved: &Resolved) -> Result<Dataset, ArenaError> {
         let mut positions = Vec::new();
-        for (fingerprint, firsts) in settled {
+        for (fingerprint, firsts) in resolved {
             positions.clear();
             positions.extend(firsts.iter().map(|first| self.blocks[first.block as usize].positions[first.at as usize]));
             self.index.assign(*fingerprint, &positions);

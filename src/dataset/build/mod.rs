@@ -3,7 +3,7 @@
 //!
 //! A run of rows that continue each other becomes one record at once. Nearly always that is the whole shipment. What
 //! is left over (a shipment cut by the border of a block or spread over the file, a number used by several carriers)
-//! shows as a fingerprint that is taken: it is noted and settled at the end, in file order, by `merge`.
+//! shows as a fingerprint that is taken: it is noted and resolved at the end, in file order, by `merge`.
 
 mod block;
 mod encode;
@@ -34,7 +34,7 @@ pub struct Builder {
     arena: ArenaBuilder,
     index: OnceLock<IndexBuilder>,
     blocks: Mutex<Vec<Block>>,
-    clashes: Mutex<Vec<Fragment>>,
+    collisions: Mutex<Vec<Fragment>>,
     threads: usize,
     memory_bytes_max: u64,
     shard: Option<Shard>,
@@ -48,7 +48,7 @@ impl Builder {
             arena: ArenaBuilder::new(content_bytes >= HUGE_PAGES_FROM_BYTES),
             index: OnceLock::new(),
             blocks: Mutex::default(),
-            clashes: Mutex::default(),
+            collisions: Mutex::default(),
             threads,
             memory_bytes_max: u64::MAX,
             shard: None,
@@ -186,16 +186,16 @@ impl BlockWriter<'_> {
             return Ok(());
         }
         let index = self.builder.index_sized_for(self.fingerprints.len(), bytes, content_bytes)?;
-        let mut clashes = Vec::new();
+        let mut collisions = Vec::new();
         for (at, (fingerprint, position)) in self.fingerprints.drain(..).zip(&self.block.positions).enumerate() {
             if !index.insert(fingerprint, *position) {
-                clashes.push(Fragment { fingerprint, block: number, at: at as u32 });
+                collisions.push(Fragment { fingerprint, block: number, at: at as u32 });
             }
         }
         self.last_line = 0;
         let block = self.block.take(number);
         mutex::lock(&self.builder.blocks).push(block);
-        mutex::lock(&self.builder.clashes).append(&mut clashes);
+        mutex::lock(&self.builder.collisions).append(&mut collisions);
         Ok(())
     }
 }
