@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
 
-use super::facet_values::Names;
+use super::facet_values::SharedFacetValues;
 use crate::dataset::arena::ArenaError;
 use crate::dataset::records::Records;
 use crate::dataset::search::postings::{FacetPostings, Value};
-use crate::dataset::search::values::{FACETS, Kind, NOTHING, Numbering};
+use crate::dataset::search::values::{FACETS, FacetKind, FacetValueIds, NO_VALUE};
 use crate::mutex;
 use crate::shipment::Facet;
 
@@ -27,33 +27,34 @@ const LISTED_PER_RANGE: usize = 32;
 const LOW_BYTES: usize = size_of::<u16>();
 /// Bytes of a range's ordinals, once for each facet.
 const RANGE_BYTES: usize = RANGE_SHIPMENTS * FACETS * LOW_BYTES;
-/// Bytes of a value's number, little-endian.
-const NUMBER_BYTES: usize = size_of::<u32>();
-/// Bytes of the numbers of a range's values, once for each facet.
-const NUMBERS_BYTES: usize = RANGE_SHIPMENTS * FACETS * NUMBER_BYTES;
+/// Bytes of a value's id, little-endian.
+const ID_BYTES: usize = size_of::<u32>();
+/// Bytes of the ids of a range's values, once for each facet.
+const IDS_BYTES: usize = RANGE_SHIPMENTS * FACETS * ID_BYTES;
 
 /// The postings of all facets.
 pub(super) fn group(
     records: &Records,
     threads: usize,
-    numbering: &Numbering,
-    names: &Names,
+    value_ids: &FacetValueIds,
+    values: &SharedFacetValues,
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
     let ordinals_bytes = records.len() * FACETS * LOW_BYTES;
-    let bytes = ordinals_bytes + threads.max(1) * NUMBERS_BYTES;
+    let bytes = ordinals_bytes + threads.max(1) * IDS_BYTES;
     // The allocator would keep so much memory; a map goes back to the system.
     let map = MmapOptions::new().len(bytes).map_anon();
     let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
-    let (ordinals, numbers) = map.split_at_mut(ordinals_bytes);
+    let (ordinals, ids) = map.split_at_mut(ordinals_bytes);
     let room: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
-    let numbers = Mutex::new(numbers.chunks_exact_mut(NUMBERS_BYTES));
+    let ids = Mutex::new(ids.chunks_exact_mut(IDS_BYTES));
     let values = in_parallel(threads, room.len(), || {
-        let (mut giver, mut grouper) = (names.namer(), Grouper::new(mutex::lock(&numbers).next().unwrap_or_default()));
+        let (mut interner, mut grouper) =
+            (values.interner(), Grouper::new(mutex::lock(&ids).next().unwrap_or_default()));
         let room = &room;
         move |range| {
             for ordinal in range * RANGE_SHIPMENTS..records.len().min((range + 1) * RANGE_SHIPMENTS) {
                 let record = records.at(ordinal as u32);
-                grouper.add(numbering.of(&record, |place| giver.place(place)));
+                grouper.add(value_ids.of(&record, |place| interner.place(place)));
             }
             grouper.take(&mut mutex::lock(&room[range]))
         }
@@ -65,7 +66,7 @@ pub(super) fn group(
     Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
 }
 
-/// The number of a value, and how many shipments of a range have it.
+/// The id of a value, and how many shipments of a range have it.
 type ValueCount = (u32, u32);
 
 /// The shipments of a range by their values.
@@ -77,14 +78,14 @@ struct Range<'m> {
 }
 
 impl Range<'_> {
-    /// Of each value of `facet` its number and its shipments.
+    /// Of each value of `facet` its id and its shipments.
     fn of(&self, facet: Facet) -> impl Iterator<Item = (u32, &[u8])> {
         let bytes = self.lows.len() / FACETS;
         let mut rest = &self.lows[bytes * facet as usize..][..bytes];
-        self.values[facet as usize].iter().map(move |(number, count)| {
+        self.values[facet as usize].iter().map(move |(id, count)| {
             let (lows, others) = rest.split_at(*count as usize * LOW_BYTES);
             rest = others;
-            (*number, lows)
+            (*id, lows)
         })
     }
 }
@@ -97,10 +98,10 @@ fn ordinals(range: u32, lows: &[u8]) -> impl Iterator<Item = u32> {
 
 /// Groups the shipments of a range by their values.
 struct Grouper<'m> {
-    /// Of each facet the numbers of the shipments so far.
-    numbers: [&'m mut [[u8; NUMBER_BYTES]]; FACETS],
+    /// Of each facet the ids of the shipments so far.
+    ids: [&'m mut [[u8; ID_BYTES]]; FACETS],
     shipments: usize,
-    /// By number; all zero between two facets.
+    /// By id; all zero between two facets.
     counts: Vec<u32>,
 }
 
@@ -108,14 +109,14 @@ impl<'m> Grouper<'m> {
     /// Works in `room`, which has the same bytes for each facet.
     fn new(room: &'m mut [u8]) -> Grouper<'m> {
         let bytes = room.len() / FACETS;
-        let mut numbers = room.chunks_mut(bytes.max(1));
-        let numbers = std::array::from_fn(|_| numbers.next().unwrap_or_default().as_chunks_mut().0);
-        Grouper { numbers, shipments: 0, counts: Vec::new() }
+        let mut ids = room.chunks_mut(bytes.max(1));
+        let ids = std::array::from_fn(|_| ids.next().unwrap_or_default().as_chunks_mut().0);
+        Grouper { ids, shipments: 0, counts: Vec::new() }
     }
 
-    fn add(&mut self, numbers: [u32; FACETS]) {
-        for (of_facet, number) in self.numbers.iter_mut().zip(numbers) {
-            of_facet[self.shipments] = number.to_le_bytes();
+    fn add(&mut self, ids: [u32; FACETS]) {
+        for (of_facet, id) in self.ids.iter_mut().zip(ids) {
+            of_facet[self.shipments] = id.to_le_bytes();
         }
         self.shipments += 1;
     }
@@ -125,38 +126,36 @@ impl<'m> Grouper<'m> {
         let bytes = lows.len() / FACETS;
         let mut lows = lows.chunks_mut(bytes);
         let shipments = std::mem::take(&mut self.shipments);
-        self.numbers
-            .each_ref()
-            .map(|numbers| group_facet(&numbers[..shipments], &mut self.counts, lows.next().unwrap_or_default()))
+        self.ids.each_ref().map(|ids| group_facet(&ids[..shipments], &mut self.counts, lows.next().unwrap_or_default()))
     }
 }
 
-fn group_facet(numbers: &[[u8; NUMBER_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<ValueCount> {
-    let numbers = || numbers.iter().map(|number| u32::from_le_bytes(*number));
-    let values_max = numbers().max().map_or(0, |max| max as usize + 1);
+fn group_facet(ids: &[[u8; ID_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -> Vec<ValueCount> {
+    let ids = || ids.iter().map(|id| u32::from_le_bytes(*id));
+    let values_max = ids().max().map_or(0, |max| max as usize + 1);
     counts.resize(counts.len().max(values_max), 0);
     let mut values = Vec::new();
-    for number in numbers() {
-        let count = &mut counts[number as usize];
+    for id in ids() {
+        let count = &mut counts[id as usize];
         if *count == 0 {
-            values.push((number, 0));
+            values.push((id, 0));
         }
         *count += 1;
     }
     // From here on a count is the place of the value's next shipment.
     let mut next = 0;
-    for (number, count) in &mut values {
-        *count = std::mem::replace(&mut counts[*number as usize], next);
+    for (id, count) in &mut values {
+        *count = std::mem::replace(&mut counts[*id as usize], next);
         next += *count;
     }
     let lows = lows.as_chunks_mut::<LOW_BYTES>().0;
-    for (low, number) in numbers().enumerate() {
-        let place = &mut counts[number as usize];
+    for (low, id) in ids().enumerate() {
+        let place = &mut counts[id as usize];
         lows[*place as usize] = (low as u16).to_le_bytes();
         *place += 1;
     }
-    for (number, _) in &values {
-        counts[*number as usize] = 0;
+    for (id, _) in &values {
+        counts[*id as usize] = 0;
     }
     values
 }
@@ -174,8 +173,8 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
     let mut lists = vec![0; listed as usize];
     let mut parts = vec![Vec::new(); bitmaps_len as usize];
     for (range, of_range) in (0..).zip(ranges) {
-        for (number, lows) in of_range.of(facet) {
-            let value = &mut values[number as usize];
+        for (id, lows) in of_range.of(facet) {
+            let value = &mut values[id as usize];
             if value.count > listed_max {
                 parts[value.start as usize].push((range, lows));
             } else if value.count > 0 {
@@ -190,8 +189,8 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
         value.start -= value.count;
     }
     let mut by_count: Vec<u32> = (0..).zip(&values).filter(|(_, value)| value.count > 0).map(|(at, _)| at).collect();
-    // Among equals in the order of numbers, which is about that in which the file has them first.
-    by_count.sort_unstable_by_key(|number| (Reverse(values[*number as usize].count), *number));
+    // Among equals in the order of ids, which is about that in which the file has them first.
+    by_count.sort_unstable_by_key(|id| (Reverse(values[*id as usize].count), *id));
     FacetPostings {
         values: values.into_boxed_slice(),
         listed_max,
@@ -204,14 +203,14 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
 /// How many shipments have each value of `facet`.
 fn count(facet: Facet, ranges: &[Range<'_>]) -> Vec<Value> {
     let mut values = Vec::new();
-    for (number, count) in ranges.iter().flat_map(|range| &range.values[facet as usize]) {
-        let number = *number as usize;
-        if values.len() <= number {
-            values.resize(number + 1, Value::default());
+    for (id, count) in ranges.iter().flat_map(|range| &range.values[facet as usize]) {
+        let id = *id as usize;
+        if values.len() <= id {
+            values.resize(id + 1, Value::default());
         }
-        values[number].count += count;
+        values[id].count += count;
     }
-    if let Some(nothing) = values.get_mut(NOTHING as usize).filter(|_| !Kind::of(facet).counts_nothing()) {
+    if let Some(nothing) = values.get_mut(NO_VALUE as usize).filter(|_| !FacetKind::of(facet).counts_no_value()) {
         nothing.count = 0;
     }
     values
@@ -263,24 +262,21 @@ mod tests {
 
     #[test]
     fn a_range_is_grouped_by_value_and_the_next_one_afresh() {
-        let mut room = [0; 6 * FACETS * NUMBER_BYTES];
+        let mut room = [0; 6 * FACETS * ID_BYTES];
         let mut grouper = Grouper::new(&mut room);
         for _ in 0..2 {
-            for number in [7, 0, 7, 3, 0, 7] {
-                grouper.add([number, 1, number, number, number, number]);
+            for id in [7, 0, 7, 3, 0, 7] {
+                grouper.add([id, 1, id, id, id, id]);
             }
             let mut lows = [0; 6 * FACETS * LOW_BYTES];
             let values = grouper.take(&mut lows);
             assert_eq!(values[0], [(7, 3), (0, 2), (3, 1)]);
             let range = Range { values, lows: &lows };
             let by_value: Vec<(u32, Vec<u32>)> =
-                range.of(Facet::ALL[0]).map(|(number, lows)| (number, ordinals(1, lows).collect())).collect();
+                range.of(Facet::ALL[0]).map(|(id, lows)| (id, ordinals(1, lows).collect())).collect();
             let expected = [(7, vec![0, 2, 5]), (0, vec![1, 4]), (3, vec![3])];
-            assert_eq!(by_value, expected.map(|(number, lows)| (number, lows.iter().map(|low| 65536 + low).collect())));
-            assert_eq!(
-                range.of(Facet::ALL[1]).map(|(number, lows)| (number, lows.len())).collect::<Vec<_>>(),
-                [(1, 12)]
-            );
+            assert_eq!(by_value, expected.map(|(id, lows)| (id, lows.iter().map(|low| 65536 + low).collect())));
+            assert_eq!(range.of(Facet::ALL[1]).map(|(id, lows)| (id, lows.len())).collect::<Vec<_>>(), [(1, 12)]);
         }
     }
 

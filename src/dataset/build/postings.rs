@@ -1,6 +1,6 @@
 //! Finding the postings of a dataset's records.
 
-use super::facet_values::{self, Names};
+use super::facet_values::{self, SharedFacetValues};
 use super::posting_lists::{self, in_parallel};
 use crate::dataset::arena::ArenaError;
 use crate::dataset::records::Records;
@@ -11,16 +11,16 @@ use crate::shipment::Facet;
 
 /// Finds the values of all shipments in `records`, on so many threads.
 pub(super) fn find(records: &Records, threads: usize) -> Result<Postings, ArenaError> {
-    let names = Names::new();
-    let numbering = facet_values::number(&records.dictionaries, &mut names.namer());
-    let facets = posting_lists::group(records, threads, &numbering, &names)?;
+    let values = SharedFacetValues::new();
+    let value_ids = facet_values::assign_ids(&records.dictionaries, &mut values.interner());
+    let facets = posting_lists::group(records, threads, &value_ids, &values)?;
     let top = in_parallel(threads, FACETS, || {
         |facet: usize| {
             let (facet, postings) = (Facet::ALL[facet], &facets[facet]);
-            let counts: Vec<_> = postings.by_count().map(|(number, set)| (number, set.len())).collect();
+            let counts: Vec<_> = postings.by_count().map(|(id, set)| (id, set.len())).collect();
             most_frequent(records, postings, facet, &counts).into_boxed_slice()
         }
     });
     let top = <[Box<[FacetCount]>; FACETS]>::try_from(top).unwrap_or_default();
-    Ok(Postings { numbering, numbers: names.finish(), facets, top })
+    Ok(Postings { value_ids, ids_by_hash: values.finish(), facets, top })
 }

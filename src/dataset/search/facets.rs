@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::ordinals::Set;
 use super::postings::{FacetCount, FacetPostings, Postings};
-use super::values::{FACETS, Kind, NOTHING};
+use super::values::{FACETS, FacetKind, NO_VALUE};
 use crate::dataset::index::Spread;
 use crate::dataset::records::Records;
 use crate::shipment::Facet;
@@ -15,10 +15,10 @@ use roaring::RoaringBitmap;
 /// Values that a facet lists at most.
 pub const FACET_VALUES_MAX: usize = 100;
 /// Where at most one of so many shipments is selected, each is looked at; else the bitmaps of the values are intersected
-/// with theirs. Of a million, 10,000 were looked at in 1 ms, and any number was intersected with 130 values in 1 to 4 ms.
+/// with theirs. Of a million, 10,000 were looked at in 1 ms, and any count of them was intersected with 130 values in 1 to 4 ms.
 const WALKED_SHARE: u32 = 128;
 
-/// The number of a value, and how many shipments have it.
+/// The id of a value, and how many shipments have it.
 type Count = (u32, u32);
 
 /// The most frequent values of each facet, in the order of [`Facet::ALL`].
@@ -48,13 +48,13 @@ pub(in crate::dataset) fn facets<'d>(
 fn counts_of(records: &Records, postings: &Postings, ordinals: impl Iterator<Item = u32>) -> [Vec<Count>; FACETS] {
     let mut counts: [HashMap<u32, u32, Spread>; FACETS] = Default::default();
     for ordinal in ordinals {
-        for (of_facet, number) in counts.iter_mut().zip(postings.numbers_of(records, ordinal)) {
-            *of_facet.entry(number).or_default() += 1;
+        for (of_facet, id) in counts.iter_mut().zip(postings.value_ids_of(records, ordinal)) {
+            *of_facet.entry(id).or_default() += 1;
         }
     }
     for (of_facet, facet) in counts.iter_mut().zip(Facet::ALL) {
-        if !Kind::of(facet).counts_nothing() {
-            of_facet.remove(&NOTHING);
+        if !FacetKind::of(facet).counts_no_value() {
+            of_facet.remove(&NO_VALUE);
         }
     }
     counts.map(|of_facet| of_facet.into_iter().collect())
@@ -65,13 +65,13 @@ fn counts_of(records: &Records, postings: &Postings, ordinals: impl Iterator<Ite
 fn counts_within(postings: &FacetPostings, bitmap: &RoaringBitmap) -> Vec<Count> {
     let mut counts = Vec::new();
     let mut highest = BinaryHeap::with_capacity(FACET_VALUES_MAX + 1);
-    for (number, set) in postings.by_count() {
+    for (id, set) in postings.by_count() {
         if highest.len() == FACET_VALUES_MAX && highest.peek().is_some_and(|Reverse(least)| set.len() < *least) {
             break;
         }
         let count = set.len_within(bitmap);
         if count > 0 {
-            counts.push((number, count));
+            counts.push((id, count));
             highest.push(Reverse(count));
             if highest.len() > FACET_VALUES_MAX {
                 highest.pop();
@@ -94,14 +94,14 @@ pub(in crate::dataset) fn most_frequent(
         least = *only_counts.select_nth_unstable_by_key(FACET_VALUES_MAX - 1, |count| Reverse(*count)).1;
     }
     let mut listed: Vec<FacetCount> = Vec::with_capacity(counts.len().min(FACET_VALUES_MAX));
-    for (number, count) in counts.iter().filter(|(_, count)| *count > least) {
-        let value = postings.with_spelling(records, facet, *number, str::to_owned).unwrap_or_default();
+    for (id, count) in counts.iter().filter(|(_, count)| *count > least) {
+        let value = postings.with_spelling(records, facet, *id, str::to_owned).unwrap_or_default();
         listed.push(FacetCount { value, count: u64::from(*count) });
     }
     // Of those that are as frequent as the last one listed, the first by value are.
     let mut as_frequent = FirstValues::new(FACET_VALUES_MAX - listed.len());
-    for (number, _) in counts.iter().filter(|(_, count)| *count == least) {
-        postings.with_spelling(records, facet, *number, |value| as_frequent.add(value));
+    for (id, _) in counts.iter().filter(|(_, count)| *count == least) {
+        postings.with_spelling(records, facet, *id, |value| as_frequent.add(value));
     }
     listed.extend(as_frequent.values.into_iter().map(|value| FacetCount { value, count: u64::from(least) }));
     listed.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::facets;
 use super::ordinals::Set;
 use super::postings::{FacetCount, Postings};
-use super::values::{FACETS, Kind};
+use super::values::{FACETS, FacetKind};
 use crate::dataset::record::Record;
 use crate::dataset::records::Records;
 use crate::shipment::{Facet, FoldedKey};
@@ -87,10 +87,10 @@ fn with_any_value<'d>(
     if values.is_empty() {
         return None;
     }
-    let number = |value| postings.number(records, Kind::of(facet), value);
-    let mut numbers: Vec<u32> = values.iter().filter_map(number).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let sets = numbers.into_iter().map(|number| postings.of(facet).get(number)).collect();
+    let id = |value| postings.id(records, FacetKind::of(facet), value);
+    let mut ids: Vec<u32> = values.iter().filter_map(id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sets = ids.into_iter().map(|id| postings.of(facet).get(id)).collect();
     Some(Set::union_of_disjoint(sets))
 }

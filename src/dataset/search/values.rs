@@ -1,6 +1,6 @@
-//! Which value of each facet a shipment has, by number.
+//! Which value of each facet a shipment has, by id.
 //!
-//! A record names its carrier, its status and the ends of its addresses by dictionary numbers. So a value is folded, or
+//! A record names its carrier, its status and the ends of its addresses by dictionary ids. So a value is folded, or
 //! looked for in an address, once for each entry of a dictionary, not for each shipment. Where the end of an address
 //! does not tell its place, the whole of it is asked.
 
@@ -11,68 +11,69 @@ use crate::shipment::{Facet, Place};
 
 /// Facets that there are.
 pub(in crate::dataset) const FACETS: usize = Facet::ALL.len();
-/// The number of the value that folds to nothing: a blank status, or that there is no such place.
-pub(in crate::dataset) const NOTHING: u32 = 0;
+/// The id of the value that folds to nothing: a blank status, or that there is no such place.
+pub(in crate::dataset) const NO_VALUE: u32 = 0;
 /// In place of a country: the end of the address does not tell.
-pub(in crate::dataset) const ASK_THE_WHOLE: u32 = u32::MAX;
+pub(in crate::dataset) const NEEDS_WHOLE_ADDRESS: u32 = u32::MAX;
 
 /// Numbers of a city and a country.
-pub(in crate::dataset) type PlaceNumbers = [u32; 2];
+pub(in crate::dataset) type PlaceIds = [u32; 2];
 
-/// What facets have values of: the sender's and the receiver's share their numbers.
+/// What facets have values of: the sender's and the receiver's share their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dataset) enum Kind {
+pub(in crate::dataset) enum FacetKind {
     Carrier,
     Status,
     City,
     Country,
 }
 
-impl Kind {
-    pub(in crate::dataset) const ALL: [Kind; 4] = [Kind::Carrier, Kind::Status, Kind::City, Kind::Country];
+impl FacetKind {
+    pub(in crate::dataset) const ALL: [FacetKind; 4] =
+        [FacetKind::Carrier, FacetKind::Status, FacetKind::City, FacetKind::Country];
 
-    pub(in crate::dataset) fn of(facet: Facet) -> Kind {
+    pub(in crate::dataset) fn of(facet: Facet) -> FacetKind {
         match facet {
-            Facet::Carrier => Kind::Carrier,
-            Facet::Status => Kind::Status,
-            Facet::SenderCity | Facet::ReceiverCity => Kind::City,
-            Facet::SenderCountry | Facet::ReceiverCountry => Kind::Country,
+            Facet::Carrier => FacetKind::Carrier,
+            Facet::Status => FacetKind::Status,
+            Facet::SenderCity | Facet::ReceiverCity => FacetKind::City,
+            Facet::SenderCountry | Facet::ReceiverCountry => FacetKind::Country,
         }
     }
 
-    /// Whether a shipment with [`NOTHING`] is counted: its status is blank, but a place that is not there is none.
-    pub(in crate::dataset) fn counts_nothing(self) -> bool {
-        self == Kind::Status
+    /// Whether a shipment with [`NO_VALUE`] is counted: its status is blank, but a place that is not there is none.
+    pub(in crate::dataset) fn counts_no_value(self) -> bool {
+        self == FacetKind::Status
     }
 }
 
-/// From dictionary numbers to numbers of values.
-pub(in crate::dataset) struct Numbering {
+/// From dictionary ids to ids of values.
+pub(in crate::dataset) struct FacetValueIds {
     pub(in crate::dataset) carriers: Box<[u32]>,
     pub(in crate::dataset) statuses: Box<[u32]>,
-    pub(in crate::dataset) tails: Box<[PlaceNumbers]>,
+    pub(in crate::dataset) tails: Box<[PlaceIds]>,
 }
 
-impl Numbering {
-    /// The numbers of the values of `record`, in the order of [`Facet::ALL`]. `number_place` gives those of a place that
+impl FacetValueIds {
+    /// The ids of the values of `record`, in the order of [`Facet::ALL`]. `intern_place` gives those of a place that
     /// only the whole address tells.
     #[inline]
     pub(in crate::dataset) fn of(
         &self,
         record: &Record<'_>,
-        mut number_place: impl FnMut(&Place<'_>) -> PlaceNumbers,
+        mut intern_place: impl FnMut(&Place<'_>) -> PlaceIds,
     ) -> [u32; FACETS] {
         let head = record.parse();
         let mut place = |(street, tail): (Text<'_>, u32)| {
             let known = self.tails[tail as usize];
             match known {
-                [_, NOTHING] => known,
-                [_, ASK_THE_WHOLE] => {
+                [_, NO_VALUE] => known,
+                [_, NEEDS_WHOLE_ADDRESS] => {
                     let address = record.escaped_address((street, tail));
-                    Place::of(&unescape(&address)).map_or([NOTHING; 2], |place| number_place(&place))
+                    Place::of(&unescape(&address)).map_or([NO_VALUE; 2], |place| intern_place(&place))
                 }
                 _ if has_part(street.bytes()) => known,
-                _ => [NOTHING; 2],
+                _ => [NO_VALUE; 2],
             }
         };
         let [sender_city, sender_country] = place(head.sender);
