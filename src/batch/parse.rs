@@ -36,7 +36,7 @@ impl<'b> Nodes<'_, 'b> {
         for _ in 0..keys {
             match self.key() {
                 "lookups" if lookups.is_none() => lookups = Some(self.lookups()?),
-                "lookups" => return invalid("lookups: stands twice".to_owned()),
+                "lookups" => return invalid("lookups: duplicate".to_owned()),
                 other => return invalid(format!("{}: unknown; the body has the key lookups alone", shown(other))),
             }
         }
@@ -104,7 +104,7 @@ impl std::fmt::Display for Wrong<'_> {
                 f.write_str(".carrier: a string that is not blank is expected, or null, or nothing, for any carrier")
             }
             Wrong::Missing => f.write_str(".tracking_number: missing"),
-            Wrong::Repeated(key) => write!(f, ".{key}: stands twice"),
+            Wrong::Repeated(key) => write!(f, ".{key}: duplicate"),
             Wrong::Unknown(key) => {
                 write!(f, ".{}: unknown; a lookup has the keys tracking_number and carrier", shown(key))
             }

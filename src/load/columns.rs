@@ -57,7 +57,7 @@ impl FromStr for ColumnNames {
                 return Err(format!("{name:?} is no column; there are {}", Column::ALL.map(Column::name).join(", ")));
             };
             if told.contains(&column) {
-                return Err(format!("{name} stands twice"));
+                return Err(format!("{name}: duplicate"));
             }
             if in_header.is_empty() {
                 return Err(format!("{name}= is followed by no name"));
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn names_that_cannot_be_meant_are_refused() {
         assert!(error("sku=x").starts_with("\"sku\" is no column; there are tracking_number, carrier,"));
-        assert_eq!(error("carrier=a,carrier=b"), "carrier stands twice");
+        assert_eq!(error("carrier=a,carrier=b"), "carrier: duplicate");
         assert_eq!(error("carrier="), "carrier= is followed by no name");
         assert_eq!(error("carrier=status"), "\"status\" would stand for carrier and for status");
         assert_eq!(error("carrier=x,status=x"), "\"x\" would stand for carrier and for status");

@@ -159,9 +159,9 @@ fn errors_name_the_item_and_what_is_expected() {
     let carier = of_item(r#"{"tracking_number":"1","carier":"DHL"}"#);
     assert_eq!(carier, "lookups[1].carier: unknown; a lookup has the keys tracking_number and carrier");
     let twice = of_item(r#"{"tracking_number":"1","carrier":null,"carrier":"DHL"}"#);
-    assert_eq!(twice, "lookups[1].carrier: stands twice");
+    assert_eq!(twice, "lookups[1].carrier: duplicate");
     let twice = of_item(r#"{"tracking_number":"1","tracking_number":"1"}"#);
-    assert_eq!(twice, "lookups[1].tracking_number: stands twice");
+    assert_eq!(twice, "lookups[1].tracking_number: duplicate");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn the_body_is_an_object_with_the_one_key_lookups() {
     for lookups in ["{}", "null", "\"1\"", r#"{"tracking_number":"1"}"#] {
         assert_eq!(detail(format!(r#"{{"lookups":{lookups}}}"#)), "lookups: an array is expected");
     }
-    assert_eq!(detail(r#"{"lookups":[],"lookups":[]}"#), "lookups: stands twice");
+    assert_eq!(detail(r#"{"lookups":[],"lookups":[]}"#), "lookups: duplicate");
     let unknown = "dry_run: unknown; the body has the key lookups alone";
     assert_eq!(detail(r#"{"lookups":[],"dry_run":true}"#), unknown);
     assert_eq!(detail(r#"{"dry_run":true,"lookups":[]}"#), unknown);

@@ -128,7 +128,7 @@ fn what_is_wrong_with_a_body_is_named() {
         (r#"{"lookups":[{"tracking_number":"1","carier":"DHL"}]}"#, "lookups[0].carier: unknown"),
         (r#"{"lookups":[{"tracking_number":"1","<b>\"\u0000":1}]}"#, "lookups[0].<b>\"\0: unknown"),
         (r#"{"lookups":[{"tracking_number":"1","carrier":""}]}"#, "lookups[0].carrier: "),
-        (r#"{"lookups":[],"lookups":[]}"#, "lookups: stands twice"),
+        (r#"{"lookups":[],"lookups":[]}"#, "lookups: duplicate"),
         (&"[".repeat(100_000), "the body is nested too deeply"),
     ] {
         let detail = ask(&mut client, body).problem(400, "invalid_body");

@@ -284,7 +284,7 @@ fn settings_that_cannot_be_used_are_told_with_status_2() {
         ("--delimiter", "é", "one ASCII character"),
         ("--delimiter", "x", "letters and digits separate no fields"),
         ("--columns", "carier=x", "\"carier\" is no column; there are tracking_number, carrier, sender_address"),
-        ("--columns", "carrier=x,carrier=y", "carrier stands twice"),
+        ("--columns", "carrier=x,carrier=y", "carrier: duplicate"),
         ("--columns", "carrier=status", "would stand for carrier and for status"),
         ("--columns", "carrier", "NAME=HEADER is expected"),
     ] {
