@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a build without the feature refuses a URL.
 pub(super) const UNSUPPORTED: &str =
-    "this build reads files alone; expected a path, or a build with --features object-store";
+    "built without object-store support; expected a path, or a build with --features object-store";
 
 /// What kind of storage an object is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ mod tests {
 
     #[cfg(not(feature = "object-store"))]
     #[test]
-    fn a_build_that_reads_files_alone_says_so() {
+    fn a_build_without_object_store_support_says_so() {
         for url in ["s3://bucket/key", "ftp://host/key", "https://"] {
             assert_eq!(ObjectUrl::parse(url), Err(UrlError(UNSUPPORTED.to_owned())));
         }
