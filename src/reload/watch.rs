@@ -55,7 +55,7 @@ impl FileWatch {
                 match source {
                     Source::File(_) => tracing::warn!(%error, "the file is gone; what was served is still served"),
                     Source::Object(object) => {
-                        tracing::warn!(url = %object.url(), %error, "no sight of the object; what was served is still served");
+                        tracing::warn!(url = %object.url(), %error, "object unavailable; what was served is still served");
                     }
                 }
                 self.missing = true;

@@ -98,7 +98,7 @@ wait_for reloaded | jq -e ".shipments == $shipments" >/dev/null || fail "not rel
 
 # Gone, and back: told of, and nothing else.
 s3 delete_object
-wait_for "no sight of the object; what was served is still served" >/dev/null
+wait_for "object unavailable; what was served is still served" >/dev/null
 reload | jq -e --arg says "cannot open $url: there is no such object" \
     '.status == 422 and .code == "dataset_unreadable" and (.detail | startswith($says))' >/dev/null || fail "$(reload)"
 number=$(gzip -dc "$dir/3.csv.gz" | awk -F, 'NR == 2 { print $1 }')

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Bytes of an object's start that are sent before a transfer breaks off.
 const SENT_BYTES: usize = 100;
 const REFUSED: &str = "not reloaded; what was served is still served";
-const UNSEEN: &str = "no sight of the object; what was served is still served";
+const UNSEEN: &str = "object unavailable; what was served is still served";
 /// Looks after which an object that does not change would have been loaded, twice over.
 const LOOKS: usize = 5;
 
