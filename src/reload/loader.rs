@@ -116,7 +116,7 @@ impl LoaderThread {
 
     fn look_at_the_file(&mut self) {
         if self.watch.as_mut().is_some_and(|watch| watch.look(&self.settings.data)) {
-            tracing::info!("the file changed and stands still");
+            tracing::info!("file changed and is stable");
             // What comes of it is in the log and in /-/dataset.
             let (reply, _) = oneshot::channel();
             self.waiting.push(Trigger { task: Task::Load(Request::default()), reply });
