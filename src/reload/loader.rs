@@ -163,7 +163,7 @@ impl LoaderThread {
             self.try_load(opened, request)
         });
         self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
-        if !request.dry_run && result.as_ref().is_err_and(ReloadError::lasts_until_the_file_changes) {
+        if !request.dry_run && result.as_ref().is_err_and(ReloadError::is_permanent) {
             self.settle(stamp);
         }
         Arc::new(result)

@@ -118,8 +118,9 @@ pub enum ReloadError {
 }
 
 impl ReloadError {
-    /// Whether the same file would only be refused again, or to load it again is too much to do unasked.
-    pub(super) fn lasts_until_the_file_changes(&self) -> bool {
+    /// Returns whether `--watch` must not load the same state of the file again: it would only be refused again, or cost too
+    /// much to try unasked.
+    pub(super) fn is_permanent(&self) -> bool {
         match self {
             ReloadError::Load(LoadError::Refused { .. } | LoadError::TooLarge { .. })
             | ReloadError::TooFewShipments { .. }
