@@ -157,7 +157,7 @@ impl LoaderThread {
 
     fn load(&mut self, request: Request) -> Outcome {
         let mut stamp = None;
-        let result = caught(|| {
+        let result = catch_panic(|| {
             let opened = self.settings.data.open().map_err(LoadError::from)?;
             stamp = opened.stamp().ok();
             self.try_load(opened, request)
@@ -221,7 +221,7 @@ impl LoaderThread {
     }
 
     fn roll_back(&mut self) -> Outcome {
-        let outcome = Arc::new(caught(|| self.try_roll_back()));
+        let outcome = Arc::new(catch_panic(|| self.try_roll_back()));
         log_rollback(&outcome);
         outcome
     }
@@ -258,7 +258,7 @@ impl LoaderThread {
     }
 }
 
-fn caught(task: impl FnOnce() -> Result<Report, ReloadError>) -> Result<Report, ReloadError> {
+fn catch_panic(task: impl FnOnce() -> Result<Report, ReloadError>) -> Result<Report, ReloadError> {
     catch_unwind(AssertUnwindSafe(task)).unwrap_or(Err(ReloadError::Panicked))
 }
 
