@@ -18,7 +18,7 @@ const LOADER_THREAD_BYTES_MAX: u64 = 10 << 20;
 /// What of that, and of what was needed for a shipment, stays for good.
 const LOADED_THREAD_BYTES_MAX: u64 = 3 << 20;
 const LOADED_SHIPMENT_BYTES: u64 = 8;
-/// What of a shipment stays besides until the allocator gives it back, see [`KEPT_FREE`].
+/// What of a shipment stays besides until the allocator gives it back, see [`PURGE_DELAY`].
 const KEPT_SHIPMENT_BYTES: u64 = 4;
 
 /// What a dataset will take. The constants were measured: from 100,000 shipments on the estimate at rest holds within
@@ -81,13 +81,13 @@ impl RoughForecast {
 }
 
 /// The allocator keeps what was freed for a second, and then until it is next asked.
-pub const KEPT_FREE: Duration = Duration::from_millis(1100);
+pub const PURGE_DELAY: Duration = Duration::from_millis(1100);
 /// Too large for the allocator's pages of many pieces.
 const LARGE_PIECE_BYTES: usize = 1 << 20;
 
-/// Has the allocator give back to the system what has been free for [`KEPT_FREE`]: it does when a large piece is freed.
+/// Has the allocator give back to the system what has been free for [`PURGE_DELAY`]: it does when a large piece is freed.
 /// Otherwise what a load took at its height stays with the process, and is missing for the next.
-pub fn give_back() {
+pub fn purge() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_PIECE_BYTES)));
 }
 

@@ -38,8 +38,8 @@ pub(super) fn check_memory(
     if served.is_some() && lacks(&available) {
         // It may be what the load before this one left behind.
         #[expect(clippy::disallowed_methods, reason = "what is waited for is the allocator's clock")]
-        std::thread::sleep(memory::KEPT_FREE);
-        memory::give_back();
+        std::thread::sleep(memory::PURGE_DELAY);
+        memory::purge();
         available = memory::available().unwrap_or(available);
     }
     if lacks(&available) {

@@ -50,7 +50,7 @@ pub(super) struct LoaderThread {
     /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
     retired: Vec<Arc<Snapshot>>,
     /// When the allocator is asked for what it keeps.
-    give_back_at: Option<Instant>,
+    purge_at: Option<Instant>,
     history: Arc<Mutex<History>>,
 }
 
@@ -64,8 +64,8 @@ impl LoaderThread {
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(FileWatch::new);
         let (waiting, retired) = (Vec::new(), Vec::new());
-        let (previous, give_back_at) = (None, None);
-        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, give_back_at, history }
+        let (previous, purge_at) = (None, None);
+        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history }
     }
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
@@ -91,20 +91,20 @@ impl LoaderThread {
             let held = self.retired.len();
             self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
             if self.retired.len() < held {
-                self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
+                self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
             }
             let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
             let look = self.watch.as_ref().map(FileWatch::time_left);
-            let give_back = self.give_back_at.map(|at| at.saturating_duration_since(Instant::now()));
-            let received = match [retired, look, give_back].into_iter().flatten().min() {
+            let purge = self.purge_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let received = match [retired, look, purge].into_iter().flatten().min() {
                 Some(time) => self.queue.recv_timeout(time),
                 None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match received {
                 Ok(trigger) => self.waiting.push(trigger),
                 Err(RecvTimeoutError::Timeout) => {
-                    if self.give_back_at.take_if(|at| *at <= Instant::now()).is_some() {
-                        memory::give_back();
+                    if self.purge_at.take_if(|at| *at <= Instant::now()).is_some() {
+                        memory::purge();
                     }
                     self.look_at_the_file();
                 }
@@ -162,7 +162,7 @@ impl LoaderThread {
             stamp = opened.stamp().ok();
             self.try_load(opened, request)
         });
-        self.give_back_at = Some(Instant::now() + memory::KEPT_FREE);
+        self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
         if !request.dry_run && result.as_ref().is_err_and(ReloadError::is_permanent) {
             self.settle(stamp);
         }
