@@ -1,4 +1,4 @@
-//! What a load must not do: take more memory than there is, or lose too many shipments.
+//! Guards of a load: it must not take more memory than there is, nor drop too many shipments.
 
 use super::report::ReloadError;
 use super::settings::ReloadSettings;
@@ -9,15 +9,15 @@ use crate::shard::Shard;
 use crate::source::Opened;
 use crate::store::Snapshot;
 
-/// Refuses a load that would not fit: by the size of the file, and by what the served dataset took of its own. The
-/// served dataset, and the one kept from before, are part of what is used already. Returns who looks on during the load;
-/// none where the kernel does not tell what there is.
+/// Refuses a load that would not fit in memory, judging by the size of the file and the memory that the served dataset
+/// took for its own. The served dataset and the one kept for a rollback count as used. Returns the guard of the load;
+/// `None` if the kernel does not tell how much memory is available.
 pub(super) fn check_memory(
     settings: &ReloadSettings,
     opened: &Opened,
     served: Option<&Snapshot>,
 ) -> Result<Option<MemoryGuard>, ReloadError> {
-    // Where the file cannot be looked at, the load says why.
+    // If the file cannot be read, the load will say why.
     let file = SizeEstimate::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
     let file_bytes = file.file_bytes;
     let (needed, usual) = match served {
@@ -36,7 +36,7 @@ pub(super) fn check_memory(
     let lacks = |available: &Available| available.bytes < needed;
     let Some(mut available) = memory::available() else { return Ok(None) };
     if served.is_some() && lacks(&available) {
-        // It may be what the load before this one left behind.
+        // The allocator may still hold what the previous load freed.
         #[expect(clippy::disallowed_methods, reason = "what is waited for is the allocator's clock")]
         std::thread::sleep(memory::PURGE_DELAY);
         memory::purge();
@@ -57,29 +57,29 @@ pub(super) fn check_memory(
     Ok(Some(MemoryGuard::new(&file, needed, available)))
 }
 
-/// Memory that a load leaves for what is served meanwhile; a smaller file leaves the size of its content.
+/// Memory that a load leaves for serving; a file with less content leaves the size of its content.
 const RESERVE_BYTES: u64 = 4 << 20;
-/// What putting the dataset together takes at the end of a load, for each row of the file.
+/// Memory that the end of a load takes for each row of the file, while the dataset is put together.
 const FINISH_ROW_BYTES: u64 = 8;
 
-/// From this part of the file on, what is read takes memory evenly.
+/// From this part of the file on, memory grows evenly with what is read.
 const STARTED_SHARE: u64 = 20;
 
-/// As many steps of the largest size must fit: the time between looks grows.
+/// Number of steps of the largest size that must still fit, since the time between observations grows.
 const STEPS_AHEAD: u64 = 2;
 
-/// Looks on while a load takes memory, and stops it before it takes the last: forecasts can be wrong where the new data
-/// is of another kind, and an allocation that fails ends the process.
+/// Observes the memory during a load, and stops it before memory runs out: the estimate can be wrong for data of another
+/// kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
     file: SizeEstimate,
     /// Bytes that the load was estimated to take.
     needed: u64,
-    /// What was left before the load.
+    /// Memory available before the load.
     available: Available,
-    /// What was read and what was left once the load had started: index and buffers, taken once, are there then.
+    /// Bytes read and bytes left when memory began to grow evenly, with index and buffers allocated.
     start: Option<(u64, u64)>,
     left_last: u64,
-    /// The most that was taken between two looks; once the load had started, since then.
+    /// The most that was taken between two observations, since `start` once that is set.
     step_bytes_max: u64,
     refusal: Option<ReloadError>,
 }
@@ -91,22 +91,21 @@ impl MemoryGuard {
         MemoryGuard { file: *file, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
     }
 
-    /// What the load may take.
+    /// Bytes that the load may take.
     pub(super) fn bytes_max(&self) -> u64 {
         self.available.bytes
     }
 
-    /// Stops the load if what is left could be gone at the next look.
-    pub(super) fn look(&mut self, progress: &Progress, available: Available) {
+    /// Stops the load if the available memory could be gone at the next observation.
+    pub(super) fn observe(&mut self, progress: &Progress, available: Available) {
         let left = available.bytes;
         let (read_bytes, file_bytes) = (progress.bytes(), progress.bytes_total);
         let unread = file_bytes.saturating_sub(read_bytes);
         self.step_bytes_max = self.step_bytes_max.max(self.left_last.saturating_sub(left));
         self.left_last = left;
-        // A file that was replaced meanwhile is read anew, the other one from its beginning.
+        // If the file was replaced meanwhile, the new one is read from its beginning.
         self.start = self.start.filter(|(start_read, _)| *start_read <= read_bytes);
-        // The rest takes no more than in proportion to what was taken so far; once the load has started, in proportion to
-        // what was taken since.
+        // The unread part takes at most as much per byte as the part before, or after `start` once that is set.
         let taken = self.available.bytes.saturating_sub(left);
         let mut rest = in_proportion(taken, unread, read_bytes);
         if read_bytes >= file_bytes / STARTED_SHARE {
@@ -127,7 +126,7 @@ impl MemoryGuard {
         }
     }
 
-    /// The load's error, or why it was stopped.
+    /// Turns the load's error into why the guard stopped it, if it did.
     pub(super) fn explain(self, error: LoadError) -> ReloadError {
         match (error, self.refusal) {
             (LoadError::Stopped { .. }, Some(refusal)) => refusal,
@@ -139,7 +138,7 @@ impl MemoryGuard {
     }
 }
 
-/// Refuses a dataset of `shipments` shipments that differs from what is served by `changes` where that is too much.
+/// Refuses a dataset that has too few shipments, or drops too many of those `served`.
 pub(super) fn check_shipments(
     settings: &ReloadSettings,
     served: Option<&Snapshot>,
@@ -177,13 +176,13 @@ mod tests {
         MemoryGuard::new(&plain(100 * MIB), 0, available(left_before_mib))
     }
 
-    /// Looks at a load of a file of 100 MiB: after how many of them, so much is left. Where it was stopped.
-    fn stopped_at(mut guard: MemoryGuard, looks: &[(u64, u64)]) -> Option<u64> {
+    /// Observes a load of a file of 100 MiB: MiB read, and MiB left then. Returns where it was stopped.
+    fn stopped_at(mut guard: MemoryGuard, observations: &[(u64, u64)]) -> Option<u64> {
         let mut progress = Progress::default();
         progress.bytes_total = 100 * MIB;
-        for (read, left) in looks {
+        for (read, left) in observations {
             progress.add(read * MIB - progress.bytes(), 0);
-            guard.look(&progress, available(*left));
+            guard.observe(&progress, available(*left));
             if progress.is_stopped() {
                 let error = guard.explain(LoadError::Stopped { path: "x".into() });
                 assert!(matches!(error, ReloadError::MemoryRunsOut { read_bytes, .. } if read_bytes == read * MIB));
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_stopped_before_the_next_look_finds_nothing_left() {
+    fn a_load_is_stopped_before_nothing_is_left() {
         assert_eq!(stopped_at(guard(100), &[(1, 99), (10, 80), (20, 60), (30, 40), (40, 20)]), Some(30));
         assert_eq!(stopped_at(guard(100), &[(10, 100), (20, 3)]), Some(20));
         assert_eq!(stopped_at(guard(100), &[(0, 98), (0, 90), (0, 60), (0, 40)]), Some(0));
@@ -212,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_begins_anew_is_looked_after_as_before() {
+    fn a_load_that_begins_anew_is_still_guarded() {
         let mut guard = guard(100);
         let mut first = Progress::default();
         first.bytes_total = 100 * MIB;
         first.add(60 * MIB, 0);
-        guard.look(&first, available(90));
+        guard.observe(&first, available(90));
         assert!(!first.is_stopped());
         assert_eq!(stopped_at(guard, &[(10, 80), (20, 30)]), Some(20));
     }
@@ -237,7 +236,7 @@ mod tests {
         progress.bytes_total = 1000;
         let mut small = MemoryGuard::new(&plain(1000), 0, available(1));
         progress.add(1000, 10);
-        small.look(&progress, available(1));
+        small.observe(&progress, available(1));
         assert!(!progress.is_stopped());
     }
 
@@ -246,7 +245,7 @@ mod tests {
         let mut progress = Progress::default();
         let mut guard = guard(1);
         progress.bytes_total = MIB;
-        guard.look(&progress, available(0));
+        guard.observe(&progress, available(0));
         assert!(progress.is_stopped());
         let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
         let gone = SourceError::Unreadable { path: "x".into(), operation: "open", source: gone };

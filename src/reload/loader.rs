@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::guards;
 use super::guards::MemoryGuard;
-use super::report::{History, LastReload, Outcome, ReloadError, Report, log_oddities, log_reload, log_rollback};
+use super::report::{History, LastReload, Outcome, ReloadError, Report, log_reload, log_rollback, log_warnings};
 use super::settings::{ReloadSettings, Request};
-use super::watch::FileWatch;
+use super::watch::SourceWatch;
 use crate::dataset::Changes;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory;
@@ -23,10 +23,10 @@ use crate::thread::lower_thread_priority;
 
 /// Niceness of the threads that load while others serve.
 const RELOAD_NICENESS: i32 = 10;
-/// How soon a replaced dataset is looked at again while requests hold it.
+/// Time between attempts to drop a replaced dataset that requests still hold.
 const RETIRED_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What the thread is asked to do.
+/// A task for the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Load(Request),
@@ -44,12 +44,12 @@ pub(super) struct LoaderThread {
     progress: Box<dyn FnMut(&Progress) + Send>,
     queue: mpsc::Receiver<Trigger>,
     waiting: Vec<Trigger>,
-    watch: Option<FileWatch>,
-    /// What was served before, where that is kept.
+    watch: Option<SourceWatch>,
+    /// The snapshot served before, if it is kept.
     previous: Option<Arc<Snapshot>>,
-    /// Replaced snapshots that a request may still hold. They are dropped here: a worker must not free a gigabyte.
+    /// Replaced snapshots that requests may still hold. This thread drops them: a worker must not free a gigabyte.
     retired: Vec<Arc<Snapshot>>,
-    /// When the allocator is asked for what it keeps.
+    /// When the allocator is asked to purge.
     purge_at: Option<Instant>,
     history: Arc<Mutex<History>>,
 }
@@ -62,7 +62,7 @@ impl LoaderThread {
         queue: mpsc::Receiver<Trigger>,
         history: Arc<Mutex<History>>,
     ) -> LoaderThread {
-        let watch = settings.watch_interval.map(FileWatch::new);
+        let watch = settings.watch_interval.map(SourceWatch::new);
         let (waiting, retired) = (Vec::new(), Vec::new());
         let (previous, purge_at) = (None, None);
         LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history }
@@ -70,7 +70,7 @@ impl LoaderThread {
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
         let outcome = self.load(Request::default());
-        // Whoever waited for the first load may be gone: the process is ending.
+        // Nobody may be waiting any more if the process is ending.
         let _ = first.send(outcome);
         self.settings.load.niceness = RELOAD_NICENESS;
         lower_thread_priority(RELOAD_NICENESS);
@@ -78,14 +78,14 @@ impl LoaderThread {
             self.waiting.extend(self.queue.try_iter());
             while let Some(next) = self.waiting.first() {
                 let task = next.task;
-                let asked = self.take_waiting(task);
-                self.serve(task, asked);
+                let triggers = self.take_waiting(task);
+                self.run_task(task, triggers);
                 self.waiting.extend(self.queue.try_iter());
             }
         }
     }
 
-    /// Waits until there is a trigger; `false` when there can be no more.
+    /// Waits until there is a trigger. Returns `false` when there can be no more.
     fn wait(&mut self) -> bool {
         while self.waiting.is_empty() {
             let held = self.retired.len();
@@ -94,9 +94,9 @@ impl LoaderThread {
                 self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
             }
             let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
-            let look = self.watch.as_ref().map(FileWatch::time_left);
+            let check = self.watch.as_ref().map(SourceWatch::time_left);
             let purge = self.purge_at.map(|at| at.saturating_duration_since(Instant::now()));
-            let received = match [retired, look, purge].into_iter().flatten().min() {
+            let received = match [retired, check, purge].into_iter().flatten().min() {
                 Some(time) => self.queue.recv_timeout(time),
                 None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -106,7 +106,7 @@ impl LoaderThread {
                     if self.purge_at.take_if(|at| *at <= Instant::now()).is_some() {
                         memory::purge();
                     }
-                    self.look_at_the_file();
+                    self.check_source();
                 }
                 Err(RecvTimeoutError::Disconnected) => return false,
             }
@@ -114,32 +114,32 @@ impl LoaderThread {
         true
     }
 
-    fn look_at_the_file(&mut self) {
-        if self.watch.as_mut().is_some_and(|watch| watch.look(&self.settings.data)) {
+    fn check_source(&mut self) {
+        if self.watch.as_mut().is_some_and(|watch| watch.check(&self.settings.data)) {
             tracing::info!("file changed and is stable");
-            // What comes of it is in the log and in /-/dataset.
+            // Nobody waits for the outcome; it is in the log and in /-/dataset.
             let (reply, _) = oneshot::channel();
             self.waiting.push(Trigger { task: Task::Load(Request::default()), reply });
         }
     }
 
-    /// Takes all who wait for `task`, up to where loads and rollbacks take turns: they stay in order.
+    /// Takes all waiting triggers of `task` up to the first of the other kind: loads and rollbacks stay in order.
     fn take_waiting(&mut self, task: Task) -> Vec<Trigger> {
         let is_rollback = |task| task == Task::RollBack;
         let turn = self.waiting.iter().position(|trigger| is_rollback(trigger.task) != is_rollback(task));
         let later = self.waiting.split_off(turn.unwrap_or(self.waiting.len()));
-        let (asked, others) = self.waiting.drain(..).partition(|trigger| trigger.task == task);
+        let (taken, others) = self.waiting.drain(..).partition(|trigger| trigger.task == task);
         self.waiting = others;
         self.waiting.extend(later);
-        asked
+        taken
     }
 
-    fn serve(&mut self, task: Task, asked: Vec<Trigger>) {
+    fn run_task(&mut self, task: Task, triggers: Vec<Trigger>) {
         let outcome = match task {
             Task::Load(request) => self.reload(request),
             Task::RollBack => self.roll_back(),
         };
-        for trigger in asked {
+        for trigger in triggers {
             // A caller may have hung up.
             let _ = trigger.reply.send(Arc::clone(&outcome));
         }
@@ -164,17 +164,17 @@ impl LoaderThread {
         });
         self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
         if !request.dry_run && result.as_ref().is_err_and(ReloadError::is_permanent) {
-            self.settle(stamp);
+            self.mark_handled(stamp);
         }
         Arc::new(result)
     }
 
     fn try_load(&mut self, opened: Opened, request: Request) -> Result<Report, ReloadError> {
         let loaded = self.load_within_memory(opened)?;
-        log_oddities(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
+        log_warnings(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
         let report = self.compare(&loaded, request)?;
         if !request.dry_run {
-            self.settle(Some(loaded.summary.stamp.clone()));
+            self.mark_handled(Some(loaded.summary.stamp.clone()));
             if let Report::Published { .. } = report {
                 let replaced = self.store.publish(loaded, self.settings.data.name().to_owned());
                 self.keep_or_retire(replaced);
@@ -190,7 +190,7 @@ impl LoaderThread {
         let loaded = load::load_opened(opened, &options, &mut |progress| {
             (self.progress)(progress);
             if let (Some(guard), Some(available)) = (&mut guard, memory::available()) {
-                guard.look(progress, available);
+                guard.observe(progress, available);
             }
         });
         loaded.map_err(|error| match guard {
@@ -199,7 +199,7 @@ impl LoaderThread {
         })
     }
 
-    /// What comes of serving `loaded`, if the guards let it pass.
+    /// Compares `loaded` with what is served. Returns what serving it would change, if the guards let it pass.
     fn compare(&self, loaded: &Loaded, request: Request) -> Result<Report, ReloadError> {
         let shipments = loaded.dataset.shipment_count();
         let load_seconds = loaded.summary.seconds;
@@ -229,8 +229,8 @@ impl LoaderThread {
     fn try_roll_back(&mut self) -> Result<Report, ReloadError> {
         let back = self.previous.take().ok_or(ReloadError::NoPrevious)?;
         let (generation, replaced) = self.store.restore(&back);
-        // It holds until the file is another one than now.
-        self.settle(self.settings.data.stamp(None).ok());
+        // The rollback stands until the file changes.
+        self.mark_handled(self.settings.data.stamp(None).ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
         self.retired.push(back);
         let changes = replaced.as_deref().map(|replaced| dataset.changes_since(&replaced.dataset)).unwrap_or_default();
@@ -244,16 +244,16 @@ impl LoaderThread {
         })
     }
 
-    /// Takes what was served until now.
+    /// Takes over the snapshot that was served until now.
     fn keep_or_retire(&mut self, replaced: Option<Arc<Snapshot>>) {
         let past = if self.settings.keep_previous { std::mem::replace(&mut self.previous, replaced) } else { replaced };
         self.retired.extend(past);
     }
 
-    /// A file that cannot be looked at settles nothing.
-    fn settle(&mut self, stamp: Option<Stamp>) {
+    /// Notes that the source needs no load in the state `stamp`, which is `None` if it could not be read.
+    fn mark_handled(&mut self, stamp: Option<Stamp>) {
         if let (Some(watch), Some(stamp)) = (&mut self.watch, stamp) {
-            watch.settle(stamp);
+            watch.mark_handled(stamp);
         }
     }
 }
@@ -286,7 +286,7 @@ mod tests {
         fs::rename(next, path).unwrap();
     }
 
-    /// A thread that was not started, which keeps what was served and looks at its file whenever it is asked to.
+    /// A thread that was not started, keeps the previous snapshot and checks its file whenever it is asked to.
     fn thread(data: &Path) -> LoaderThread {
         let settings = ReloadSettings {
             data: data.into(),
@@ -305,19 +305,19 @@ mod tests {
     }
 
     #[test]
-    fn those_who_ask_for_the_same_share_it_but_not_across_a_rollback() {
+    fn triggers_of_the_same_task_share_it_but_not_across_a_rollback() {
         let dir = tempfile::tempdir().unwrap();
         let mut thread = thread(&dir.path().join("none"));
-        let asked = [LOAD, DRY_RUN, LOAD, Task::RollBack, Task::RollBack, LOAD, DRY_RUN, Task::RollBack, LOAD];
-        thread.waiting = asked.map(trigger).into();
-        let mut served = Vec::new();
+        let requested = [LOAD, DRY_RUN, LOAD, Task::RollBack, Task::RollBack, LOAD, DRY_RUN, Task::RollBack, LOAD];
+        thread.waiting = requested.map(trigger).into();
+        let mut run = Vec::new();
         while let Some(next) = thread.waiting.first() {
             let task = next.task;
-            served.push((task, thread.take_waiting(task).len()));
+            run.push((task, thread.take_waiting(task).len()));
         }
         let expected =
             [(LOAD, 2), (DRY_RUN, 1), (Task::RollBack, 2), (LOAD, 1), (DRY_RUN, 1), (Task::RollBack, 1), (LOAD, 1)];
-        assert_eq!(served, expected);
+        assert_eq!(run, expected);
     }
 
     #[test]
@@ -330,16 +330,16 @@ mod tests {
             assert!(thread.load(Request::default()).is_ok());
         }
         write(&path, "TN2");
-        thread.look_at_the_file();
+        thread.check_source();
         assert!(thread.roll_back().is_ok());
         for _ in 0..3 {
-            thread.look_at_the_file();
+            thread.check_source();
         }
         assert!(thread.waiting.is_empty());
         write(&path, "TN3");
-        thread.look_at_the_file();
+        thread.check_source();
         assert!(thread.waiting.is_empty());
-        thread.look_at_the_file();
+        thread.check_source();
         assert_eq!(thread.waiting.pop().map(|trigger| trigger.task), Some(LOAD));
     }
 

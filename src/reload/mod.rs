@@ -1,9 +1,9 @@
-//! The one loader thread: it loads, compares, guards, publishes, goes back, and drops what was served before.
+//! The one loader thread: it loads, compares, guards, publishes, rolls back, and drops what was served before.
 //!
 //! Triggers queue up: SIGHUP, `POST /-/reload`, `POST /-/rollback`, and with `--watch` the file itself, which the
-//! thread looks at while it waits. Whatever waits when a load begins and asks for the same shares it; what arrives
-//! later waits for the next. So there are never two loads at once, every caller gets an answer, and the state of the
-//! file at the last trigger is what ends up served. No load is moved across a rollback, nor a rollback across a load.
+//! thread checks while it waits. All triggers with the same options that wait when a load begins share it; those that
+//! arrive later wait for the next. So there are never two loads at once, every caller gets an answer, and the state of
+//! the file at the last trigger is what ends up served. Loads and rollbacks are never reordered.
 
 mod guards;
 mod loader;
@@ -24,7 +24,7 @@ use crate::mutex;
 use crate::store::Store;
 use loader::{LoaderThread, Task, Trigger};
 
-/// Asks the loader thread for loads. Cheap to clone.
+/// Handle to the loader thread. Cheap to clone.
 #[derive(Clone)]
 pub struct Reloader {
     triggers: mpsc::Sender<Trigger>,
@@ -33,7 +33,7 @@ pub struct Reloader {
 
 impl Reloader {
     /// Starts the loader thread, which makes the first load at once and sends its result to the receiver. `progress`
-    /// sees how far every load is, on the loader thread.
+    /// is called with the progress of every load, on the loader thread.
     pub fn start(
         settings: ReloadSettings,
         store: Arc<Store>,
@@ -47,18 +47,17 @@ impl Reloader {
         Ok((Reloader { triggers, history }, first_outcome))
     }
 
-    /// Loads the file again; the answer comes when that is done.
+    /// Loads the file again. Returns the outcome when that is done.
     pub async fn reload(&self, request: Request) -> Outcome {
-        self.ask(Task::Load(request)).await
+        self.send(Task::Load(request)).await
     }
 
-    /// Goes back to the dataset served before, which is kept only where the settings say so. What is served until then
-    /// becomes the one served before.
+    /// Rolls back to the dataset served before, which is kept only if the settings say so. The two change places.
     pub async fn roll_back(&self) -> Outcome {
-        self.ask(Task::RollBack).await
+        self.send(Task::RollBack).await
     }
 
-    async fn ask(&self, task: Task) -> Outcome {
+    async fn send(&self, task: Task) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let shutting_down = || Arc::new(Err(ReloadError::ShuttingDown));
         match self.triggers.send(Trigger { task, reply }) {
@@ -67,7 +66,7 @@ impl Reloader {
         }
     }
 
-    /// What became of the reloads so far.
+    /// The outcomes of all reloads so far.
     pub fn history(&self) -> History {
         mutex::lock(&self.history).clone()
     }

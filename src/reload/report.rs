@@ -1,4 +1,4 @@
-//! What a load or a rollback came to, for callers and for the log.
+//! Outcomes of loads and rollbacks, for callers and for the log.
 
 use std::sync::Arc;
 
@@ -10,29 +10,29 @@ use crate::load::{LoadError, Summary};
 use crate::memory::Available;
 use crate::shard::Shard;
 
-/// What a load or a rollback came to.
+/// Outcome of a load or a rollback that did not fail.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// Another dataset is served now (or would be, on a dry run).
+    /// A new dataset is served (or would be, if this was no dry run).
     Published {
-        /// The new dataset's generation.
+        /// Generation of the new dataset.
         generation: u64,
-        /// The new dataset's version.
+        /// Version of the new dataset.
         version: String,
-        /// Its shipments.
+        /// Number of its shipments.
         shipments: u64,
-        /// The difference to what was served until then.
+        /// Difference to what was served until then.
         changes: Changes,
-        /// Wall time of the load that made it: on a rollback, of one long ago.
+        /// Wall time of the load that made it; after a rollback, that of the earlier load.
         load_seconds: f64,
     },
-    /// The file is what is served already.
+    /// The file has the version that is already served.
     Unchanged {
-        /// The generation that is served.
+        /// Generation that is served.
         generation: u64,
         /// Its version.
         version: String,
-        /// Its shipments.
+        /// Number of its shipments.
         shipments: u64,
         /// Wall time of the load.
         load_seconds: f64,
@@ -40,7 +40,7 @@ pub enum Report {
 }
 
 impl Report {
-    /// Its name for operators.
+    /// Name for operators.
     pub fn result(&self) -> &'static str {
         match self {
             Report::Published { .. } => "ok",
@@ -49,36 +49,36 @@ impl Report {
     }
 }
 
-/// Why the file is not served.
+/// Reason why a load or a rollback failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The file did not load.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Fewer shipments than the settings allow.
+    /// The file has fewer shipments than the settings allow.
     #[error("{shipments} shipments{}, at least {min} expected (--min-shipments)", of_shard(*shard))]
     TooFewShipments {
-        /// In the file.
+        /// Number of shipments in the file.
         shipments: u64,
-        /// Of this part alone, if not of all.
+        /// Shard that they are counted on; `None` if the process has all shipments.
         shard: Option<Shard>,
-        /// The setting.
+        /// Limit of the settings.
         min: u64,
     },
-    /// More shipments would be gone than the settings allow.
+    /// The file drops more shipments than the settings allow.
     #[error(
         "{removed} of {served} shipments would be gone, more than {percent_max} % (--max-removed-percent); \
          if that is right, reload with ?force=true"
     )]
     TooManyRemoved {
-        /// Shipments that are served and not in the file.
+        /// Number of shipments that are served and not in the file.
         removed: u64,
-        /// Shipments that are served.
+        /// Number of shipments that are served.
         served: u64,
-        /// The setting.
+        /// Limit of the settings.
         percent_max: f64,
     },
-    /// The new dataset would not fit in memory, beside the served one and the one kept from before.
+    /// The new dataset would not fit in memory beside the served one and the one kept for a rollback.
     #[error(
         "loading a file of {} MiB needs about {} MiB and {} MiB are left of {}",
         file_bytes >> 20, needed >> 20, available.bytes >> 20, available.limit
@@ -86,9 +86,9 @@ pub enum ReloadError {
     InsufficientMemory {
         /// Size of the file.
         file_bytes: u64,
-        /// Bytes, estimated by what the served dataset took; for the first load, the least that such a file takes.
+        /// Estimated bytes: what the served dataset took, in proportion; for a first load, the least that such a file takes.
         needed: u64,
-        /// What there is.
+        /// Memory that is available.
         available: Available,
     },
     /// The load was stopped before it took the last of the memory.
@@ -97,22 +97,22 @@ pub enum ReloadError {
         read_bytes >> 20, file_bytes >> 20, taken >> 20, available.bytes >> 20, available.limit
     )]
     MemoryRunsOut {
-        /// What was loaded.
+        /// Bytes of the file that were loaded.
         read_bytes: u64,
         /// Size of the file.
         file_bytes: u64,
-        /// Bytes that it took.
+        /// Bytes of memory that they took.
         taken: u64,
-        /// What there was left.
+        /// Memory that was left.
         available: Available,
     },
-    /// There is nothing to go back to.
+    /// No dataset is kept to roll back to.
     #[error("no dataset from before is kept (with --keep-previous one is, from the first reload on)")]
     NoPrevious,
     /// A bug in the loader.
     #[error("the loader panicked; the log has the message")]
     Panicked,
-    /// The process ends.
+    /// The process is shutting down.
     #[error("the server is shutting down")]
     ShuttingDown,
 }
@@ -139,7 +139,7 @@ fn of_shard(shard: Option<Shard>) -> String {
     shard.map_or(String::new(), |shard| format!(" on shard {} of {}", shard.index(), shard.count()))
 }
 
-/// A result, shared by all who asked for it.
+/// Result of a load or a rollback, shared by all its callers.
 pub type Outcome = Arc<Result<Report, ReloadError>>;
 
 /// The last reload that was not a dry run.
@@ -147,22 +147,22 @@ pub type Outcome = Arc<Result<Report, ReloadError>>;
 pub struct LastReload {
     /// When it ended.
     pub at: Timestamp,
-    /// What it came to.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What became of all reloads that were not dry runs. The first load is none, nor is a rollback.
+/// Outcomes of all reloads but dry runs. The first load and rollbacks are no reloads.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The last one; none before the first.
+    /// The last reload; `None` before the first.
     pub last: Option<LastReload>,
-    /// How many published their file.
+    /// Number of reloads that published a new dataset.
     pub published: u64,
-    /// How many found what was served already.
+    /// Number of reloads that found the version that was already served.
     pub unchanged: u64,
-    /// How many were refused or failed.
+    /// Number of reloads that were refused or failed.
     pub failed: u64,
-    /// When the last one ended that was not refused and did not fail.
+    /// End of the last reload that was neither refused nor failed.
     pub last_success: Option<Timestamp>,
 }
 
@@ -183,7 +183,7 @@ impl History {
 const NO_FINAL_NEWLINE: &str = "the last line has no line break: was the file cut?";
 
 /// Logs what was tolerated in the file. `served` is the one that it may replace.
-pub(super) fn log_oddities(summary: &Summary, served: Option<&Summary>) {
+pub(super) fn log_warnings(summary: &Summary, served: Option<&Summary>) {
     if !summary.ignored_columns.is_empty() {
         tracing::info!(columns = ?summary.ignored_columns, "columns that nothing needs are ignored");
     }

@@ -1,4 +1,4 @@
-//! What the operator and the callers of reloads decide.
+//! Settings of reloads, and the options of a single one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use crate::load;
 use crate::source::Source;
 
-/// What a load has to keep, and when there is one.
+/// Settings of the loader thread.
 #[derive(Clone, Debug)]
 pub struct ReloadSettings {
-    /// The file or object.
+    /// Source of the data.
     pub data: Source,
-    /// How it is loaded.
+    /// Options of every load.
     pub load: load::Options,
-    /// A dataset with fewer shipments is refused.
+    /// Fewest shipments that a dataset may have.
     pub shipments_min: u64,
-    /// A dataset that drops more of the served shipments than this percentage is refused.
+    /// Percentage of the served shipments that a new dataset may drop.
     pub removed_percent_max: f64,
-    /// Whether the dataset served before is kept, for a rollback.
+    /// Keeps the dataset served before, for a rollback.
     pub keep_previous: bool,
-    /// Time between two looks at the file, which is loaded when it has changed; none for no looks.
+    /// Time between two checks for changes of the source; `None` for no checks.
     pub watch_interval: Option<Duration>,
 }
 
 impl ReloadSettings {
-    /// The settings that hold for the file `data` unless others are asked for.
+    /// Creates the default settings for the file `data`.
     pub fn new(data: PathBuf) -> ReloadSettings {
         ReloadSettings {
             data: Source::File(data),
@@ -37,11 +37,11 @@ impl ReloadSettings {
     }
 }
 
-/// What a caller asks for. Callers that ask for the same share a load.
+/// Options of one reload. Callers with equal options share a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// Only say what would happen.
+    /// Reports what would happen, and changes nothing.
     pub dry_run: bool,
-    /// Pass the guards on the number of shipments.
+    /// Skips the guards on the number of shipments.
     pub force: bool,
 }

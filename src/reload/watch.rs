@@ -1,54 +1,55 @@
-//! Looking at the file now and then, to see when there is something new to load.
+//! Checking the source regularly for something new to load.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use crate::source::{Source, Stamp};
 
-/// The part of an interval by which looks are late at random, so that replicas do not look all at once.
+/// Part of an interval by which checks are delayed at random, so that replicas do not check all at once.
 const JITTER: f64 = 0.2;
 
-/// When the file was looked at, and what was seen.
-pub(super) struct FileWatch {
+/// Decides when the source is checked, and whether it has changed.
+pub(super) struct SourceWatch {
     interval: Duration,
-    next_look: Instant,
-    /// The file that needs no load: it was loaded, refused, or is what a rollback turned away from.
-    settled: Option<Stamp>,
-    /// Another one that stood there at the last look.
+    next_check: Instant,
+    /// State of the source that needs no load: it was loaded, refused, or rolled back from.
+    handled: Option<Stamp>,
+    /// State that the last check found, if it was another one.
     seen: Option<Stamp>,
     missing: bool,
 }
 
-impl FileWatch {
-    /// The first look is an interval from now.
-    pub(super) fn new(interval: Duration) -> FileWatch {
-        let mut watch = FileWatch { interval, next_look: Instant::now(), settled: None, seen: None, missing: false };
-        watch.wait_an_interval();
+impl SourceWatch {
+    /// Creates a watch whose first check is an interval from now.
+    pub(super) fn new(interval: Duration) -> SourceWatch {
+        let now = Instant::now();
+        let mut watch = SourceWatch { interval, next_check: now, handled: None, seen: None, missing: false };
+        watch.schedule_next();
         watch
     }
 
-    fn wait_an_interval(&mut self) {
-        self.next_look = Instant::now() + self.interval.mul_f64(1.0 + JITTER * random_fraction());
+    fn schedule_next(&mut self) {
+        self.next_check = Instant::now() + self.interval.mul_f64(1.0 + JITTER * random_fraction());
     }
 
-    /// Time until the next look.
+    /// Time until the next check.
     pub(super) fn time_left(&self) -> Duration {
-        self.next_look.saturating_duration_since(Instant::now())
+        self.next_check.saturating_duration_since(Instant::now())
     }
 
-    /// The file of this stamp needs no load.
-    pub(super) fn settle(&mut self, stamp: Stamp) {
-        self.settled = Some(stamp);
+    /// Notes that the source needs no load in the state `stamp`.
+    pub(super) fn mark_handled(&mut self, stamp: Stamp) {
+        self.handled = Some(stamp);
         self.seen = None;
     }
 
-    /// Looks at the file if it is time to. Whether there is something new to load.
-    pub(super) fn look(&mut self, source: &Source) -> bool {
+    /// Checks the source if the time has come. Returns whether there is something new to load.
+    pub(super) fn check(&mut self, source: &Source) -> bool {
         if !self.time_left().is_zero() {
             return false;
         }
-        self.wait_an_interval();
-        let stamp = source.stamp(self.seen.as_ref().or(self.settled.as_ref()));
+        self.schedule_next();
+        let stamp = source.stamp(self.seen.as_ref().or(self.handled.as_ref()));
         match &stamp {
             Ok(_) => self.missing = false,
             Err(error) if !self.missing => {
@@ -63,19 +64,19 @@ impl FileWatch {
             Err(_) => {}
         }
         let is_new = self.is_new(stamp.ok());
-        tracing::debug!(is_new, "looked at the file");
+        tracing::debug!(is_new, "checked the source");
         is_new
     }
 
-    /// Whether what is seen now is not settled, and stood there at the last look already.
+    /// Returns whether the state `now` is not handled yet and the same as at the last check.
     fn is_new(&mut self, now: Option<Stamp>) -> bool {
         let earlier = std::mem::replace(&mut self.seen, now);
-        self.seen.is_some() && self.seen != self.settled && self.seen == earlier
+        self.seen.is_some() && self.seen != self.handled && self.seen == earlier
     }
 }
 
-/// A random number from 0 to 1. The standard library has none but the keys of its hashers, which every thread starts from
-/// the system's random numbers: the hash of nothing by such keys is as random as they are.
+/// Returns a random number from 0 to 1. The standard library offers none, but every `RandomState` has keys of its own that
+/// derive from the system's random numbers, so the hash of nothing under them is as random.
 fn random_fraction() -> f64 {
     RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }
@@ -92,25 +93,25 @@ mod tests {
         })
     }
 
-    fn watch(settled: Stamp) -> FileWatch {
-        let mut watch = FileWatch::new(Duration::ZERO);
-        watch.settle(settled);
+    fn watch(handled: Stamp) -> SourceWatch {
+        let mut watch = SourceWatch::new(Duration::ZERO);
+        watch.mark_handled(handled);
         watch
     }
 
     #[test]
-    fn a_file_that_is_settled_is_never_new() {
+    fn a_file_that_is_handled_is_never_new() {
         let [a, ..] = stamps();
         let mut watch = watch(a.clone());
         assert_eq!([&a, &a, &a].map(|stamp| watch.is_new(Some(stamp.clone()))), [false; 3]);
     }
 
     #[test]
-    fn a_file_is_new_when_it_has_stood_still_since_the_last_look() {
+    fn a_file_is_new_when_it_is_the_same_as_at_the_last_check() {
         let [a, b, c] = stamps();
         let mut watch = watch(a);
         assert_eq!([&b, &c, &b, &b].map(|stamp| watch.is_new(Some(stamp.clone()))), [false, false, false, true]);
-        watch.settle(b.clone());
+        watch.mark_handled(b.clone());
         assert_eq!([&b, &b].map(|stamp| watch.is_new(Some(stamp.clone()))), [false; 2]);
     }
 
@@ -123,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_late_by_a_random_part_of_the_interval() {
+    fn checks_are_late_by_a_random_part_of_the_interval() {
         let interval = Duration::from_secs(1000);
-        let lefts: Vec<Duration> = (0..20).map(|_| FileWatch::new(interval).time_left()).collect();
-        // Far less than this lies between making and asking.
+        let lefts: Vec<Duration> = (0..20).map(|_| SourceWatch::new(interval).time_left()).collect();
+        // Far less than this passes between creating a watch and asking it.
         let least = interval.checked_sub(Duration::from_mins(1)).unwrap();
         assert!(lefts.iter().all(|left| *left > least && *left <= interval.mul_f64(1.0 + JITTER)), "{lefts:?}");
         assert!(lefts.iter().any(|left| left.abs_diff(lefts[0]) > Duration::from_secs(1)), "{lefts:?}");

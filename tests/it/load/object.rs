@@ -205,7 +205,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 
 fn wait_for_looks(server: &mut Server) {
     for _ in 0..LOOKS {
-        server.wait_for("looked at the file");
+        server.wait_for("checked the source");
     }
 }
 

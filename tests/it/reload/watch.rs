@@ -45,7 +45,7 @@ fn wait_for_looks(server: &mut Server) {
         None => "dry run: the file would not be served",
     });
     for _ in 0..LOOKS {
-        server.wait_for("looked at the file");
+        server.wait_for("checked the source");
     }
 }
 
