@@ -1,4 +1,5 @@
-//! How much memory there is: a reload that does not fit is refused, since an allocation that fails ends the process.
+//! Memory: how much a dataset takes, and how much is available. A reload that does not fit is refused, since an allocation
+//! that fails ends the process.
 
 use std::fs;
 use std::path::Path;
@@ -7,31 +8,31 @@ use std::time::Duration;
 use crate::dataset::Dataset;
 use crate::load::{SizeEstimate, Summary};
 
-/// Where the kernel shows processes and limits.
+/// Mount points of the kernel's process and control group file systems.
 const PROC: &str = "/proc";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// The process itself: code, stacks, runtimes, the allocator's own.
+/// Memory of the process itself: code, stacks, runtimes, the allocator.
 const PROCESS_BYTES: u64 = 21 << 20;
-/// What a thread takes that loads, at most; of a small file it is about twice its content.
+/// The most that a loading thread takes. For a small file it is about twice the content.
 const LOADER_THREAD_BYTES_MAX: u64 = 10 << 20;
-/// What of that, and of what was needed for a shipment, stays for good.
+/// Parts of that, and of what a shipment needed during the load, that stay allocated for good.
 const LOADED_THREAD_BYTES_MAX: u64 = 3 << 20;
 const LOADED_SHIPMENT_BYTES: u64 = 8;
-/// What of a shipment stays besides until the allocator gives it back, see [`PURGE_DELAY`].
+/// Part of what a shipment needed that stays until the allocator purges it, see [`PURGE_DELAY`].
 const KEPT_SHIPMENT_BYTES: u64 = 4;
 
-/// What a dataset will take. The constants were measured: from 100,000 shipments on the estimate at rest holds within
-/// 10 %, from 300,000 on that of reloads too; smaller files take less.
+/// Estimated memory of a dataset. The constants were measured: from 100,000 shipments on `serving_bytes` holds within 10 %,
+/// from 300,000 on `reload_peak_bytes` too; smaller files take less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// Resident memory of a process that serves it, some seconds after the load.
+    /// Resident memory of a process that serves the dataset, some seconds after the load.
     pub serving_bytes: u64,
-    /// What the load leaves on top of that for a while.
+    /// Memory that the load leaves on top of that until the allocator purges it.
     pub kept_bytes: u64,
-    /// What loading another like it takes on top of both.
+    /// Memory that loading another one like it takes on top of both.
     pub load_bytes: u64,
-    /// What each dataset that is kept takes.
+    /// Memory of each dataset that is kept.
     pub dataset_bytes: u64,
 }
 
@@ -50,26 +51,26 @@ impl Forecast {
         }
     }
 
-    /// The most that a process needs while it serves one such dataset and loads another, however soon after the last.
+    /// The most that a process needs while it serves one such dataset and loads another, however soon after the last load.
     pub fn reload_peak_bytes(&self) -> u64 {
         self.serving_bytes + self.kept_bytes + self.load_bytes
     }
 
-    /// The same where one more is kept from before (`--keep-previous`), with what its load left.
+    /// The same with the previous dataset kept (`--keep-previous`), and what its load left.
     pub fn reload_peak_with_previous_bytes(&self) -> u64 {
         self.reload_peak_bytes() + self.dataset_bytes + self.kept_bytes
     }
 }
 
-/// What a load takes of which nothing is known but its content's size, on top of what the process has.
+/// Estimated memory of a load, on top of the rest of the process, if only the size of its content is known.
 ///
 /// Measured, in bytes per byte of content: 0.15 where twenty articles of a shipment repeat the same addresses, 0.55 for
-/// made-up data of `waybill generate`, 2.2 where all texts are long and no two are the same, 4 where rows are very short.
+/// data of `waybill generate`, 2.2 where all texts are long and no two are the same, 4 where rows are very short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoughForecast {
-    /// No file takes less.
+    /// Memory that every file of this size takes.
     pub bytes_min: u64,
-    /// What such files often take.
+    /// Memory that files of this size usually take.
     pub bytes_usual: u64,
 }
 
@@ -80,28 +81,28 @@ impl RoughForecast {
     }
 }
 
-/// The allocator keeps what was freed for a second, and then until it is next asked.
+/// Time after which the allocator may purge freed memory. It does so when it is next called.
 pub const PURGE_DELAY: Duration = Duration::from_millis(1100);
-/// Too large for the allocator's pages of many pieces.
-const LARGE_PIECE_BYTES: usize = 1 << 20;
+/// Size of an allocation that gets pages of its own from the allocator.
+const LARGE_ALLOCATION_BYTES: usize = 1 << 20;
 
-/// Has the allocator give back to the system what has been free for [`PURGE_DELAY`]: it does when a large piece is freed.
-/// Otherwise what a load took at its height stays with the process, and is missing for the next.
+/// Makes the allocator return to the system what has been free for [`PURGE_DELAY`], which it does when a large allocation
+/// is freed. Otherwise the peak of a load stays with the process, and the next load lacks it.
 pub fn purge() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_PIECE_BYTES)));
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_ALLOCATION_BYTES)));
 }
 
-/// What a load may take, and who says so.
+/// Memory that is available, and the limit that says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Available {
-    /// Bytes that can be had without swapping or being killed.
+    /// Bytes that can be allocated without swapping or being killed.
     pub bytes: u64,
-    /// The limit that is met first.
+    /// Name of the limit that is reached first.
     pub limit: &'static str,
 }
 
-/// The memory that is left on the machine and in the control groups of this process, versions 1 and 2, whichever is
-/// least. None where the kernel does not tell.
+/// Returns the memory that is left on the machine and in the control groups of this process (versions 1 and 2), whichever
+/// is least; `None` if the kernel does not tell.
 pub fn available() -> Option<Available> {
     available_below(Path::new(PROC), Path::new(CGROUPS))
 }
@@ -130,12 +131,12 @@ fn available_below(proc: &Path, cgroups: &Path) -> Option<Available> {
     machine.into_iter().chain(groups).min_by_key(|available| available.bytes)
 }
 
-/// The files of a version of control groups.
+/// File names of a version of control groups.
 struct Version {
     mount: &'static str,
     limit: &'static str,
     usage: &'static str,
-    /// File pages that the kernel gives up before it kills: part of the usage that is free to take.
+    /// Page cache that the kernel reclaims before it kills: part of the usage that is available.
     reclaimable: &'static str,
 }
 
@@ -149,15 +150,15 @@ const VERSION_2: Version =
     Version { mount: "", limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
 impl Version {
-    /// What is left in the group at `path` or the one above it that has least. In a container the path may be one of
-    /// the host's, and the group is mounted as the root.
+    /// Returns the least memory that is left in the group at `path` and those above it. In a container the path may be the
+    /// host's, with the group mounted as the root.
     fn left(&self, root: &Path, path: &str) -> Option<u64> {
         Path::new(path).ancestors().filter_map(|group| self.left_in(&root.join(group))).min()
     }
 
     fn left_in(&self, group: &Path) -> Option<u64> {
         let number = |name| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-        // `max` is no number: there is no limit.
+        // `max` is not a number and means that there is no limit.
         let limit = number(self.limit)?;
         let usage = number(self.usage)?;
         let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
@@ -166,7 +167,7 @@ impl Version {
     }
 }
 
-/// The number behind `name` in lines of names and numbers.
+/// Finds the number after `name` in lines of names and numbers.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.split_ascii_whitespace().next() == Some(name))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
@@ -176,7 +177,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A machine with 8000 KiB left and the given files.
+    /// Returns what is available on a machine with 8000 KiB left and these files of control groups.
     fn available_with(groups: &str, files: &[(&str, &str)]) -> Option<Available> {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {

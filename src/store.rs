@@ -1,4 +1,4 @@
-//! The dataset that is served: one pointer, swapped whole.
+//! The one pointer to the dataset that is served.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,35 +9,35 @@ use jiff::Timestamp;
 use crate::dataset::Dataset;
 use crate::load::{Loaded, Summary};
 
-/// A published dataset and where it came from. Never changes.
+/// A published dataset and its origin. Never changes.
 pub struct Snapshot {
-    /// 1 for the first dataset served, one more for each that replaced it.
+    /// Counts published snapshots, from 1.
     pub generation: u64,
-    /// The file, or the URL of the object.
+    /// Path of the file, or URL of the object.
     pub source: PathBuf,
-    /// When it was loaded.
+    /// End of the load.
     pub loaded_at: Timestamp,
-    /// What the load did.
+    /// Summary of the load.
     pub summary: Summary,
-    /// The shipments; shared with an earlier snapshot after a rollback to it.
+    /// The dataset; after a rollback shared with the earlier snapshot.
     pub dataset: Arc<Dataset>,
 }
 
-/// Holds the snapshot that requests see. A request loads it once and answers from that alone. One thread publishes.
+/// Holds the current snapshot. A request loads it once and answers from that alone. Only the loader thread publishes.
 #[derive(Default)]
 pub struct Store {
     current: ArcSwapOption<Snapshot>,
 }
 
 impl Store {
-    /// The snapshot to answer from; none before the first was published. The guard is for one request: short, and on
-    /// one thread.
+    /// Returns the current snapshot; `None` before the first one. The guard is for one request: short-lived, and on one
+    /// thread.
     #[inline]
     pub fn load(&self) -> Guard<Option<Arc<Snapshot>>> {
         self.current.load()
     }
 
-    /// Serves what was loaded from now on. Returns the snapshot before, which requests may still hold for a moment.
+    /// Publishes what was loaded. Returns the replaced snapshot, which requests may still hold for a moment.
     pub fn publish(&self, loaded: Loaded, source: PathBuf) -> Option<Arc<Snapshot>> {
         let Loaded { dataset, summary } = loaded;
         let generation = self.next_generation();
@@ -45,7 +45,7 @@ impl Store {
         self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset })
     }
 
-    /// Serves what `earlier` served from now on, as a new generation. Returns that, and the snapshot before.
+    /// Publishes the dataset of `earlier` again, as a new generation. Returns the generation, and the replaced snapshot.
     pub fn restore(&self, earlier: &Snapshot) -> (u64, Option<Arc<Snapshot>>) {
         let generation = self.next_generation();
         let replaced = self.replace(Snapshot {
