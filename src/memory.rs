@@ -1,5 +1,5 @@
-//! Memory: how much a dataset takes, and how much is available. A reload that does not fit is refused, since an allocation
-//! that fails ends the process.
+//! Memory: how much a dataset takes, and how much is available. A reload that does not fit is refused, since an
+//! allocation that fails ends the process.
 
 use std::fs;
 use std::path::Path;
@@ -22,8 +22,8 @@ const LOADED_SHIPMENT_BYTES: u64 = 8;
 /// Part of what a shipment needed that stays until the allocator purges it, see [`PURGE_DELAY`].
 const KEPT_SHIPMENT_BYTES: u64 = 4;
 
-/// Estimated memory of a dataset. The constants were measured: from 100,000 shipments on `serving_bytes` holds within 10 %,
-/// from 300,000 on `reload_peak_bytes` too; smaller files take less.
+/// Estimated memory of a dataset. The constants were measured: from 100,000 shipments on `serving_bytes` holds within
+/// 10 %, from 300,000 on `reload_peak_bytes` too; smaller files take less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// Resident memory of a process that serves the dataset, some seconds after the load.
@@ -51,7 +51,8 @@ impl Forecast {
         }
     }
 
-    /// The most that a process needs while it serves one such dataset and loads another, however soon after the last load.
+    /// The most that a process needs while it serves one such dataset and loads another, however soon after the last
+    /// load.
     pub fn reload_peak_bytes(&self) -> u64 {
         self.serving_bytes + self.kept_bytes + self.load_bytes
     }
@@ -86,8 +87,8 @@ pub const PURGE_DELAY: Duration = Duration::from_millis(1100);
 /// Size of an allocation that gets pages of its own from the allocator.
 const LARGE_ALLOCATION_BYTES: usize = 1 << 20;
 
-/// Makes the allocator return to the system what has been free for [`PURGE_DELAY`], which it does when a large allocation
-/// is freed. Otherwise the peak of a load stays with the process, and the next load lacks it.
+/// Makes the allocator return to the system what has been free for [`PURGE_DELAY`], which it does when a large
+/// allocation is freed. Otherwise the peak of a load stays with the process, and the next load lacks it.
 pub fn purge() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_ALLOCATION_BYTES)));
 }
@@ -101,8 +102,8 @@ pub struct Available {
     pub limit: &'static str,
 }
 
-/// Returns the memory that is left on the machine and in the control groups of this process (versions 1 and 2), whichever
-/// is least; `None` if the kernel does not tell.
+/// Returns the memory that is left on the machine and in the control groups of this process (versions 1 and 2),
+/// whichever is least; `None` if the kernel does not tell.
 pub fn available() -> Option<Available> {
     available_below(Path::new(PROC), Path::new(CGROUPS))
 }
@@ -150,8 +151,8 @@ const VERSION_2: Version =
     Version { mount: "", limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
 impl Version {
-    /// Returns the least memory that is left in the group at `path` and those above it. In a container the path may be the
-    /// host's, with the group mounted as the root.
+    /// Returns the least memory that is left in the group at `path` and those above it. In a container the path may be
+    /// the host's, with the group mounted as the root.
     fn left(&self, root: &Path, path: &str) -> Option<u64> {
         Path::new(path).ancestors().filter_map(|group| self.left_in(&root.join(group))).min()
     }

@@ -1,7 +1,7 @@
 //! Sharding: a part of the shipments, where several processes share them.
 //!
-//! The shard of a shipment follows from the hash of its tracking number alone, so that a proxy or a client can compute it
-//! too: XXH32 with seed 0 over the folded number's UTF-8, modulo the number of shards.
+//! The shard of a shipment follows from the hash of its tracking number alone, so that a proxy or a client can compute
+//! it too: XXH32 with seed 0 over the folded number's UTF-8, modulo the number of shards.
 
 use std::fmt;
 use std::str::FromStr;

@@ -45,7 +45,8 @@ impl Store {
         self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset })
     }
 
-    /// Publishes the dataset of `earlier` again, as a new generation. Returns the generation, and the replaced snapshot.
+    /// Publishes the dataset of `earlier` again, as a new generation. Returns the generation, and the replaced
+    /// snapshot.
     pub fn restore(&self, earlier: &Snapshot) -> (u64, Option<Arc<Snapshot>>) {
         let generation = self.next_generation();
         let replaced = self.replace(Snapshot {

@@ -1,9 +1,9 @@
 //! The frozen dataset and its questions.
 //!
-//! A [`Builder`](build::Builder) is filled from several threads and frozen to a [`Dataset`], which never changes again: reads take no
-//! lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the file's `order`,
-//! and an entry of the `index` from the tracking number's fingerprint to the record. The `postings` have, for each value
-//! of each facet, the shipments with it: filters, pages and counts come from those.
+//! A [`Builder`](build::Builder) is filled from several threads and frozen to a [`Dataset`], which never changes again:
+//! reads take no lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the
+//! file's `order`, and an entry of the `index` from the tracking number's fingerprint to the record. The `postings`
+//! have, for each value of each facet, the shipments with it: filters, pages and counts come from those.
 
 mod arena;
 pub mod build;

@@ -40,8 +40,8 @@ impl ColumnNames {
     }
 }
 
-/// `NAME=HEADER,…`: columns, and what the header calls them. A backslash before a comma or another backslash makes that a
-/// part of the name.
+/// `NAME=HEADER,…`: columns, and what the header calls them. A backslash before a comma or another backslash makes that
+/// a part of the name.
 impl FromStr for ColumnNames {
     type Err = String;
 

@@ -5,8 +5,8 @@ use std::io;
 use super::report::Summary;
 use crate::source::{Compression, Opened};
 
-/// Bytes of content that one byte of a compressed export usually expands to. Measured on data of `waybill generate`: 6.4
-/// with gzip, 6.2 with zstd, 9.0 with `zstd -19`.
+/// Bytes of content that one byte of a compressed export usually expands to. Measured on data of `waybill generate`:
+/// 6.4 with gzip, 6.2 with zstd, 9.0 with `zstd -19`.
 const RATIO_USUAL: u64 = 6;
 
 /// Estimated size of a source's content, in bytes.
@@ -55,8 +55,8 @@ mod tests {
 
     use crate::source::Stamp;
 
-    /// Estimates a file of 1000 bytes that begins with `start`, after one of 100 bytes that was compressed as `earlier` says
-    /// and had 900 bytes of content.
+    /// Estimates a file of 1000 bytes that begins with `start`, after one of 100 bytes that was compressed as `earlier`
+    /// says and had 900 bytes of content.
     fn estimated(start: &[u8], earlier: Option<Compression>) -> (u64, u64) {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().write_all_at(start, 0).unwrap();

@@ -29,8 +29,8 @@ use parallel::Input;
 /// Loads of a file that is replaced by another each time, before that is an error.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second, at first more
-/// often, and when all is parsed, from this thread; it may stop the load.
+/// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second, at first
+/// more often, and when all is parsed, from this thread; it may stop the load.
 pub fn load(
     source: impl Into<Source>,
     options: &Options,

@@ -68,8 +68,8 @@ const STARTED_SHARE: u64 = 20;
 /// Number of steps of the largest size that must still fit, since the time between observations grows.
 const STEPS_AHEAD: u64 = 2;
 
-/// Observes the memory during a load, and stops it before memory runs out: the estimate can be wrong for data of another
-/// kind, and an allocation that fails ends the process.
+/// Observes the memory during a load, and stops it before memory runs out: the estimate can be wrong for data of
+/// another kind, and an allocation that fails ends the process.
 pub(super) struct MemoryGuard {
     file: SizeEstimate,
     /// Bytes that the load was estimated to take.
@@ -85,7 +85,8 @@ pub(super) struct MemoryGuard {
 }
 
 impl MemoryGuard {
-    /// Creates the guard of a load of `file` that is estimated to take `needed` bytes, with `available` memory at its start.
+    /// Creates the guard of a load of `file` that is estimated to take `needed` bytes, with `available` memory at its
+    /// start.
     fn new(file: &SizeEstimate, needed: u64, available: Available) -> MemoryGuard {
         let left_last = available.bytes;
         MemoryGuard { file: *file, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }

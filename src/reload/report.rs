@@ -86,7 +86,8 @@ pub enum ReloadError {
     InsufficientMemory {
         /// Size of the file.
         file_bytes: u64,
-        /// Estimated bytes: what the served dataset took, in proportion; for a first load, the least that such a file takes.
+        /// Estimated bytes: what the served dataset took, in proportion; for a first load, the least that such a file
+        /// takes.
         needed: u64,
         /// Memory that is available.
         available: Available,
@@ -118,8 +119,8 @@ pub enum ReloadError {
 }
 
 impl ReloadError {
-    /// Returns whether `--watch` must not load the same state of the file again: it would only be refused again, or cost too
-    /// much to try unasked.
+    /// Returns whether `--watch` must not load the same state of the file again: it would only be refused again, or
+    /// cost too much to try unasked.
     pub(super) fn is_permanent(&self) -> bool {
         match self {
             ReloadError::Load(LoadError::Refused { .. } | LoadError::TooLarge { .. })

@@ -56,7 +56,8 @@ impl SourceWatch {
                 match source {
                     Source::File(_) => tracing::warn!(%error, "the file is gone; what was served is still served"),
                     Source::Object(object) => {
-                        tracing::warn!(url = %object.url(), %error, "object unavailable; what was served is still served");
+                        let url = object.url();
+                        tracing::warn!(%url, %error, "object unavailable; what was served is still served");
                     }
                 }
                 self.missing = true;
@@ -75,8 +76,8 @@ impl SourceWatch {
     }
 }
 
-/// Returns a random number from 0 to 1. The standard library offers none, but every `RandomState` has keys of its own that
-/// derive from the system's random numbers, so the hash of nothing under them is as random.
+/// Returns a random number from 0 to 1. The standard library offers none, but every `RandomState` has keys of its own
+/// that derive from the system's random numbers, so the hash of nothing under them is as random.
 fn random_fraction() -> f64 {
     RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }

@@ -1,6 +1,6 @@
-//! What a file holds: its bytes as they are, or what is compressed in them. The first bytes tell, whatever the name.
+//! Content of a source: its bytes, decompressed if need be. The first bytes tell the compression, whatever the name.
 //!
-//! Compressed content is unpacked as it is read, in buffers of fixed size.
+//! Content is decompressed as it is read, in buffers of fixed size.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -10,13 +10,13 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::object;
 
-/// Bytes of a compressed file that are read at a time.
+/// Size of the buffer for compressed bytes.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Memory that a zstd file may ask for to look back in, as a power of two: 8 MiB, which every decoder should have (RFC
-/// 8878, section 3.1.1.1.2) and no level up to 19 exceeds.
+/// Largest window of zstd data, as a power of two: 8 MiB, which every decoder should support (RFC 8878, section
+/// 3.1.1.1.2) and no level up to 19 exceeds.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
-/// How a file is compressed.
+/// Compression of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// RFC 1952, one member or several.
@@ -26,7 +26,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// As people call it.
+    /// Name in messages and reports.
     pub fn name(self) -> &'static str {
         match self {
             Compression::Gzip => "gzip",
@@ -34,48 +34,48 @@ impl Compression {
         }
     }
 
-    /// First bytes that tell.
-    pub(super) const MARK_BYTES: usize = 4;
+    /// Number of first bytes that tell the compression.
+    pub(super) const MAGIC_BYTES: usize = 4;
 
-    /// That of `file`, by its first bytes; none where they are the content.
-    pub(super) fn of(file: &File) -> io::Result<Option<Compression>> {
-        let mut first = [0; Compression::MARK_BYTES];
+    /// Detects the compression of `file`; `None` if it is not compressed.
+    pub(super) fn detect(file: &File) -> io::Result<Option<Compression>> {
+        let mut first = [0; Compression::MAGIC_BYTES];
         match file.read_exact_at(&mut first, 0) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
         }
-        Ok(Compression::by(&first))
+        Ok(Compression::from_magic(&first))
     }
 
-    /// That of what begins with these bytes.
-    pub(super) fn by(first: &[u8]) -> Option<Compression> {
-        if first.len() < Compression::MARK_BYTES {
+    /// Detects the compression of data with these first bytes.
+    pub(super) fn from_magic(first: &[u8]) -> Option<Compression> {
+        if first.len() < Compression::MAGIC_BYTES {
             return None;
         }
         match first {
             [0x1f, 0x8b, ..] => Some(Compression::Gzip),
-            // The second is a frame to be skipped, with which some compressors begin.
+            // The second is a skippable frame, with which some compressors begin.
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Some(Compression::Zstd),
             _ => None,
         }
     }
 }
 
-/// A source's content, as it is read.
+/// Reader of a source's content.
 pub(crate) enum Content<'f> {
-    Plain(Counted<Raw<'f>>),
+    Plain(CountingReader<Raw<'f>>),
     Gzip(Box<MultiGzDecoder<Compressed<'f>>>),
     Zstd(Box<zstd::Decoder<'static, Compressed<'f>>>),
 }
 
-/// What a source holds, compressed or not.
+/// Bytes of a source, compressed or not.
 type Raw<'f> = Box<dyn Read + Send + 'f>;
-type Compressed<'f> = BufReader<Counted<Raw<'f>>>;
+type Compressed<'f> = BufReader<CountingReader<Raw<'f>>>;
 
 impl<'f> Content<'f> {
-    /// The content of `raw`, which is at its start.
+    /// Creates a reader of the content of `raw`, which is at its start.
     pub(super) fn new(raw: Raw<'f>, compression: Option<Compression>) -> io::Result<Content<'f>> {
-        let raw = Counted { source: raw, bytes: 0 };
+        let raw = CountingReader { source: raw, bytes: 0 };
         let compressed = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
         Ok(match compression {
             None => Content::Plain(raw),
@@ -88,7 +88,7 @@ impl<'f> Content<'f> {
         })
     }
 
-    /// How it is compressed.
+    /// Compression of the source.
     pub(crate) fn compression(&self) -> Option<Compression> {
         match self {
             Content::Plain(_) => None,
@@ -97,7 +97,7 @@ impl<'f> Content<'f> {
         }
     }
 
-    /// Bytes of the file that are done. What was unpacked of them may be a little more than what was read here.
+    /// Number of source bytes that the decoder has consumed, which may be slightly ahead of what was read.
     pub(crate) fn position(&self) -> u64 {
         let consumed = |compressed: &Compressed<'_>| compressed.get_ref().bytes - compressed.buffer().len() as u64;
         match self {
@@ -108,22 +108,23 @@ impl<'f> Content<'f> {
     }
 }
 
-/// Content that cannot be unpacked is an error of the kind [`io::ErrorKind::InvalidData`], which the system has not.
+/// Data that cannot be decompressed are an error of the kind [`io::ErrorKind::InvalidData`], which no system call
+/// returns.
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Content::Plain(raw) => raw.read(buffer),
-            Content::Gzip(decoder) => decoder.read(buffer).map_err(|error| broken(Compression::Gzip, error)),
-            Content::Zstd(decoder) => decoder.read(buffer).map_err(|error| broken(Compression::Zstd, error)),
+            Content::Gzip(decoder) => decoder.read(buffer).map_err(|error| decoder_error(Compression::Gzip, error)),
+            Content::Zstd(decoder) => decoder.read(buffer).map_err(|error| decoder_error(Compression::Zstd, error)),
         }
     }
 }
 
-/// An error of a decoder, unless it is the system's or storage's.
-fn broken(compression: Compression, error: io::Error) -> io::Error {
+/// Explains an error of a decoder. Errors of the system and of storage stay as they are.
+fn decoder_error(compression: Compression, error: io::Error) -> io::Error {
     let name = compression.name();
     let reason = match error.kind() {
-        _ if error.raw_os_error().is_some() || object::is_of_object(&error) => return error,
+        _ if error.raw_os_error().is_some() || object::is_object_error(&error) => return error,
         io::ErrorKind::UnexpectedEof => {
             format!("the {name} data end too early: was the file cut, or is something else behind them?")
         }
@@ -140,13 +141,13 @@ fn broken(compression: Compression, error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// Counts what is read.
-pub(crate) struct Counted<R> {
+/// Counts the bytes that are read.
+pub(crate) struct CountingReader<R> {
     source: R,
     bytes: u64,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
         self.bytes += read as u64;

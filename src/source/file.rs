@@ -1,4 +1,4 @@
-//! A file that is read as it stood when it was opened.
+//! A file that must not change while it is read.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
-/// A regular file that is open, and the state that it was in then.
+/// An open regular file, and its state when it was opened.
 pub(crate) struct OpenFile {
     path: PathBuf,
     file: File,
@@ -24,7 +24,7 @@ pub(crate) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens the file at `path`. Waits until a later write to it would show.
+    /// Opens the file at `path`. Waits until a later write would change its modification time.
     pub(crate) fn open(path: &Path) -> Result<OpenFile, SourceError> {
         let unreadable = |operation, source| SourceError::unreadable(path, operation, source);
         let file = open(path).map_err(|source| unreadable("open", source))?;
@@ -38,18 +38,19 @@ impl OpenFile {
         Ok(OpenFile { path: path.to_owned(), file, stamp })
     }
 
-    /// The state that it was in when it was opened.
+    /// State of the file when it was opened.
     pub(crate) fn stamp(&self) -> &Stamp {
         &self.stamp
     }
 
-    /// What is in it.
+    /// Content of the file, from its start.
     pub(crate) fn content(&self) -> Result<Content<'_>, SourceError> {
-        let content = Compression::of(&self.file).and_then(|by| Content::new(Box::new(&self.file), by));
+        let content =
+            Compression::detect(&self.file).and_then(|compression| Content::new(Box::new(&self.file), compression));
         content.map_err(|source| SourceError::unreadable(&self.path, "read", source))
     }
 
-    /// An error if it is in another state now, or another file has its name.
+    /// Checks that the file has not changed since, and still has its name.
     pub(crate) fn check_unchanged(&self) -> Result<(), SourceError> {
         let unreadable = |source| SourceError::unreadable(&self.path, "stat", source);
         let now = Stamp::of(&self.file.metadata().map_err(unreadable)?);
@@ -60,7 +61,7 @@ impl OpenFile {
         }
     }
 
-    /// An error if `bytes_read` bytes are not all that it had.
+    /// Checks that `bytes_read` is the size that the file had.
     pub(crate) fn check_size(&self, bytes_read: u64) -> Result<(), SourceError> {
         if bytes_read == self.stamp.bytes() { Ok(()) } else { Err(SourceError::changed(&self.path, Change::Size)) }
     }

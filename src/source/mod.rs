@@ -1,4 +1,4 @@
-//! Where shipments come from: a file, or an object in storage, compressed or not.
+//! Sources of data: a file or an object in storage, compressed or not.
 
 mod content;
 mod error;
@@ -18,7 +18,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// What is loaded.
+/// Source of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// The file at a path.
@@ -28,7 +28,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The one that `text` names: an object by its URL, or else a file.
+    /// Parses the URL of an object, or else the path of a file.
     pub fn parse(text: OsString) -> Result<Source, UrlError> {
         Ok(match text.to_str().map(ObjectUrl::parse).transpose()?.flatten() {
             Some(url) => Source::Object(Object::new(url)),
@@ -36,7 +36,7 @@ impl Source {
         })
     }
 
-    /// The path, or the URL.
+    /// Path or URL.
     pub fn name(&self) -> &Path {
         match self {
             Source::File(path) => path,
@@ -44,19 +44,19 @@ impl Source {
         }
     }
 
-    /// The state it is in. An object is not described again that is in the `known` one still.
+    /// Looks up the current state. Storage need not describe an object again that is still in the `known` state.
     pub fn stamp(&self, known: Option<&Stamp>) -> io::Result<Stamp> {
         match self {
             Source::File(path) => Stamp::at(path),
             Source::Object(object) => {
                 let known = known.map(Stamp::to_state);
-                Ok(Stamp::of_object(object.look(known.as_ref())?))
+                Ok(Stamp::of_object(object.head(known.as_ref())?))
             }
         }
     }
 
-    /// What a load begins with. A file is opened later, an object is asked for once: what is told of it, and what it
-    /// holds, come with the one answer.
+    /// Begins a load. A file is opened later; an object is requested now, since its state and its content come with one
+    /// response.
     pub fn open(&self) -> Result<Opened, SourceError> {
         let object = match self {
             Source::File(path) => return Ok(Opened::File(path.clone())),
@@ -66,8 +66,8 @@ impl Source {
         let started = Instant::now();
         let (state, mut body) = object.open().map_err(io::Error::from).map_err(unreadable("open"))?;
         let mut first = Vec::new();
-        body.by_ref().take(Compression::MARK_BYTES as u64).read_to_end(&mut first).map_err(unreadable("read"))?;
-        let compression = Compression::by(&first);
+        body.by_ref().take(Compression::MAGIC_BYTES as u64).read_to_end(&mut first).map_err(unreadable("read"))?;
+        let compression = Compression::from_magic(&first);
         let content = Content::new(Box::new(io::Cursor::new(first).chain(body)), compression);
         let content = content.map_err(unreadable("read"))?;
         Ok(Opened::Object(OpenObject {
@@ -85,16 +85,16 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Source {
     }
 }
 
-/// A source that a load has begun with.
+/// Source with which a load has begun.
 pub enum Opened {
-    /// The path of a file that is still to be opened.
+    /// Path of a file, not opened yet.
     File(PathBuf),
-    /// An object that is arriving.
+    /// Object that is arriving.
     Object(OpenObject),
 }
 
 impl Opened {
-    /// The state it is in.
+    /// State of the source.
     pub fn stamp(&self) -> io::Result<Stamp> {
         match self {
             Opened::File(path) => Stamp::at(path),
@@ -102,23 +102,23 @@ impl Opened {
         }
     }
 
-    /// Its size, and how it is compressed.
+    /// Size of the file or object, and its compression.
     pub(crate) fn size_and_compression(&self) -> io::Result<(u64, Option<Compression>)> {
         match self {
             Opened::File(path) => {
                 let file = file::open(path)?;
-                Ok((file.metadata()?.len(), Compression::of(&file)?))
+                Ok((file.metadata()?.len(), Compression::detect(&file)?))
             }
             Opened::Object(object) => Ok((object.stamp.bytes(), object.content.compression())),
         }
     }
 }
 
-/// An object that is arriving.
+/// Object that is arriving.
 pub struct OpenObject {
-    /// Its URL.
+    /// URL of the object.
     pub(crate) name: PathBuf,
-    /// When it was asked for.
+    /// Time of the request.
     pub(crate) started: Instant,
     pub(crate) stamp: Stamp,
     pub(crate) content: Content<'static>,

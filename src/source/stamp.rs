@@ -1,4 +1,4 @@
-//! What tells one state of a source from another without reading it.
+//! Stamps: states of sources, told apart without reading them.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::object::State;
 
-/// Writes within this time may leave the same modification time: kernels before 6.13 take it from a clock that ticks
+/// Time in which two writes may leave the same modification time: kernels before 6.13 take it from a clock that ticks
 /// every 1 to 10 ms.
 const MODIFICATION_TICK: Duration = Duration::from_millis(20);
 
-/// Of a file: which it is, its size, and when it was last written to. Of an object: its size and its tag; where it has
-/// none, when it was last modified.
+/// State of a source. For a file: device, inode, size and modification time. For an object: size and entity tag, or the
+/// modification time if it has no tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
@@ -27,7 +27,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// That of the file at `path`, links followed.
+    /// Stamp of the file at `path`, following symbolic links.
     pub fn at(path: &Path) -> io::Result<Stamp> {
         std::fs::metadata(path).map(|metadata| Stamp::of(&metadata))
     }
@@ -44,7 +44,7 @@ impl Stamp {
 
     pub(super) fn of_object(state: State) -> Stamp {
         let State { bytes, tag, modified } = state;
-        // A copy of the same bytes keeps the tag alone.
+        // An object that is written again with the same bytes keeps only its tag.
         let modified = if tag.is_some() { (0, 0) } else { modified };
         Stamp { bytes, modified, tag, ..Stamp::default() }
     }
@@ -58,7 +58,7 @@ impl Stamp {
         self.bytes
     }
 
-    /// What has become of the file since.
+    /// Change from this state to the `later` one, if there is any.
     pub(super) fn change_to(&self, later: &Stamp) -> Option<Change> {
         if (self.device, self.inode) != (later.device, later.inode) {
             Some(Change::Replaced)
@@ -72,14 +72,14 @@ impl Stamp {
     }
 }
 
-/// How a file changed while it was read.
+/// Change of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Another file took its name; the one that was read is as it was.
+    /// Another file took its name; the one that was read is unchanged.
     Replaced,
-    /// It grew or shrank.
+    /// The size is another one.
     Size,
-    /// It was written to.
+    /// The file was written to.
     ModificationTime,
 }
 
@@ -93,7 +93,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Waits, if the file was written to just now, until another write would show.
+/// Waits, if the file was just written to, until another write would change its modification time.
 pub(super) fn let_clock_tick(metadata: &Metadata) {
     let age = metadata.modified().ok().and_then(|modified| modified.elapsed().ok());
     if let Some(left) = age.and_then(|age| MODIFICATION_TICK.checked_sub(age)) {

@@ -90,7 +90,8 @@ impl Merge {
         }
     }
 
-    /// Adds the fragments that the colliding ones collided with: those that were inserted first, in time, not in the file.
+    /// Adds the fragments that the colliding ones collided with: those that were inserted first, in time, not in the
+    /// file.
     fn add_first_inserted(&self, collisions: &mut Vec<Fragment>) {
         // Within a segment, which is one writer's, blocks do not interleave; but a block may go on in the next one.
         let mut starts: Vec<(Position, u32)> = (0..)

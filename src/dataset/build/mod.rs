@@ -147,8 +147,8 @@ pub struct BlockWriter<'b> {
 }
 
 impl BlockWriter<'_> {
-    /// Adds a row of the block being written, unless it is of another shard; whether it was added. `line` counts from 0,
-    /// the block's first.
+    /// Adds a row of the block being written, unless it is of another shard; whether it was added. `line` counts from
+    /// 0, the block's first.
     pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<bool, ArenaError> {
         if !self.open.is_continued_by(row) {
             let number = FoldedKey::new(row.tracking_number);

@@ -1,4 +1,4 @@
-//! A client of the storage that an object is in, for threads that may wait.
+//! Blocking client of object storage.
 
 use std::error::Error as _;
 use std::io::{self, Read};
@@ -22,44 +22,44 @@ use tokio::runtime::Runtime;
 use super::state::{ObjectError, State};
 use super::url::{ObjectUrl, Scheme};
 
-/// Time to connect, names looked up and TLS agreed on.
+/// Time limit of connecting, including name resolution and the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time in which storage must answer, and then send some more. A large object as a whole may take as long as it takes.
+/// Time limit of waiting for the response, and for each further part of it. A large object as a whole has no limit.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a look, all in all: what is asked of the loader meanwhile has to wait.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a request that failed is made again, or a transfer that broke off is gone on with.
+/// Time limit of requesting an object's state, during which the loader cannot do anything else.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of retries of a failed request.
 const RETRIES_MAX: usize = 3;
-/// No more of that when so much time has passed.
+/// Time from a request's start after which it is not retried.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a transfer is gone on with that this does not help: the time above counts from its start.
+/// Number of times that an interrupted transfer is resumed, when retries are over because of the time since its start.
 const RESUMES_MAX: usize = 3;
-/// Time before the first of that; it grows.
+/// Delay of the first retry; it grows.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// Time before the last of that, at most.
+/// Longest delay of a retry.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-/// Characters that are reported of what storage says of an error.
+/// Longest error text of storage that is reported, in characters.
 const DETAIL_CHARACTERS_MAX: usize = 400;
 
-/// Where credentials are asked for that the environment has not: in requests to these.
+/// Paths of requests for credentials, which are made when the environment has none.
 const METADATA_PATHS: [&str; 3] = ["/latest/api/token", "/computeMetadata/", "/metadata/identity/"];
 
-/// What the HTTP client says of addresses that are not secured.
+/// Error text of the HTTP client for URLs without TLS.
 const SCHEME_REFUSED: &str = "URL scheme is not allowed";
 
 pub(super) struct Client {
-    /// With a thread of its own, on which more arrives while what came is parsed.
+    /// Has a thread of its own, so that data arrive while others are parsed.
     runtime: Runtime,
     store: Box<dyn ObjectStore>,
     key: Path,
 }
 
 impl Client {
-    /// Of the storage that `url` and the environment name.
+    /// Creates a client for the storage that `url` and the environment name.
     pub(super) fn new(url: &ObjectUrl) -> Result<Client, ObjectError> {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
-            // Another one may have been installed before; it is as good.
+            // An error means that a provider is installed already, which serves as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -71,27 +71,27 @@ impl Client {
         Ok(Client { runtime, store, key })
     }
 
-    pub(super) fn look(&self, known: Option<&State>) -> Result<State, ObjectError> {
+    pub(super) fn head(&self, known: Option<&State>) -> Result<State, ObjectError> {
         let tag = known.and_then(|known| known.tag.as_deref().map(str::to_owned));
         let options = GetOptions { head: true, if_none_match: tag, ..GetOptions::default() };
-        let answer = self.runtime.block_on(async {
+        let response = self.runtime.block_on(async {
             let request = self.store.get_opts(&self.key, options);
-            tokio::time::timeout(LOOK_TIMEOUT, request).await
+            tokio::time::timeout(HEAD_TIMEOUT, request).await
         });
-        match (answer, known) {
-            (Err(_), _) => Err(ObjectError(format!("no answer within {LOOK_TIMEOUT:?}"))),
+        match (response, known) {
+            (Err(_), _) => Err(ObjectError(format!("no answer within {HEAD_TIMEOUT:?}"))),
             (Ok(Err(Error::NotModified { .. })), Some(known)) => Ok(known.clone()),
             (Ok(Err(error)), _) => Err(explain(&error)),
-            (Ok(Ok(answer)), _) => Ok(state(&answer.meta)),
+            (Ok(Ok(response)), _) => Ok(state(&response.meta)),
         }
     }
 
     pub(super) fn open(this: &Arc<Client>) -> Result<(State, Body), ObjectError> {
-        let answer = this.runtime.block_on(this.store.get_opts(&this.key, GetOptions::default()));
-        let answer = answer.map_err(|error| explain(&error))?;
-        let state = state(&answer.meta);
+        let response = this.runtime.block_on(this.store.get_opts(&this.key, GetOptions::default()));
+        let response = response.map_err(|error| explain(&error))?;
+        let state = state(&response.meta);
         let body = Body {
-            stream: answer.into_stream(),
+            stream: response.into_stream(),
             unread: Bytes::new(),
             bytes: state.bytes,
             bytes_received: 0,
@@ -108,23 +108,23 @@ fn state(meta: &ObjectMeta) -> State {
     State { bytes: meta.size, tag: meta.e_tag.as_deref().map(Arc::from), modified }
 }
 
-/// What an object holds, as it arrives. It is a whole one, or reading it ends with an error.
+/// Bytes of an object, as they arrive. Reading ends with an error unless the object is complete.
 pub(in crate::source) struct Body {
     stream: BoxStream<'static, object_store::Result<Bytes>>,
     unread: Bytes,
-    /// As announced.
+    /// Announced size.
     bytes: u64,
     bytes_received: u64,
-    /// Of the state that arrives.
+    /// Entity tag of the state that arrives.
     tag: Option<Arc<str>>,
-    /// How often it was gone on with.
+    /// Number of times that the transfer was resumed.
     resumes: usize,
-    /// What drives the stream; dropped after it.
+    /// Drives the stream, and must be dropped after it.
     client: Arc<Client>,
 }
 
 impl Body {
-    /// Waits for more, or for it to be gone on with; `false` at the end.
+    /// Receives more bytes, resuming the transfer if need be. Returns `false` at the end.
     fn receive(&mut self) -> Result<bool, ObjectError> {
         let (received, bytes) = (self.bytes_received, self.bytes);
         match self.client.runtime.block_on(self.stream.next()) {
@@ -136,7 +136,7 @@ impl Body {
                 }
                 Ok(true)
             }
-            Some(Err(_)) if self.is_resumed() => Ok(true),
+            Some(Err(_)) if self.resume() => Ok(true),
             Some(Err(error)) => {
                 let reason = explain(&error);
                 Err(ObjectError(format!("the transfer broke off after {received} of {bytes} bytes: {reason}")))
@@ -148,17 +148,17 @@ impl Body {
 }
 
 impl Body {
-    /// Goes on where a transfer broke off, if the object is the same still; whether it does.
-    fn is_resumed(&mut self) -> bool {
+    /// Resumes the transfer if the object is still the same. Returns whether it did.
+    fn resume(&mut self) -> bool {
         let Some(tag) = self.tag.as_deref().filter(|_| self.resumes < RESUMES_MAX) else { return false };
         self.resumes += 1;
         let range = Some(GetRange::Offset(self.bytes_received));
         let options = GetOptions { range, if_match: Some(tag.to_owned()), ..GetOptions::default() };
-        let answer = self.client.runtime.block_on(self.client.store.get_opts(&self.client.key, options));
-        let answer = answer.ok().filter(|answer| answer.meta.e_tag.as_deref() == Some(tag));
-        let is_there = answer.is_some();
-        if let Some(answer) = answer {
-            self.stream = answer.into_stream();
+        let response = self.client.runtime.block_on(self.client.store.get_opts(&self.client.key, options));
+        let response = response.ok().filter(|response| response.meta.e_tag.as_deref() == Some(tag));
+        let is_there = response.is_some();
+        if let Some(response) = response {
+            self.stream = response.into_stream();
         }
         is_there
     }
@@ -177,7 +177,7 @@ impl Read for Body {
     }
 }
 
-/// The storage of `url`, with what the environment says of its kind.
+/// Creates the storage of `url`, configured by the environment.
 fn store(url: &ObjectUrl) -> object_store::Result<Box<dyn ObjectStore>> {
     Ok(match url.scheme {
         Scheme::S3 => {
@@ -221,7 +221,7 @@ fn retries() -> RetryConfig {
     }
 }
 
-/// What failed, and what may help, in one line.
+/// Describes the error and adds advice, in one line.
 fn explain(error: &Error) -> ObjectError {
     let mut causes: Vec<&dyn std::error::Error> = Vec::new();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! In place of `client`, where the build has none: there are no clients.
+//! Stands in for `client` in builds without object-store support.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use super::state::{ObjectError, State};
 use super::url::{ObjectUrl, UNSUPPORTED};
 
-/// None.
+/// Client that cannot be created.
 pub(super) struct Client(Infallible);
 
 impl Client {
-    /// An error.
+    /// Returns an error.
     pub(super) fn new(_: &ObjectUrl) -> Result<Client, ObjectError> {
         Err(ObjectError(UNSUPPORTED.to_owned()))
     }
 
-    pub(super) fn look(&self, _: Option<&State>) -> Result<State, ObjectError> {
+    pub(super) fn head(&self, _: Option<&State>) -> Result<State, ObjectError> {
         match self.0 {}
     }
 
@@ -25,7 +25,7 @@ impl Client {
     }
 }
 
-/// What an object holds: none does.
+/// Bytes of an object, of which there are none.
 pub(in crate::source) struct Body(Infallible);
 
 impl Read for Body {

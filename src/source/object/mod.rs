@@ -1,7 +1,7 @@
-//! Objects in storage: how they are named, looked at and read.
+//! Objects in storage.
 //!
-//! What speaks with storage is `client`. It is in builds with the feature `object-store` alone; in others every URL is
-//! refused where it is parsed.
+//! Only builds with the feature `object-store` have a `client` of storage; the others refuse every URL when it is
+//! parsed.
 
 #[cfg(feature = "object-store")]
 mod client;
@@ -11,7 +11,7 @@ mod client;
 mod state;
 mod url;
 
-pub(super) use state::{State, is_of_object};
+pub(super) use state::{State, is_object_error};
 pub use url::{ObjectUrl, UrlError};
 
 use std::fmt;
@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use client::{Body, Client};
 use state::ObjectError;
 
-/// An object, and once it was asked for, the connections to it, which clones share.
+/// An object. Clones share the client that connects to its storage, which is created when it is first needed.
 #[derive(Clone)]
 pub struct Object {
     url: ObjectUrl,
@@ -28,22 +28,22 @@ pub struct Object {
 }
 
 impl Object {
-    /// The one that `url` names. Nothing is connected before it is asked for.
+    /// Creates the object that `url` names, without connecting.
     pub fn new(url: ObjectUrl) -> Object {
         Object { url, client: Arc::default() }
     }
 
-    /// Its name.
+    /// URL of the object.
     pub fn url(&self) -> &ObjectUrl {
         &self.url
     }
 
-    /// The state it is in. Where it is the `known` one still, storage need not describe it again.
-    pub(super) fn look(&self, known: Option<&State>) -> Result<State, ObjectError> {
-        self.client()?.look(known)
+    /// Requests the current state. Storage need not describe it again if it is still the `known` one.
+    pub(super) fn head(&self, known: Option<&State>) -> Result<State, ObjectError> {
+        self.client()?.head(known)
     }
 
-    /// Asks for it: the state it was in then, and what it holds in that state.
+    /// Requests the object: its state, and its bytes in that state.
     pub(super) fn open(&self) -> Result<(State, Body), ObjectError> {
         Client::open(self.client()?)
     }
@@ -63,7 +63,7 @@ impl fmt::Debug for Object {
     }
 }
 
-/// Objects of the same name are equal.
+/// Objects with the same URL are equal.
 impl PartialEq for Object {
     fn eq(&self, other: &Object) -> bool {
         self.url == other.url

@@ -1,20 +1,20 @@
-//! What storage says of an object: the state that it is in, or an error.
+//! State of an object, and errors of storage.
 
 use std::io;
 use std::sync::Arc;
 
-/// What tells one state of an object from another without reading it.
+/// State of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::source) struct State {
-    /// Its size.
+    /// Size of the object.
     pub(in crate::source) bytes: u64,
-    /// Its entity tag (RFC 9110, section 8.8.3), as it came.
+    /// Entity tag (RFC 9110, section 8.8.3), unchanged.
     pub(in crate::source) tag: Option<Arc<str>>,
-    /// When it was last modified, in seconds and nanoseconds since 1970; 0 where that is not told.
+    /// Time of the last modification, in seconds and nanoseconds since 1970; 0 if unknown.
     pub(in crate::source) modified: (i64, i64),
 }
 
-/// What went wrong with an object, and what may help. It does not say with which.
+/// Error of storage, with advice. It does not name the object.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::source) struct ObjectError(pub(super) String);
@@ -25,7 +25,7 @@ impl From<ObjectError> for io::Error {
     }
 }
 
-/// Whether `error` is that of an object, and not of what reads it.
-pub(in crate::source) fn is_of_object(error: &io::Error) -> bool {
+/// Returns whether `error` comes from storage, and not from a decoder that reads the object.
+pub(in crate::source) fn is_object_error(error: &io::Error) -> bool {
     matches!(error.get_ref(), Some(inner) if inner.is::<ObjectError>())
 }

@@ -1,12 +1,12 @@
-//! The names of objects.
+//! URLs of objects.
 
 use std::fmt;
 
-/// Why a build without the feature refuses a URL.
+/// Error of builds without the feature.
 pub(super) const UNSUPPORTED: &str =
     "built without object-store support; expected a path, or a build with --features object-store";
 
-/// What kind of storage an object is in.
+/// Kind of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     S3,
@@ -19,25 +19,25 @@ pub(super) enum Scheme {
 const SCHEMES: [(&str, Scheme); 5] =
     [("s3", Scheme::S3), ("gs", Scheme::Gs), ("az", Scheme::Az), ("http", Scheme::Http), ("https", Scheme::Https)];
 
-/// The URL of an object: `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY`, `https://HOST/PATH`, `http://…`.
-/// It has no secret: it is logged and shown.
+/// URL of an object: `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY`, `https://HOST/PATH`, `http://…`.
+/// It contains no secret, since it is logged and shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectUrl {
     text: String,
     pub(super) scheme: Scheme,
     /// Bucket, container, or host with or without a port.
     pub(super) place: String,
-    /// As it stands, percent-encoded.
+    /// Key of the object, percent-encoded.
     pub(super) key: String,
 }
 
-/// A URL that names no object which can be read.
+/// Error of a URL that names no readable object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UrlError(String);
 
 impl ObjectUrl {
-    /// The URL that `text` is; none where it is the path of a file, which is all that does not begin with `scheme://`.
+    /// Parses `text`. Returns `None` for the path of a file, which is everything that does not begin with `scheme://`.
     pub fn parse(text: &str) -> Result<Option<ObjectUrl>, UrlError> {
         let Some((name, rest)) = text.split_once("://").filter(|(name, _)| is_scheme(name)) else { return Ok(None) };
         let refused = |reason: &str| Err(UrlError(reason.to_owned()));
@@ -66,7 +66,7 @@ impl ObjectUrl {
         Ok(Some(ObjectUrl { text: text.to_owned(), scheme, place: place.to_owned(), key: key.to_owned() }))
     }
 
-    /// As it was given.
+    /// The URL as it was given.
     pub fn as_str(&self) -> &str {
         &self.text
     }
