@@ -1,4 +1,4 @@
-//! Bad rows: the first of them in file order, whatever the order in which they are found, and how they are reported.
+//! Bad rows: keeping the first of them in file order, and reporting them.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::rows::{BadRow, Claim};
 use crate::dataset::Dataset;
 use crate::shipment::{Column, FoldedKey};
 
-/// A row's place, ordered as in the file: its block, and its line from the block's first.
-pub(super) type RowPlace = (u32, u64);
+/// Position of a row, ordered as in the file: its block, and its line counted from 0 at the block's start.
+pub(super) type RowPosition = (u32, u64);
 
-/// What is wrong with a row.
+/// Error of a row.
 pub(super) enum RowError {
-    /// In itself. What it says of its shipment may be wrong in an earlier column.
+    /// The row itself is bad. It may also contradict its shipment, in an earlier column.
     Own(BadRow, Option<Claim>),
-    /// It contradicts its shipment's first good row.
+    /// The row contradicts the first good row of its shipment.
     Contradiction(Column),
 }
 
-/// The lines on which blocks start.
+/// Lines on which blocks start.
 pub(super) struct Lines(BTreeMap<u32, u64>);
 
 impl Lines {
-    /// Of blocks with so many line breaks; `first` is a block, and the line on which it starts.
+    /// Computes them from the number of line breaks in each block; `first` is the first block and its line.
     pub(super) fn new(block_lines: &BTreeMap<u32, u64>, first: (u32, u64)) -> Lines {
         let mut next = first.1;
         let mut first_lines = BTreeMap::from([first]);
@@ -35,18 +35,18 @@ impl Lines {
         Lines(first_lines)
     }
 
-    /// The line at `place`, from 1.
-    pub(super) fn at(&self, (block, line): RowPlace) -> u64 {
+    /// Line at `place`, from 1.
+    pub(super) fn at(&self, (block, line): RowPosition) -> u64 {
         line + self.0.range(..=block).next_back().map_or(1, |(_, first)| *first)
     }
 
-    /// The one after the last line break.
+    /// Line after the last line break.
     pub(super) fn last(&self) -> u64 {
         self.0.last_key_value().map_or(1, |(_, first)| *first)
     }
 }
 
-/// The first errors of a file, found in any order, and how many there are.
+/// The first errors of a file, added in any order, and the number of all.
 #[derive(Debug)]
 pub(super) struct FirstErrors<K, E> {
     first: BTreeMap<K, E>,
@@ -81,15 +81,15 @@ impl<K: Ord, E> FirstErrors<K, E> {
     }
 }
 
-impl FirstErrors<RowPlace, RowError> {
-    /// The errors as they are reported.
+impl FirstErrors<RowPosition, RowError> {
+    /// Describes the errors for reports.
     pub(super) fn described(self, lines: &Lines, columns: &Columns, dataset: &Dataset) -> Vec<FileError> {
         let described = |(place, error)| describe(lines.at(place), error, columns, dataset);
         self.into_first().map(described).collect()
     }
 }
 
-/// A row's error as it is reported: that of its first failing column.
+/// Describes a row's error: that of its first failing column.
 fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) -> FileError {
     let contradiction = |column: Column| FileError {
         line,
@@ -116,7 +116,7 @@ fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) ->
     }
 }
 
-/// Why a file with `bad` bad rows is refused, if it is. `has_good_rows` tells whether it has others.
+/// Returns why a file with `bad` bad rows is refused, if it is.
 pub(super) fn refusal(bad: u64, has_good_rows: bool, errors: &[FileError], options: &Options) -> Option<String> {
     let first = errors.first().map(ToString::to_string).unwrap_or_default();
     if bad > options.bad_rows_max {

@@ -1,44 +1,44 @@
 //! Cutting a file into blocks that end where a record ends.
 //!
-//! A line break ends a record unless it is quoted, and a quote opens a field only at the field's start: elsewhere it
-//! is data (`Monitor 24",1`). So the cutter follows the quotes from the first byte on; counting them is not enough.
+//! A line break ends a record unless it is quoted, and a quote opens a field only at the field's start: elsewhere
+//! it is data (`Monitor 24",1`). So the cutter follows the quotes from the first byte on; counting them is not enough.
 
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-/// Longest record, in bytes as they stand in the file.
+/// Longest record, in bytes of the file.
 pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
-/// A byte order mark, which some exports start with.
+/// UTF-8 byte order mark, with which some exports start.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A piece of the file that starts and ends on a record's border.
+/// A piece of the file that starts where a record starts and ends where one ends.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// The block's place in the file, from 0.
+    /// Index of the block in the file, from 0.
     pub(super) number: u32,
-    /// What to parse.
+    /// Bytes to parse.
     pub(super) bytes: Vec<u8>,
-    /// What was parsed of it already.
-    pub(super) parsed: Place,
+    /// Position up to which it is parsed already.
+    pub(super) parsed: BlockPosition,
     /// The incomplete record that the block ends with, if it does.
     pub(super) incomplete: Option<IncompleteRecord>,
     /// Bytes of the file that were read for it.
     pub(super) file_bytes: u64,
-    /// Size of the file's content, as far as it could be told when the block was read.
+    /// Size of the file's content, estimated when the block was read.
     pub(super) content_bytes: u64,
 }
 
-/// How far a parser is in a block.
+/// Position of a parser in a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Bytes done.
+pub(super) struct BlockPosition {
+    /// Offset in bytes.
     pub(super) at: usize,
-    /// Line breaks done.
+    /// Line breaks before it.
     pub(super) lines: u64,
 }
 
-/// A record that a block has no end of.
+/// Reason why a block ends within a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IncompleteRecord {
     /// The file ends within quotes.
@@ -64,7 +64,7 @@ impl IncompleteRecord {
 pub(super) struct BlockReader<R> {
     source: R,
     block_bytes: usize,
-    /// The start of the next record, read with the block before.
+    /// Start of the next record, read with the previous block.
     carried: Vec<u8>,
     next_number: u32,
     at_end: bool,
@@ -73,7 +73,8 @@ pub(super) struct BlockReader<R> {
 }
 
 impl<R: Read> BlockReader<R> {
-    /// Blocks of about `block_bytes` bytes, at least one record each, whose fields `delimiter` separates.
+    /// Creates a reader of blocks of about `block_bytes` bytes, at least one record each, with fields separated by
+    /// `delimiter`.
     pub(super) fn new(source: R, block_bytes: usize, delimiter: u8) -> BlockReader<R> {
         BlockReader {
             source,
@@ -86,11 +87,12 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// Fills `block` with the next piece; `false` at the end of the file. Bytes are shown to `seen` as they are read.
-    pub(super) fn next(&mut self, block: &mut Block, seen: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+    /// Fills `block` with the next piece. Returns `false` at the end of the file. Calls `on_read` with all bytes that
+    /// it reads.
+    pub(super) fn next(&mut self, block: &mut Block, on_read: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
         block.bytes.clear();
         block.bytes.append(&mut self.carried);
-        block.parsed = Place::default();
+        block.parsed = BlockPosition::default();
         block.incomplete = None;
         block.number = self.next_number;
         let mut wanted = match self.next_number {
@@ -101,7 +103,7 @@ impl<R: Read> BlockReader<R> {
         while !self.at_end {
             let before = block.bytes.len();
             self.fill(&mut block.bytes, wanted)?;
-            seen(&block.bytes[before..]);
+            on_read(&block.bytes[before..]);
             if std::mem::take(&mut at_start) && block.bytes.starts_with(BYTE_ORDER_MARK) {
                 block.bytes.drain(..BYTE_ORDER_MARK.len());
             }
@@ -118,11 +120,11 @@ impl<R: Read> BlockReader<R> {
                 block.incomplete = Some(IncompleteRecord::TooLong);
                 self.at_end = true;
             }
-            // No record ends here: read on, in larger steps.
+            // No record ends here: read more, in larger steps.
             wanted = wanted.max(block.bytes.len());
         }
         if self.at_end && block.incomplete.is_none() && self.carried.is_empty() {
-            // The last block may end without a line break, and then also within quotes.
+            // The last block may end without a line break, and even within quotes.
             if self.cutter.last_record_end(&block.bytes).open_quote {
                 block.incomplete = Some(IncompleteRecord::OpenQuote);
             }
@@ -131,12 +133,12 @@ impl<R: Read> BlockReader<R> {
         Ok(!block.bytes.is_empty())
     }
 
-    /// What is read.
+    /// Reader that the blocks are read from.
     pub(super) fn source(&self) -> &R {
         &self.source
     }
 
-    /// The last byte of the content, once it was read.
+    /// Last byte of the content, once that has been read.
     pub(super) fn last_byte(&self) -> Option<u8> {
         self.last_byte
     }
@@ -161,17 +163,17 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
-/// Finds the end of the last whole record.
+/// Finds the end of the last complete record.
 struct Cutter {
     delimiter: u8,
-    /// Stretches outside quotes, kept between calls for their memory only.
+    /// Ranges outside quotes; a field only so that the memory is reused.
     unquoted: Vec<(usize, usize)>,
 }
 
 struct Cut {
-    /// Just after the last line break that ends a record; 0 when there is none.
+    /// Offset after the last line break that ends a record; 0 if there is none.
     end: usize,
-    /// Whether the bytes end within quotes.
+    /// The bytes end within quotes.
     open_quote: bool,
 }
 
@@ -180,7 +182,7 @@ impl Cutter {
         Cutter { delimiter, unquoted: Vec::new() }
     }
 
-    /// `bytes` start where a record starts.
+    /// Finds the end of the last complete record in `bytes`, which start where a record starts.
     fn last_record_end(&mut self, bytes: &[u8]) -> Cut {
         self.unquoted.clear();
         let mut open_quote = false;
@@ -208,7 +210,7 @@ impl Cutter {
     }
 }
 
-/// The quote that ends a field whose text starts at `from`; doubled quotes are part of the text.
+/// Finds the quote that ends a field whose text starts at `from`. Doubled quotes are part of the text.
 fn closing_quote(bytes: &[u8], mut from: usize) -> Option<usize> {
     loop {
         let quote = from + memchr(b'"', &bytes[from..])?;

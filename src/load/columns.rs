@@ -1,4 +1,4 @@
-//! The columns of an export: what its header calls them, and where it has them.
+//! Columns of an export: their names in the header, and their positions.
 
 use std::str::FromStr;
 
@@ -7,10 +7,10 @@ use super::report::FileError;
 use crate::shipment::Column;
 use crate::truncate::truncate;
 
-/// Characters of a value that an error repeats.
+/// Longest part of a value that an error repeats, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
 
-/// What each column is called in the header: as it is here, unless told otherwise.
+/// Name of each column in the header; by default the column's own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnNames([String; Column::ALL.len()]);
 
@@ -21,18 +21,18 @@ impl Default for ColumnNames {
 }
 
 impl ColumnNames {
-    /// The name in the header, spelled exactly so.
+    /// Name in the header, spelled exactly so.
     pub fn get(&self, column: Column) -> &str {
         &self.0[column as usize]
     }
 
-    /// The column that `name` stands for in the header.
+    /// Finds the column that is called `name` in the header.
     pub fn find(&self, name: &str) -> Option<Column> {
         Column::ALL.into_iter().find(|column| self.get(*column) == name)
     }
 
-    /// The name in the header, and what it stands for where that is another.
-    fn explained(&self, column: Column) -> String {
+    /// Describes the name in the header, with the column's own name if that is another.
+    fn described(&self, column: Column) -> String {
         match self.get(column) {
             name if name == column.name() => name.to_owned(),
             name => format!("{name:?} for {}", column.name()),
@@ -40,14 +40,14 @@ impl ColumnNames {
     }
 }
 
-/// `NAME=HEADER,…`: columns, and what the header calls them. A backslash before a comma or another backslash makes that
-/// a part of the name.
+/// Parses `NAME=HEADER,…`: columns and their names in the header. A backslash before a comma or another backslash makes
+/// that a part of the name.
 impl FromStr for ColumnNames {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ColumnNames, String> {
         let mut names = ColumnNames::default();
-        let mut told = Vec::new();
+        let mut assigned = Vec::new();
         for piece in pieces(text)? {
             let Some((name, in_header)) = piece.split_once('=') else {
                 return Err(format!("{piece:?}: NAME=HEADER is expected, such as tracking_number=TrackingNo"));
@@ -56,13 +56,13 @@ impl FromStr for ColumnNames {
             let Some(column) = Column::ALL.into_iter().find(|column| column.name() == name) else {
                 return Err(format!("{name:?} is no column; there are {}", Column::ALL.map(Column::name).join(", ")));
             };
-            if told.contains(&column) {
+            if assigned.contains(&column) {
                 return Err(format!("{name}: duplicate"));
             }
             if in_header.is_empty() {
                 return Err(format!("{name}= is followed by no name"));
             }
-            told.push(column);
+            assigned.push(column);
             in_header.clone_into(&mut names.0[column as usize]);
         }
         for column in Column::ALL {
@@ -76,7 +76,7 @@ impl FromStr for ColumnNames {
     }
 }
 
-/// What stands between commas, escapes undone.
+/// Splits `text` at commas, and undoes escapes.
 fn pieces(text: &str) -> Result<Vec<String>, String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
@@ -95,18 +95,18 @@ fn pieces(text: &str) -> Result<Vec<String>, String> {
     Ok(pieces)
 }
 
-/// Where each needed column is.
+/// Positions of the needed columns in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// Fields of the header.
+    /// Number of fields in the header.
     pub(super) fields: usize,
-    /// The needed columns in the order of the file, each with its field.
+    /// Needed columns in file order, each with the index of its field.
     pub(super) in_file_order: [(usize, Column); Column::ALL.len()],
 }
 
 impl Columns {
-    /// Finds the columns in the header on line `line`, where they are called `called`. Also returns the names of those
-    /// that nothing needs.
+    /// Finds the columns in the header on line `line`, by the names that `called` gives them. Also returns the names of
+    /// columns that are not needed.
     pub(super) fn from_header(
         header: &Record<'_>,
         line: u64,
@@ -119,12 +119,12 @@ impl Columns {
         for (slot, column) in in_file_order.iter_mut().zip(Column::ALL) {
             let mut fields = (0..names.len()).filter(|field| names[*field] == called.get(column));
             let Some(field) = fields.next() else {
-                let (missing, there) = (called.explained(column), quoted(&names.join(" | ")));
+                let (missing, there) = (called.described(column), quoted(&names.join(" | ")));
                 let reason = format!("the header has no column {missing}; it has {there}");
                 return Err(error(Some(column.name()), reason));
             };
             if fields.next().is_some() {
-                return Err(error(Some(column.name()), format!("the header names {} twice", called.explained(column))));
+                return Err(error(Some(column.name()), format!("the header names {} twice", called.described(column))));
             }
             *slot = (field, column);
         }
@@ -133,20 +133,20 @@ impl Columns {
         Ok((Columns { fields: names.len(), in_file_order }, ignored))
     }
 
-    /// The columns that the rows of a shipment share, in the order of the file.
+    /// The columns that must be equal in all rows of a shipment, in file order.
     pub(super) fn shared(&self) -> [Column; 3] {
         let mut shared = Column::SHARED;
         shared.sort_unstable_by_key(|column| self.rank(*column));
         shared
     }
 
-    /// A column's place among the needed ones, in the order of the file.
+    /// Index of a column among the needed ones, in file order.
     pub(super) fn rank(&self, column: Column) -> usize {
         self.in_file_order.iter().position(|(_, other)| *other == column).unwrap_or(usize::MAX)
     }
 }
 
-/// The start of `value`, in quotes.
+/// Quotes the start of `value`.
 pub(super) fn quoted(value: &str) -> String {
     let (start, ellipsis) = truncate(value, SHOWN_CHARS_MAX);
     format!("{start:?}{ellipsis}")
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(names.get(Column::Carrier), "carrier");
         assert_eq!((names.find("a,b=c\\ "), names.find("SKU")), (Some(Column::Sku), None));
         assert_eq!("carrier=carrier".parse(), Ok(ColumnNames::default()));
-        // Two may change places.
+        // Two columns may exchange their names.
         assert!("carrier=status,status=carrier".parse::<ColumnNames>().is_ok());
     }
 

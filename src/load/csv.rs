@@ -1,15 +1,15 @@
-//! From a block's bytes to records: fields unquoted by `csv-core`, lines counted. Pure: no file, no thread.
+//! Parsing the bytes of blocks into records, with `csv-core`. Pure: no file, no thread.
 
 use csv_core::ReadRecordResult;
 
-use super::blocks::Place;
+use super::blocks::BlockPosition;
 use crate::shipment::Column;
 
-/// A record of the file: its fields, unquoted.
+/// A record of the file, with its fields unquoted.
 pub(super) struct Record<'a> {
-    /// Line on which it starts, from the block's first, 0.
+    /// Line on which it starts, counted from 0 at the block's start.
     pub(super) line: u64,
-    /// Its length in the file.
+    /// Length of the record in the file.
     pub(super) raw_bytes: usize,
     fields: &'a [u8],
     ends: &'a [usize],
@@ -29,13 +29,13 @@ impl Record<'_> {
         &self.fields[self.range(field)]
     }
 
-    /// All fields back to back, if they are UTF-8 together.
+    /// All fields, concatenated, if they are UTF-8.
     pub(super) fn text(&self) -> Option<&str> {
         std::str::from_utf8(self.fields).ok()
     }
 }
 
-/// Parses the records of blocks.
+/// Parser of the records in blocks.
 pub(super) struct RecordParser {
     core: csv_core::Reader,
     fields: Vec<u8>,
@@ -43,20 +43,21 @@ pub(super) struct RecordParser {
 }
 
 impl RecordParser {
-    /// Of records whose fields `delimiter` separates.
+    /// Creates a parser of records with fields separated by `delimiter`.
     pub(super) fn new(delimiter: u8) -> RecordParser {
-        // A lone carriage return is data; the one of a CRLF is taken off here.
+        // A lone carriage return is data; `next` removes the one of a CRLF.
         let core =
             csv_core::ReaderBuilder::new().delimiter(delimiter).terminator(csv_core::Terminator::Any(b'\n')).build();
         let mut parser = RecordParser { core, fields: vec![0; 4096], ends: vec![0; Column::ALL.len() + 1] };
-        // csv-core drops a byte order mark from the first bytes it sees, which here may be in the middle of the file.
-        // A blank line makes it see others first.
+        // csv-core drops a byte order mark from its first input, which here may be in the middle of the file. So its
+        // first input is a blank line.
         parser.core.read_record(b"\n", &mut parser.fields, &mut parser.ends);
         parser
     }
 
-    /// The next record at `place`, which moves behind it. `bytes` start and end where a record does, or end the file.
-    pub(super) fn next<'p>(&'p mut self, bytes: &[u8], place: &mut Place) -> Option<Record<'p>> {
+    /// Parses the record at `place`, and moves `place` behind it. `bytes` start and end where records do, or end the
+    /// file.
+    pub(super) fn next<'p>(&'p mut self, bytes: &[u8], place: &mut BlockPosition) -> Option<Record<'p>> {
         skip_blank_lines(bytes, place);
         let rest = &bytes[place.at..];
         if rest.is_empty() {
@@ -72,7 +73,7 @@ impl RecordParser {
             match result {
                 ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                // Given no input, csv-core ends the last record of the file.
+                // Once there is no input left, csv-core ends the last record of the file.
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::Record | ReadRecordResult::End => break,
             }
@@ -91,7 +92,7 @@ impl RecordParser {
     }
 }
 
-fn skip_blank_lines(bytes: &[u8], place: &mut Place) {
+fn skip_blank_lines(bytes: &[u8], place: &mut BlockPosition) {
     loop {
         let rest = &bytes[place.at..];
         let blank = match rest {
@@ -110,7 +111,7 @@ mod tests {
 
     fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
         let mut parser = RecordParser::new(b',');
-        let mut place = Place::default();
+        let mut place = BlockPosition::default();
         let mut records = Vec::new();
         while let Some(record) = parser.next(text, &mut place) {
             let fields = (0..record.len()).map(|field| String::from_utf8_lossy(record.field(field)).into_owned());

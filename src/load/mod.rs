@@ -26,11 +26,11 @@ use std::time::Instant;
 use crate::source::{Change, OpenFile, OpenObject, Opened, Source, SourceError};
 use parallel::Input;
 
-/// Loads of a file that is replaced by another each time, before that is an error.
+/// Attempts to load a file that is replaced by another each time.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second, at first
-/// more often, and when all is parsed, from this thread; it may stop the load.
+/// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second,
+/// at first more often, and when all is parsed, on this thread; it may stop the load.
 pub fn load(
     source: impl Into<Source>,
     options: &Options,
@@ -39,7 +39,7 @@ pub fn load(
     load_opened(source.into().open()?, options, watch)
 }
 
-/// Goes on with the load of what was opened, of a file again where it was replaced meanwhile. The rest as in [`load`].
+/// Loads what was opened, like [`load`]. A file that is replaced meanwhile is loaded again.
 pub fn load_opened(opened: Opened, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let path = match opened {
         Opened::File(path) => path,
@@ -54,7 +54,7 @@ pub fn load_opened(opened: Opened, options: &Options, watch: &mut dyn FnMut(&Pro
     load_file(&path, options, watch)
 }
 
-/// An object does not change while it is read: storage ends the transfer instead.
+/// Loads an object, which cannot change while it is read: storage ends the transfer instead.
 fn load_object(object: OpenObject, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let OpenObject { name, started, stamp, content } = object;
     parallel::load(Input { name: &name, started, stamp, content }, options, watch)
@@ -66,7 +66,7 @@ fn load_file(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -
     let loaded = file.content().map_err(LoadError::from).and_then(|content| {
         parallel::load(Input { name: path, started, stamp: file.stamp().clone(), content }, options, watch)
     });
-    // A file that changed explains everything else that may be wrong with it.
+    // A change explains every other error.
     file.check_unchanged()?;
     let loaded = loaded?;
     file.check_size(loaded.summary.file_bytes)?;

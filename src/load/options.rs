@@ -1,34 +1,34 @@
-//! What a load tolerates and how it goes about it.
+//! Options of a load.
 
 use super::columns::ColumnNames;
 use crate::shard::Shard;
 
-/// Bytes that a thread takes from the file at a time: few enough to stay in a core's cache.
+/// Default size of a block: small enough for a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// What separates fields unless told otherwise.
+/// Default separator of fields.
 pub const DELIMITER: u8 = b',';
 
-/// What a load tolerates and how it goes about it.
+/// Options of a load.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bad rows that are left out before the file is refused.
+    /// Number of bad rows that are left out; a file with more is refused.
     pub bad_rows_max: u64,
-    /// Whether a file whose last line has no line break is refused.
+    /// Refuses a file whose last line has no line break.
     pub require_final_newline: bool,
-    /// What separates fields: ASCII, no quote, no line break.
+    /// Separator of fields: an ASCII character, but no quote or line break.
     pub delimiter: u8,
-    /// What the header calls the columns.
+    /// Names of the columns in the header.
     pub columns: ColumnNames,
-    /// The part of the shipments that is kept; none for all.
+    /// Shard whose shipments are kept; `None` for all shipments.
     pub shard: Option<Shard>,
-    /// Threads that parse, at least 1.
+    /// Number of threads that parse, at least 1.
     pub threads: usize,
-    /// Bytes of a block, at least 1; a block is at least one record.
+    /// Size of a block in bytes, at least 1. A block has at least one record.
     pub block_bytes: usize,
-    /// Added to the scheduling niceness of the loader's threads, so that serving goes first.
+    /// Niceness that is added to the loading threads', so that serving has priority.
     pub niceness: i32,
-    /// Bytes of memory that the load may take; more is refused where it is known beforehand.
+    /// Bytes of memory that the load may take. It is refused as soon as it is clear that it takes more.
     pub memory_bytes_max: u64,
 }
 

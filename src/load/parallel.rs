@@ -1,4 +1,4 @@
-//! One load: threads that take blocks in turn, and what they found put together at the end.
+//! A load on several threads: each takes block after block, and their results are put together at the end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::bad_rows::{FirstErrors, Lines, RowError, RowPlace, refusal};
-use super::blocks::{Block, BlockReader, IncompleteRecord, Place, RECORD_BYTES_MAX};
+use super::bad_rows::{FirstErrors, Lines, RowError, RowPosition, refusal};
+use super::blocks::{Block, BlockPosition, BlockReader, IncompleteRecord, RECORD_BYTES_MAX};
 use super::columns::Columns;
 use super::csv::{Record, RecordParser};
 use super::estimate::{SizeEstimate, in_proportion};
@@ -26,23 +26,23 @@ use crate::shipment::Column;
 use crate::source::{Compression, Content, SourceError, Stamp};
 use crate::thread::lower_thread_priority;
 
-/// Time to the first look at the progress, when much memory may be taken at once. It doubles from look to look.
+/// Time to the first progress report, early since much memory may be taken at once. It doubles from report to report.
 const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
-/// Time between two looks at the progress later on.
+/// Longest time between two progress reports.
 const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 
-/// What is loaded: a file or an object that is open.
+/// An open file or object.
 pub(super) struct Input<'i> {
-    /// The path, or the URL.
+    /// Path or URL.
     pub(super) name: &'i Path,
-    /// When it was asked for.
+    /// Start of the load.
     pub(super) started: Instant,
-    /// The state that it is in.
+    /// State of the source.
     pub(super) stamp: Stamp,
     pub(super) content: Content<'i>,
 }
 
-/// Loads `input`.
+/// Loads `input`. `watch` is called with the progress now and then, on this thread.
 pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let Input { name, started, stamp, content } = input;
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
@@ -76,20 +76,20 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     loader.finish(header)
 }
 
-/// The file, which the threads read one at a time.
+/// Reader of the file, which one thread uses at a time.
 struct Reader<'f> {
     blocks: BlockReader<Content<'f>>,
     /// Size of the file.
     file_bytes: u64,
-    /// Bytes of it that were read into blocks.
+    /// Bytes of the file that were read into blocks.
     position: u64,
     hash: Xxh3,
-    /// Bytes of its content that were read.
+    /// Bytes of the content that were read.
     bytes: u64,
-    /// The block that had the header, for what follows it.
+    /// Block with the header, for the rows after it.
     pending: Option<Block>,
-    /// The first thing in the file that ends the load.
-    failure: Option<(RowPlace, Failure)>,
+    /// First failure, in file order.
+    failure: Option<(RowPosition, Failure)>,
 }
 
 impl Reader<'_> {
@@ -108,14 +108,14 @@ impl Reader<'_> {
         Ok(is_there)
     }
 
-    fn fail(&mut self, place: RowPlace, failure: Failure) {
+    fn fail(&mut self, place: RowPosition, failure: Failure) {
         if self.failure.as_ref().is_none_or(|(first, _)| place < *first) {
             self.failure = Some((place, failure));
         }
     }
 }
 
-/// Why a load ends early.
+/// Reason why a load ends early.
 enum Failure {
     Read(io::Error),
     TooLarge(ArenaError),
@@ -125,9 +125,9 @@ enum Failure {
 struct Header {
     columns: Columns,
     ignored_columns: Vec<String>,
-    /// Its line, from 1.
+    /// Line of the header, from 1.
     line: u64,
-    /// Its block, and the line on which that starts.
+    /// Block of the header, and the line on which the block starts.
     block: (u32, u64),
 }
 
@@ -140,9 +140,9 @@ struct Loader<'l> {
     progress: Progress,
     builder: Builder,
     reader: Mutex<Reader<'l>>,
-    /// Line breaks of each block.
+    /// Number of line breaks in each block.
     block_lines: Mutex<BTreeMap<u32, u64>>,
-    bad_rows: Mutex<FirstErrors<RowPlace, RowError>>,
+    bad_rows: Mutex<FirstErrors<RowPosition, RowError>>,
     rows_elsewhere: AtomicU64,
 }
 
@@ -159,14 +159,14 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads up to the header; what follows it in its block is left for the threads.
+    /// Reads up to the header, and keeps the rest of its block for the threads.
     fn read_header(&self) -> Result<Header, LoadError> {
         let mut parser = RecordParser::new(self.options.delimiter);
         let mut reader = mutex::lock(&self.reader);
         let mut block = Block::default();
         let mut block_line = 1;
         while reader.next_block(&mut block).map_err(|source| self.unreadable(source))? {
-            let mut place = Place::default();
+            let mut place = BlockPosition::default();
             let Some(record) = parser.next(&block.bytes, &mut place) else {
                 block_line += place.lines;
                 continue;
@@ -212,8 +212,8 @@ impl Loader<'_> {
         });
     }
 
-    /// One thread's work: block after block, until there are no more.
-    fn parse_blocks(&self, columns: &Columns) -> Result<(), (RowPlace, Failure)> {
+    /// Parses block after block until there are no more: the work of one thread.
+    fn parse_blocks(&self, columns: &Columns) -> Result<(), (RowPosition, Failure)> {
         let mut parser = RecordParser::new(self.options.delimiter);
         let mut writer = self.builder.writer();
         let mut block = Block::default();
@@ -248,20 +248,20 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn next_block(&self, block: &mut Block) -> Result<bool, (RowPlace, Failure)> {
+    fn next_block(&self, block: &mut Block) -> Result<bool, (RowPosition, Failure)> {
         let mut reader = mutex::lock(&self.reader);
         if reader.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
         let is_there = reader.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
         if !is_there {
-            // What ends a compressed file.
+            // The end of compressed data has no content.
             self.progress.add(block.file_bytes, 0);
         }
         Ok(is_there)
     }
 
-    /// Puts together what the threads found.
+    /// Puts the results of the threads together.
     fn finish(self, header: Header) -> Result<Loaded, LoadError> {
         let lines = Lines::new(&mutex::lock(&self.block_lines), header.block);
         self.check_ended(&lines)?;
@@ -281,7 +281,7 @@ impl Loader<'_> {
         let dataset = dataset.map_err(|source| LoadError::TooLarge { path: path.to_owned(), source })?;
         let bad = bad_rows.count();
         let errors = bad_rows.described(&lines, &header.columns, &dataset);
-        // A shard may have no shipments, if the guards allow it.
+        // A shard may have no shipments; the guards decide on that.
         let has_good_rows = dataset.shipment_count() > 0 || rows_elsewhere > 0;
         if let Some(summary) = refusal(bad, has_good_rows, &errors, options) {
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
@@ -304,7 +304,7 @@ impl Loader<'_> {
         Ok(Loaded { dataset, summary })
     }
 
-    /// An error where the threads did not come to the end of the file.
+    /// Checks that the threads reached the end of the file.
     fn check_ended(&self, lines: &Lines) -> Result<(), LoadError> {
         let failure = mutex::lock(&self.reader).failure.take();
         match failure {
@@ -319,11 +319,11 @@ impl Loader<'_> {
     }
 }
 
-/// The dataset of what was written to `builder`. Rows that contradict their shipment are added to `bad_rows`.
+/// Finishes the dataset. Rows that contradict their shipment are added to `bad_rows`.
 fn build(
     builder: Builder,
     columns: &Columns,
-    bad_rows: &mut FirstErrors<RowPlace, RowError>,
+    bad_rows: &mut FirstErrors<RowPosition, RowError>,
 ) -> Result<Dataset, ArenaError> {
     builder.finish(columns.shared(), &mut |conflict| {
         let place = (conflict.block, u64::from(conflict.line));
@@ -332,7 +332,7 @@ fn build(
 }
 
 /// Returns why `record`, which ends at `place`, is incomplete, if it is.
-fn incomplete_record(block: &Block, record: &Record<'_>, place: Place) -> Option<IncompleteRecord> {
+fn incomplete_record(block: &Block, record: &Record<'_>, place: BlockPosition) -> Option<IncompleteRecord> {
     let is_last = place.at == block.bytes.len();
     let too_long = (record.raw_bytes > RECORD_BYTES_MAX).then_some(IncompleteRecord::TooLong);
     block.incomplete.filter(|_| is_last).or(too_long)

@@ -1,4 +1,4 @@
-//! What a load says of itself: progress while it runs, errors with their places, a summary.
+//! Reports of a load: progress while it runs, errors with their lines, a summary.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,17 +10,17 @@ use crate::dataset::{ArenaError, Dataset};
 use crate::shard::Shard;
 use crate::source::{Compression, SourceError, Stamp};
 
-/// Errors of rows that are reported one by one; the rest is counted.
+/// Most errors of rows that are reported one by one. All are counted.
 pub const REPORTED_ERRORS_MAX: usize = 20;
 
-/// What is wrong in one place of the file.
+/// An error on one line of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileError {
-    /// Line on which the record starts, from 1, the first of the file.
+    /// Line on which the record starts, from 1.
     pub line: u64,
-    /// The column; none where the whole record or file is meant.
+    /// Failing column; `None` if the error concerns the whole record or file.
     pub column: Option<&'static str>,
-    /// What is wrong with it and what is expected.
+    /// What is wrong, and what is expected.
     pub reason: String,
 }
 
@@ -33,50 +33,50 @@ impl fmt::Display for FileError {
     }
 }
 
-/// Why a file did not become a dataset.
+/// Error of a load.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The content breaks a rule.
     #[error("{}: {summary}", path.display())]
     Refused {
-        /// The file, or the URL of the object, as in the others.
+        /// Path of the file, or URL of the object, as in the other variants.
         path: PathBuf,
-        /// What is wrong, in one line.
+        /// Description of the errors, in one line.
         summary: String,
-        /// Where: the first few places, in file order.
+        /// First errors, in file order.
         errors: Vec<FileError>,
     },
-    /// The file or object could not be read, or changed meanwhile.
+    /// The source could not be read, or changed while it was.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Who watched its progress stopped it.
+    /// The load was stopped through its [`Progress`].
     #[error("loading {} was stopped", path.display())]
     Stopped {
-        /// The file.
+        /// Path or URL.
         path: PathBuf,
     },
     /// The shipments do not fit in memory.
     #[error("{}: {source}", path.display())]
     TooLarge {
-        /// The file.
+        /// Path or URL.
         path: PathBuf,
-        /// The limit that was met.
+        /// Limit that was reached.
         source: ArenaError,
     },
 }
 
-/// The problem code of a [`LoadError`]: what a client or a script may branch on.
+/// Problem code of a [`LoadError`], which clients and scripts may branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadErrorCode {
     /// The data break a rule or a limit.
     DatasetRefused,
-    /// The data could not be read as a whole.
+    /// The data could not be read completely.
     DatasetUnreadable,
 }
 
 impl LoadError {
-    /// The problem code.
+    /// Problem code of the error.
     pub fn code(&self) -> LoadErrorCode {
         match self {
             LoadError::Refused { .. } | LoadError::TooLarge { .. } => LoadErrorCode::DatasetRefused,
@@ -84,7 +84,7 @@ impl LoadError {
         }
     }
 
-    /// The places in the file where it breaks a rule: the first few, in file order.
+    /// First errors of the file, in file order; none if the content is not the reason.
     pub fn errors(&self) -> &[FileError] {
         match self {
             LoadError::Refused { errors, .. } => errors,
@@ -93,46 +93,46 @@ impl LoadError {
     }
 }
 
-/// A file that became a dataset.
+/// Result of a load.
 pub struct Loaded {
-    /// The shipments.
+    /// The dataset.
     pub dataset: Dataset,
-    /// What was read.
+    /// Summary of the load.
     pub summary: Summary,
 }
 
-/// What a load did.
+/// Summary of a load.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Rows of the file: articles and bad rows, without those of other shards.
+    /// Number of rows in the file: articles and bad rows, without those of other shards.
     pub rows: u64,
-    /// The part of the shipments that was kept; none for all.
+    /// Shard whose shipments were kept; `None` for all shipments.
     pub shard: Option<Shard>,
-    /// Good rows of other shards.
+    /// Number of good rows of other shards.
     pub rows_elsewhere: u64,
-    /// Rows that were left out.
+    /// Number of bad rows, which were left out.
     pub bad_rows: u64,
-    /// The first of them, in file order.
+    /// Errors of the first of them, in file order.
     pub errors: Vec<FileError>,
-    /// Columns of the file that nothing needs.
+    /// Columns of the file that are not needed.
     pub ignored_columns: Vec<String>,
-    /// Whether the last line has no line break: the mark of a file that was cut.
+    /// The last line has no line break, which may mean that the file was truncated.
     pub final_newline_missing: bool,
     /// Size of the file.
     pub file_bytes: u64,
-    /// How it is compressed.
+    /// Compression of the file.
     pub compression: Option<Compression>,
-    /// Size of its content: that of the file, where it is not compressed.
+    /// Size of the content: that of the file, if it is not compressed.
     pub content_bytes: u64,
-    /// The file as it stood while it was read.
+    /// State of the source while it was read.
     pub stamp: Stamp,
-    /// 128 bits over content, settings and rendering, in lowercase hex.
+    /// Hash of 128 bits over content, settings and rendering, in lowercase hex.
     pub version: String,
-    /// Wall time.
+    /// Wall time of the load.
     pub seconds: f64,
 }
 
-/// How far a load is. Written by the loader threads, read by whoever shows it.
+/// Progress of a load, written by its threads.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Size of the file.
@@ -152,7 +152,7 @@ impl Progress {
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    /// Ends the load without a result.
+    /// Stops the load, which then has no result.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
@@ -161,12 +161,12 @@ impl Progress {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the file that were parsed so far.
+    /// Number of bytes of the file parsed so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Rows parsed so far, without those of other shards.
+    /// Number of rows parsed so far, without those of other shards.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }

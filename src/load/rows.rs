@@ -1,4 +1,4 @@
-//! From records to checked rows: the rules of a row. Pure: no file, no thread.
+//! Rules of a row: checking records. Pure: no file, no thread.
 
 use super::columns::{Columns, quoted};
 use super::csv::Record;
@@ -6,13 +6,13 @@ use crate::shipment::{Column, Row};
 
 /// Largest quantity of an article.
 const QUANTITY_MAX: u64 = u32::MAX as u64;
-/// Digits of the largest quantity.
+/// Number of digits of the largest quantity.
 const QUANTITY_DIGITS_MAX: usize = 10;
-/// Digits of a price, before and after the point together.
+/// Most digits of a price, before and after the point together.
 const PRICE_DIGITS_MAX: usize = 18;
 
 impl Columns {
-    /// The row in `record`, if it keeps every rule of a single row.
+    /// Checks the rules that a single row must keep.
     pub(super) fn check<'r>(&self, record: &'r Record<'_>) -> Result<Row<'r>, BadRow> {
         if record.len() != self.fields {
             let reason = format!("number of fields: {}; the header has {}", record.len(), self.fields);
@@ -36,7 +36,7 @@ impl Columns {
         Ok(row)
     }
 
-    /// What can be known of a bad row's shipment: number, carrier and what its rows share.
+    /// Extracts what a bad row says of its shipment; `None` if its number or carrier is not UTF-8.
     pub(super) fn claim(&self, record: &Record<'_>) -> Option<Claim> {
         let mut claim = Claim::default();
         for (field, column) in self.in_file_order {
@@ -54,15 +54,15 @@ impl Columns {
     }
 }
 
-/// Why a row is bad.
+/// Reason why a row is bad.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadRow {
-    /// The first failing column in the order of the file; none for a wrong number of fields.
+    /// First failing column in file order; `None` for a wrong number of fields.
     pub(super) column: Option<Column>,
     pub(super) reason: String,
 }
 
-/// What a bad row says of its shipment.
+/// Values of a bad row that concern its shipment as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) tracking_number: String,
@@ -112,7 +112,7 @@ fn check_value(column: Column, value: &str) -> Result<(), String> {
     }
 }
 
-/// `0|[1-9][0-9]*`
+/// Returns whether `digits` match `0|[1-9][0-9]*`.
 fn is_integer(digits: &[u8]) -> bool {
     match digits {
         [b'0'] => true,

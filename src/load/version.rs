@@ -1,4 +1,4 @@
-//! The version of a dataset: one name for what is answered, on every replica.
+//! Version of a dataset: replicas that respond alike have the same one.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use super::options::{DELIMITER, Options};
 use crate::dataset::RENDERING_VERSION;
 use crate::shipment::Column;
 
-/// Hash over the content, given by its own hash, and all that changes answers about it.
+/// Computes the version from the hash of the content and everything else that changes responses.
 pub(super) fn version(content: u128, options: &Options) -> String {
     let mut settings = format!("rendering={RENDERING_VERSION} bad_rows_max={}", options.bad_rows_max);
-    // What is as usual is not named: versions stay what they were before it could be told otherwise. Writing to
-    // a String cannot fail.
+    // Defaults are left out, so that versions are the same as before these options existed. Writing to a String cannot
+    // fail.
     if options.delimiter != DELIMITER {
         let _ = write!(settings, " delimiter={}", options.delimiter);
     }
