@@ -1,7 +1,7 @@
-//! Where the records lie: a few large anonymous maps, written once by the loader threads.
+//! Memory of the records: a few large anonymous maps, written once by the loader threads.
 //!
-//! A map costs memory only where it was written, may ask the kernel for huge pages, and goes back to the system
-//! the moment it is dropped.
+//! A map takes memory only where it was written, may ask the kernel for huge pages, and is returned to the system the
+//! moment it is dropped.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,18 +10,18 @@ use memmap2::{Advice, MmapMut};
 
 use crate::mutex;
 
-/// Records start at multiples of this many bytes.
+/// Alignment of records.
 pub(super) const ALIGNMENT_BYTES: usize = 8;
-/// Bits of a position that count alignments within a segment.
+/// Bits of a position for the offset within a segment, in units of the alignment.
 const OFFSET_BITS: u32 = 23;
 /// Address space of one segment: 64 MiB.
 const SEGMENT_BYTES: usize = ALIGNMENT_BYTES << OFFSET_BITS;
-/// Bits of a position in use; the index needs the last one.
+/// Bits of a position. The index needs the remaining one.
 const POSITION_BITS: u32 = 31;
-/// Segments that positions can name: 16 GiB in all.
+/// Number of segments that positions can name: 16 GiB in all.
 const SEGMENTS_MAX: u32 = 1 << (POSITION_BITS - OFFSET_BITS);
 
-/// Where a record starts: segment and offset in 31 bits.
+/// Start of a record: segment and offset in 31 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position(pub(super) u32);
 
@@ -30,28 +30,28 @@ impl Position {
         Position((segment << OFFSET_BITS) | (offset_bytes / ALIGNMENT_BYTES) as u32)
     }
 
-    /// The segment's number.
+    /// Index of the segment.
     #[inline]
     pub(super) fn segment(self) -> usize {
         (self.0 >> OFFSET_BITS) as usize
     }
 }
 
-/// The arena is at its limit of 16 GiB, or the system gave no more address space.
+/// Error of an arena that cannot take more records.
 #[derive(Debug, thiserror::Error)]
 pub enum ArenaError {
-    /// More records than positions can name.
+    /// The arena is at its limit of 16 GiB.
     #[error("the shipments need more than {} GiB of memory", (SEGMENTS_MAX as usize * SEGMENT_BYTES) >> 30)]
     Full,
-    /// The system refused a map.
+    /// The system refused to create a map.
     #[error("no memory for {bytes} more bytes of shipments: {source}")]
     Map {
-        /// What was asked for.
+        /// Size of the map.
         bytes: usize,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The first block shows that there are more shipments than fit in what the load may take.
+    /// The first block shows that the shipments will not fit in the memory that the load may take.
     #[error("the shipments need at least {} MiB of memory, {} MiB may be taken", needed >> 20, max >> 20)]
     TooMany {
         /// Bytes that the index and the smallest records take.
@@ -67,7 +67,7 @@ struct Segment {
     used_bytes: usize,
 }
 
-/// Hands out segments to writers and collects them when they are done.
+/// Arena that is being filled: gives segments to writers, and collects them when the writers are done.
 #[derive(Default)]
 pub(super) struct ArenaBuilder {
     next: AtomicU32,
@@ -80,7 +80,7 @@ impl ArenaBuilder {
         ArenaBuilder { huge_pages, ..ArenaBuilder::default() }
     }
 
-    /// A builder whose segments come after those of `arena`: see [`Arena::append`].
+    /// Creates a builder whose segments will be appended to `arena` by [`Arena::append`].
     pub(super) fn after(arena: &Arena, huge_pages: bool) -> ArenaBuilder {
         let builder = ArenaBuilder::new(huge_pages);
         builder.next.store(arena.maps.len() as u32, Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl ArenaBuilder {
             .map_anon()
             .map_err(|source| ArenaError::Map { bytes, source })?;
         if self.huge_pages {
-            // Advice only: without huge pages the answers are the same, a little later.
+            // This is only advice: without huge pages lookups are a little slower.
             let _ = map.advise(Advice::HugePage);
         }
         Ok(Segment { number, map, used_bytes: 0 })
@@ -113,7 +113,7 @@ impl ArenaBuilder {
         mutex::lock(&self.full).push(segment);
     }
 
-    /// Freezes what all writers wrote. They must have been dropped.
+    /// Freezes the arena. All writers must have been dropped.
     pub(super) fn finish(self) -> Arena {
         let mut segments = mutex::into_inner(self.full);
         segments.sort_unstable_by_key(|segment| segment.number);
@@ -122,7 +122,7 @@ impl ArenaBuilder {
     }
 }
 
-/// Appends records to segments of its own. Positions of one writer only grow.
+/// Writer of one thread, with segments of its own. Its positions ascend.
 pub(super) struct ArenaWriter<'b> {
     builder: &'b ArenaBuilder,
     current: Option<Segment>,
@@ -133,7 +133,7 @@ impl<'b> ArenaWriter<'b> {
         ArenaWriter { builder, current: None }
     }
 
-    /// Writes the parts of a record one after the other.
+    /// Writes a record, given as parts that are concatenated.
     pub(super) fn push(&mut self, parts: &[&[u8]]) -> Result<Position, ArenaError> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let fits =
@@ -164,7 +164,7 @@ impl Drop for ArenaWriter<'_> {
     }
 }
 
-/// The frozen records.
+/// Arena that is frozen.
 #[derive(Default)]
 pub(super) struct Arena {
     maps: Vec<MmapMut>,
@@ -172,7 +172,7 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// The bytes from a record's start to the end of its segment; the record knows its own length.
+    /// The bytes from a record's start to the end of its segment. The record itself tells its length.
     #[inline]
     pub(super) fn at(&self, position: Position) -> &[u8] {
         let segment = &self.maps[position.segment()];
@@ -180,13 +180,13 @@ impl Arena {
         &segment[offset..]
     }
 
-    /// Adds the segments of a builder made by [`ArenaBuilder::after`] this arena.
+    /// Appends the arena of a builder that was created by [`ArenaBuilder::after`] this one.
     pub(super) fn append(&mut self, later: Arena) {
         self.maps.extend(later.maps);
         self.used_bytes += later.used_bytes;
     }
 
-    /// Bytes written, in resident memory.
+    /// Number of bytes written, which are resident.
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes
     }

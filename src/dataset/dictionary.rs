@@ -1,4 +1,4 @@
-//! Values that many shipments share, kept once and named by a number.
+//! Dictionaries: values that many shipments share, stored once and named by an id.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use super::output::{CHUNK_BYTES, Text};
 use crate::mutex;
 
-/// Entries that a thread keeps at hand before it starts afresh, so that a column of unique values stays bounded.
+/// Most entries of a thread's own table. A full table is cleared, so that a column of unique values stays bounded.
 const LOCAL_ENTRIES_MAX: usize = 1 << 16;
 
-/// Texts by number, back to back.
+/// Texts by id, concatenated.
 #[derive(Default)]
 pub(super) struct Dictionary {
     text: Vec<u8>,
@@ -22,7 +22,7 @@ impl Dictionary {
         self.text(id).bytes()
     }
 
-    /// The same, with what lies behind it.
+    /// The same, together with the bytes behind it.
     #[inline]
     pub(super) fn text(&self, id: u32) -> Text<'_> {
         let id = id as usize;
@@ -44,9 +44,9 @@ impl Dictionary {
         (self.ends.len() - 1) as u32
     }
 
-    /// Ends the filling.
+    /// Prepares for reading.
     fn freeze(&mut self) {
-        // Whatever is copied in chunks may be read beyond its end.
+        // Texts that are copied in chunks are read beyond their ends.
         self.text.extend_from_slice(&[0; CHUNK_BYTES]);
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
@@ -61,7 +61,7 @@ struct Growing {
     dictionary: Dictionary,
 }
 
-/// A dictionary that several threads fill.
+/// Dictionary that several threads fill.
 pub(super) struct SharedDictionary {
     growing: Mutex<Growing>,
     encode: fn(&str, &mut Vec<u8>),
@@ -69,7 +69,7 @@ pub(super) struct SharedDictionary {
 }
 
 impl SharedDictionary {
-    /// `encode` turns a value into the text that is kept of it; the first entry is that of the empty value.
+    /// Creates a dictionary that stores values as `encode` writes them. The first entry is the empty value.
     pub(super) fn new(entries_max: usize, encode: fn(&str, &mut Vec<u8>)) -> SharedDictionary {
         let shared = SharedDictionary { growing: Mutex::default(), encode, entries_max };
         shared.insert("");
@@ -98,7 +98,7 @@ impl SharedDictionary {
     }
 }
 
-/// One thread's way into a shared dictionary: takes its lock only for values new to the thread.
+/// One thread's access to a shared dictionary. It locks the dictionary only for values that are new to the thread.
 pub(super) struct Interner<'b> {
     shared: &'b SharedDictionary,
     local: Ids,
@@ -109,7 +109,7 @@ impl<'b> Interner<'b> {
         Interner { shared, local: Ids::default() }
     }
 
-    /// The number of `value`; `None` when the dictionary is full and does not have it.
+    /// Returns the id of `value`; `None` if the dictionary is full and does not have it.
     pub(super) fn id(&mut self, value: &str) -> Option<u32> {
         if let Some(&id) = self.local.get(value) {
             return Some(id);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_share_a_number_across_threads() {
+    fn equal_values_share_an_id_across_threads() {
         let dictionary = shared(100);
         let (mut a, mut b) = (Interner::new(&dictionary), Interner::new(&dictionary));
         let first = a.id("DHL").unwrap();

@@ -1,9 +1,9 @@
-//! From a tracking number to its records: a `DashMap` that the loader threads fill together, frozen to a
+//! Index from tracking numbers to records: a `DashMap` that the loader threads fill together, frozen to a
 //! `ReadOnlyView` whose reads take no lock.
 //!
-//! A key is 32 bits of the folded number's hash, so an entry takes 8 bytes and a byte of the table's own. The key is
-//! never trusted alone: whoever asks compares the record. Most entries are the position of the one record; where a
-//! key has several (carriers that share a number, or two numbers with one hash), the entry names a group.
+//! A key is a fingerprint of 32 bits, so an entry takes 8 bytes and one more for the table. Fingerprints can collide,
+//! so every hit is verified against the record. Most entries are the position of one record; if there are several
+//! (carriers that share a number, or numbers with the same fingerprint), the entry names a group.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -14,16 +14,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::arena::Position;
 use crate::shipment::FoldedKey;
 
-/// Set in entries that name a group.
+/// Bit that is set in entries that name a group.
 const GROUP: u32 = 1 << 31;
-/// Locks of the map while it is filled.
+/// Number of the map's locks while it is filled.
 const SHARDS: usize = 64;
-/// A bucket of the map: the entry and a control byte.
+/// Size of a bucket of the map: the entry and a control byte.
 const ENTRY_BYTES: usize = size_of::<(Fingerprint, u32)>() + 1;
 /// Multiplier that spreads a fingerprint over all bits of a hash (2^64 over the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// 32 bits of the hash of a folded tracking number.
+/// Hash of a folded value, in 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Fingerprint(u32);
 
@@ -34,11 +34,11 @@ impl Fingerprint {
     }
 }
 
-/// Fingerprints are hashes already: spread them, no more.
+/// Builds hashers of keys that are hashes already, and only need spreading over 64 bits.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Spread;
 
-/// The state of [`Spread`].
+/// Hasher of [`Spread`].
 pub(super) struct SpreadHasher(u64);
 
 impl BuildHasher for Spread {
@@ -68,7 +68,7 @@ impl Hasher for SpreadHasher {
     }
 }
 
-/// The index while it is filled, from several threads.
+/// Index that several threads fill.
 pub(super) struct IndexBuilder {
     map: DashMap<Fingerprint, u32, Spread>,
     groups: Vec<Position>,
@@ -82,13 +82,13 @@ impl IndexBuilder {
         }
     }
 
-    /// Memory that a table for `expected` entries takes, all of it soon after the first ones came.
+    /// Memory of a table for `expected` entries, all of which is used soon after the first entries.
     pub(super) fn bytes_for(expected: usize) -> u64 {
         let buckets = (expected.div_ceil(SHARDS) * 8 / 7).next_power_of_two() * SHARDS;
         (buckets * ENTRY_BYTES) as u64
     }
 
-    /// Enters a record; `false` when the fingerprint is taken.
+    /// Inserts a record. Returns `false`, and does nothing, if there is one with this fingerprint.
     #[inline]
     pub(super) fn insert(&self, fingerprint: Fingerprint, position: Position) -> bool {
         match self.map.entry(fingerprint) {
@@ -100,17 +100,17 @@ impl IndexBuilder {
         }
     }
 
-    /// The record that was entered first under `fingerprint`.
+    /// The record that was inserted first with `fingerprint`.
     pub(super) fn first(&self, fingerprint: Fingerprint) -> Option<Position> {
         self.map.get(&fingerprint).map(|entry| Position(*entry))
     }
 
-    /// Replaces what is known of `fingerprint` by `positions`, in file order.
+    /// Sets the records with `fingerprint`, in file order.
     pub(super) fn assign(&mut self, fingerprint: Fingerprint, positions: &[Position]) {
         let entry = match positions {
             [position] => position.0,
             _ => {
-                // A group is its length, then its members.
+                // A group is its length followed by its members.
                 let start = self.groups.len() as u32;
                 self.groups.push(Position(positions.len() as u32));
                 self.groups.extend_from_slice(positions);
@@ -121,14 +121,14 @@ impl IndexBuilder {
     }
 
     pub(super) fn finish(self) -> Index {
-        // hashbrown uses 7 of 8 buckets at most.
+        // hashbrown uses at most 7 of 8 buckets.
         let buckets = self.map.capacity() * 8 / 7;
         let bytes = buckets * ENTRY_BYTES + size_of_val(&self.groups[..]);
         Index { map: self.map.into_read_only(), groups: self.groups.into_boxed_slice(), bytes }
     }
 }
 
-/// The frozen index.
+/// Index that is frozen.
 pub(super) struct Index {
     map: ReadOnlyView<Fingerprint, u32, Spread>,
     groups: Box<[Position]>,
@@ -136,7 +136,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The records that may have the number, in file order: those whose numbers have its fingerprint.
+    /// The records whose numbers have this fingerprint, in file order.
     #[inline]
     pub(super) fn candidates(&self, fingerprint: Fingerprint) -> Candidates<'_> {
         match self.map.get(&fingerprint) {
@@ -150,7 +150,7 @@ impl Index {
         }
     }
 
-    /// Memory of the table and the groups.
+    /// Memory of the table and the groups, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! Many numbers at once: what waits for memory in a single lookup is done for all of them side by side.
+//! Lookups of many numbers at once, whose cache misses overlap.
 
 use std::iter::Peekable;
 
@@ -7,16 +7,16 @@ use super::record::Record;
 use super::records::Records;
 use crate::shipment::FoldedKey;
 
-/// What a shipment is looked for by.
+/// Key of a lookup.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Its tracking number.
+    /// Tracking number of the shipment.
     pub number: FoldedKey,
-    /// Who carries it; none means any.
+    /// Carrier of the shipment; `None` for any.
     pub carrier: Option<FoldedKey>,
 }
 
-/// The shipments that fit a key, in file order.
+/// The shipments that match a key, in file order.
 #[derive(Clone)]
 pub struct Matches<'d, 'k> {
     records: &'d Records,
@@ -38,7 +38,8 @@ impl<'d> Iterator for Matches<'d, '_> {
     }
 }
 
-/// The shipments that fit each of `keys`: see [`Dataset::find_all`](super::Dataset::find_all).
+/// Finds the shipments that match each of `keys`. First all keys are looked up in the index, then all first records are
+/// read, so that the processor waits for many of them at a time.
 pub(super) fn find_all<'d, 'k>(records: &'d Records, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
     let candidates = |key: &Key| records.index.candidates(Fingerprint::of(&key.number));
     let matches = |key| Matches { records, key, candidates: candidates(key) }.peekable();

@@ -1,9 +1,9 @@
-//! The frozen dataset and its questions.
+//! The frozen dataset: lookups, filters, counts.
 //!
 //! A [`Builder`](build::Builder) is filled from several threads and frozen to a [`Dataset`], which never changes again:
 //! reads take no lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the
 //! file's `order`, and an entry of the `index` from the tracking number's fingerprint to the record. The `postings`
-//! have, for each value of each facet, the shipments with it: filters, pages and counts come from those.
+//! list the shipments with each value of each facet; filters, pages and counts use them.
 
 mod arena;
 pub mod build;
@@ -35,14 +35,14 @@ pub struct Dataset {
     postings: Postings,
 }
 
-/// How a dataset differs from an older one, in shipments.
+/// Difference between two datasets, in shipments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Only in the new one.
+    /// Shipments that only the new one has.
     pub added: u64,
-    /// Only in the old one.
+    /// Shipments that only the old one has.
     pub removed: u64,
-    /// In both, with another answer.
+    /// Shipments of both that render differently.
     pub changed: u64,
 }
 
@@ -59,33 +59,32 @@ impl Dataset {
         self.records.with_number(number)
     }
 
-    /// The shipments that fit each of `keys`. First the index is asked for all, then all first records are looked at:
-    /// the processor waits for many of them at a time.
+    /// Finds the shipments that match each of `keys`. Much faster than one lookup after the other.
     pub fn find_all<'d, 'k>(&'d self, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
         matches::find_all(&self.records, keys)
     }
 
-    /// The shipments that `filter` lets through.
+    /// Selects the shipments that match `filter`.
     pub fn select(&self, filter: &Filter) -> Selection<'_> {
         Selection::new(&self.records, &self.postings, filter)
     }
 
-    /// Every shipment, in file order.
+    /// All shipments, in file order.
     pub fn shipments(&self) -> impl Iterator<Item = Record<'_>> {
         self.records.iter()
     }
 
-    /// Shipments in the dataset.
+    /// Number of shipments.
     pub fn shipment_count(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// Articles in the dataset: good rows of the file.
+    /// Number of articles: good rows of the file.
     pub fn article_count(&self) -> u64 {
         self.records.articles
     }
 
-    /// The carriers, each as its first row spells it, in the order in which the file has them first.
+    /// Carriers as their first rows spell them, in the order of these rows.
     pub fn carriers(&self) -> &[String] {
         &self.records.carriers
     }
@@ -95,7 +94,7 @@ impl Dataset {
         self.records.bytes() + self.postings.bytes()
     }
 
-    /// What came, went and changed since `old`.
+    /// Compares with an `old` dataset.
     pub fn changes_since(&self, old: &Dataset) -> Changes {
         let mut changes = Changes::default();
         let (mut now, mut then) = (Vec::new(), Vec::new());

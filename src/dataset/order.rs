@@ -1,11 +1,11 @@
-//! The shipments in file order: an ordinal is a shipment's place in it, from 0.
+//! File order of the shipments: an ordinal is a shipment's index in it, from 0.
 //!
-//! The way back, from a record to its ordinal, needs no table of its own: within a segment of the arena records lie in
-//! file order, so the order is made of runs that ascend, one for each block of the file and a few more.
+//! Finding the ordinal of a record needs no table of its own: within a segment of the arena records are in file order,
+//! so the order consists of ascending runs, one for each block of the file and a few more.
 
 use super::arena::Position;
 
-/// Consecutive ordinals whose records lie in one segment, ascending.
+/// Consecutive ordinals whose records are in one segment, ascending.
 #[derive(Clone, Copy)]
 struct Run {
     position: Position,
@@ -13,16 +13,16 @@ struct Run {
     len: u32,
 }
 
-/// Where each shipment's record is.
+/// Positions of all records, in file order.
 #[derive(Default)]
 pub(super) struct Order {
     positions: Box<[Position]>,
-    /// Ascending by position.
+    /// Sorted by position.
     runs: Box<[Run]>,
 }
 
 impl Order {
-    /// `positions` are in file order; those of one segment ascend.
+    /// Creates the order from `positions` in file order, which ascend within a segment.
     pub(super) fn new(positions: Vec<Position>) -> Order {
         let mut ordinal = 0;
         let same_segment = positions.chunk_by(|a, b| a.segment() == b.segment());
@@ -37,13 +37,13 @@ impl Order {
         Order { positions: positions.into_boxed_slice(), runs: runs.into_boxed_slice() }
     }
 
-    /// The records, in file order.
+    /// Positions of the records, in file order.
     #[inline]
     pub(super) fn positions(&self) -> &[Position] {
         &self.positions
     }
 
-    /// Shipments.
+    /// Number of shipments.
     pub(super) fn len(&self) -> usize {
         self.positions.len()
     }

@@ -1,15 +1,15 @@
-//! Copying short texts without a call each.
+//! Output of rendering: copying short texts without a call for each.
 //!
 //! A rendered shipment is some thirty pieces of a few bytes, and a call to `memcpy` costs more than most of them. So
-//! texts are copied as one chunk, beyond their ends, wherever source and destination have the room; the next piece
-//! overwrites the surplus. Measured: 700 of a lookup's instructions less.
+//! texts are copied as one chunk, beyond their ends, wherever source and destination have room; the next piece
+//! overwrites the surplus. Measured: 700 instructions less per lookup.
 
-/// Bytes copied at a time.
+/// Size of a chunk that is copied at once.
 pub(super) const CHUNK_BYTES: usize = 32;
-/// Room that is made at a time.
+/// Size by which a buffer grows.
 const ROOM_BYTES: usize = 1 << 10;
 
-/// A text and whatever lies behind it.
+/// A text and the bytes behind it.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
     from: &'a [u8],
@@ -23,27 +23,27 @@ impl<'a> Text<'a> {
         Text { from, len }
     }
 
-    /// The text alone.
+    /// The text without the bytes behind it.
     #[inline]
     pub(super) fn bytes(self) -> &'a [u8] {
         &self.from[..self.len]
     }
 }
 
-/// Where a record's pieces go.
+/// Destination of a record's pieces.
 pub(super) trait Sink {
-    /// Takes a text.
+    /// Appends a text.
     fn text(&mut self, text: Text<'_>);
-    /// Takes a constant.
+    /// Appends a constant.
     fn constant<const N: usize>(&mut self, constant: &[u8; N]);
 }
 
-/// Counts what would be appended.
+/// Counts bytes instead of appending them.
 #[derive(Default)]
 pub(super) struct Size(usize);
 
 impl Size {
-    /// Bytes so far.
+    /// Number of bytes so far.
     pub(super) fn bytes(&self) -> usize {
         self.0
     }
@@ -61,7 +61,7 @@ impl Sink for Size {
     }
 }
 
-/// Writes to a buffer, whose length says nothing meanwhile.
+/// Writes to a buffer, whose length is meaningless until the end.
 pub(super) struct Output<'v> {
     buffer: &'v mut Vec<u8>,
     len: usize,
@@ -74,22 +74,22 @@ impl<'v> Output<'v> {
         Output { buffer, len }
     }
 
-    /// Writes over what is in `buffer`: what has been filled once need not be again.
+    /// Overwrites `buffer`, so that its memory need not be initialised again.
     pub(super) fn over(buffer: &'v mut Vec<u8>) -> Output<'v> {
         Output { buffer, len: 0 }
     }
 
-    /// Gives the buffer the length of what is in it.
+    /// Truncates the buffer to what was written.
     pub(super) fn truncate(self) {
         self.buffer.truncate(self.len);
     }
 
-    /// What is in the buffer, which keeps its length.
+    /// Returns what was written, and leaves the buffer's length as it is.
     pub(super) fn written(self) -> &'v [u8] {
         &self.buffer[..self.len]
     }
 
-    /// Appends what is long, or where room has to be made first.
+    /// Appends a long text, or makes room first.
     #[cold]
     fn append(&mut self, bytes: &[u8]) {
         if self.buffer.len() - self.len < bytes.len() {

@@ -1,7 +1,7 @@
-//! One shipment in memory: how it lies there, compares and is rendered.
+//! Record of one shipment: its layout in memory, comparison and rendering.
 //!
-//! Half of a shipment's JSON is constant keys and much of the rest repeats, so a record keeps numbers of dictionary
-//! entries and raw text, already JSON-escaped. Rendering only copies.
+//! Half of a shipment's JSON is constant keys and much of the rest repeats, so a record consists of dictionary ids
+//! and raw text, already JSON-escaped. Rendering only copies.
 //!
 //! ```text
 //! record   = head, varint articles, article*
@@ -32,10 +32,10 @@ const BEFORE_SKU: &[u8; 8] = br#","SKU":""#;
 const AFTER_ARTICLE: &[u8; 2] = br#""}"#;
 const AFTER_ARTICLES: &[u8; 2] = b"]}";
 
-/// The version of the encoding on the wire: part of a dataset's version, raised when an answer's bytes change.
+/// Version of the rendering. Part of a dataset's version; incremented when the bytes of responses change.
 pub const RENDERING_VERSION: u32 = 1;
 
-/// The values that records name by number.
+/// Dictionaries of the values that records name by id.
 #[derive(Default)]
 pub(super) struct Dictionaries {
     carriers: Dictionary,
@@ -86,15 +86,15 @@ impl Dictionaries {
     }
 }
 
-/// An encoded shipment beside the dictionaries that it names.
+/// Encoded shipment, with the dictionaries that it refers to.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    /// From the record's start on; what follows the record is somebody else's.
+    /// Bytes from the record's start on, with other records behind it.
     bytes: &'a [u8],
     dictionaries: &'a Dictionaries,
 }
 
-/// A record's head taken apart, and where its articles begin.
+/// Parsed head of a record, and the position of its articles.
 pub(super) struct Parsed<'a> {
     number: Text<'a>,
     pub(super) carrier: u32,
@@ -112,7 +112,7 @@ impl<'a> Record<'a> {
         Record { bytes, dictionaries }
     }
 
-    /// The dictionaries that it names.
+    /// Dictionaries that the record refers to.
     pub(super) fn dictionaries(&self) -> &'a Dictionaries {
         self.dictionaries
     }
@@ -130,7 +130,7 @@ impl<'a> Record<'a> {
         Parsed { number, carrier, status, sender, receiver, after_head, articles, first_article: cursor }
     }
 
-    /// Whether this is a shipment with the number `number`.
+    /// Returns whether the shipment has this tracking number.
     #[inline]
     pub(super) fn has_number(&self, number: &FoldedKey) -> bool {
         let mut cursor = Cursor::new(self.bytes);
@@ -139,13 +139,13 @@ impl<'a> Record<'a> {
         if width & 1 == 1 { number.is_lowercase_of(own) } else { FoldedKey::new(&unescape(own)) == *number }
     }
 
-    /// Whether `carrier` carries it.
+    /// Returns whether the shipment has this carrier.
     #[inline]
     pub(super) fn has_carrier(&self, carrier: &FoldedKey) -> bool {
         self.folded_carrier() == carrier.as_bytes()
     }
 
-    /// The carrier in the form in which carriers compare.
+    /// Carrier, folded.
     #[inline]
     pub(super) fn folded_carrier(&self) -> &'a [u8] {
         let mut cursor = Cursor::new(self.bytes);
@@ -154,19 +154,19 @@ impl<'a> Record<'a> {
         self.dictionaries.folded_carriers.get(cursor.varint() as u32)
     }
 
-    /// The tracking number in the form in which tracking numbers compare.
+    /// Tracking number, folded.
     pub(super) fn folded_number(&self) -> FoldedKey {
         FoldedKey::new(&unescape(self.parse().number.bytes()))
     }
 
-    /// Appends the shipment as JSON, keys in the documented order, no spaces.
+    /// Appends the shipment as JSON, with keys in the documented order and no spaces.
     pub fn render(&self, out: &mut Vec<u8>) {
         let mut output = Output::after(out);
         self.write(&mut output);
         output.truncate();
     }
 
-    /// Appends several as [`Record::render`] does, commas between.
+    /// Appends several shipments, separated by commas.
     pub fn render_all(records: impl IntoIterator<Item = Record<'a>>, out: &mut Vec<u8>) {
         for (at, record) in records.into_iter().enumerate() {
             if at > 0 {
@@ -176,15 +176,15 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Renders over what is in `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
-    /// less. Returns the shipment.
+    /// Renders by overwriting `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
+    /// less than appending. Returns the shipment's JSON.
     pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>) -> &'v [u8] {
         let mut output = Output::over(buffer);
         self.write(&mut output);
         output.written()
     }
 
-    /// Bytes that [`Record::render`] appends.
+    /// Number of bytes that [`Record::render`] appends.
     pub fn rendered_bytes(&self) -> usize {
         let mut size = Size::default();
         self.write(&mut size);
@@ -236,12 +236,12 @@ impl<'a> Record<'a> {
         out.constant(AFTER_ARTICLE);
     }
 
-    /// The head: all that comes before the number of articles.
+    /// Bytes of the head: everything before the number of articles.
     pub(super) fn head(&self) -> &'a [u8] {
         &self.bytes[..self.bytes.len() - self.parse().after_head.rest().len()]
     }
 
-    /// The articles, without their number.
+    /// Bytes of the articles, without their number.
     pub(super) fn articles(&self) -> &'a [u8] {
         let record = self.parse();
         let start = record.first_article.rest();
@@ -252,24 +252,24 @@ impl<'a> Record<'a> {
         &start[..start.len() - cursor.rest().len()]
     }
 
-    /// The articles in it.
+    /// Number of articles.
     pub(super) fn article_count(&self) -> u32 {
         self.parse().articles
     }
 
-    /// The whole record, without what follows it.
+    /// Bytes of the record.
     pub(super) fn encoded(&self) -> &'a [u8] {
         let articles = self.articles();
         let before = self.bytes.len() - self.parse().first_article.rest().len();
         &self.bytes[..before + articles.len()]
     }
 
-    /// The first of `columns` in which `other`, of the same dataset, says something else of the shipment.
+    /// Finds the first of `columns` in which `other`, of the same dataset, differs.
     pub(super) fn first_difference(&self, other: &Record<'_>, columns: &[Column]) -> Option<Column> {
         columns.iter().copied().find(|column| self.escaped(*column) != other.escaped(*column))
     }
 
-    /// The first of `columns` in which `row` says something else of the shipment.
+    /// Finds the first of `columns` in which `row` differs.
     pub fn first_contradiction(&self, row: &Row<'_>, columns: &[Column]) -> Option<Column> {
         columns.iter().copied().find(|column| {
             let value = match column {
@@ -284,7 +284,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// What all rows of the shipment share in `column`, JSON-escaped; nothing for the other columns.
+    /// Value of a column that all rows of a shipment share, JSON-escaped; empty for other columns.
     fn escaped(&self, column: Column) -> Cow<'a, [u8]> {
         let record = self.parse();
         match column {
@@ -295,7 +295,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// An address of it put together, JSON-escaped.
+    /// A whole address, JSON-escaped.
     pub(super) fn escaped_address(&self, (street, tail): (Text<'a>, u32)) -> Cow<'a, [u8]> {
         match self.dictionaries.tails.get(tail) {
             b"" => Cow::Borrowed(street.bytes()),

@@ -1,4 +1,4 @@
-//! All records of a dataset, and the ways to them: by tracking number, by ordinal, in file order.
+//! All records of a dataset: lookups by tracking number, by ordinal, and in file order.
 
 use super::arena::{Arena, Position};
 use super::index::{Fingerprint, Index};
@@ -6,15 +6,15 @@ use super::order::Order;
 use super::record::{Dictionaries, Record};
 use crate::shipment::FoldedKey;
 
-/// The shipments of one file.
+/// Shipments of one file.
 pub(super) struct Records {
     pub(super) arena: Arena,
     pub(super) order: Order,
     pub(super) index: Index,
     pub(super) dictionaries: Dictionaries,
-    /// Articles of all shipments.
+    /// Number of articles of all shipments.
     pub(super) articles: u64,
-    /// Each as its first row spells it, in the order in which the file has them first.
+    /// Carriers as their first rows spell them, in the order of these rows.
     pub(super) carriers: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Records {
             .filter(move |record| record.has_number(number))
     }
 
-    /// The ordinals of the shipments with this number.
+    /// Ordinals of the shipments with this number.
     pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = u32> {
         self.index
             .candidates(Fingerprint::of(number))
@@ -45,23 +45,23 @@ impl Records {
             .filter_map(|position| self.order.ordinal(position))
     }
 
-    /// Every shipment, in file order.
+    /// All shipments, in file order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         self.order.positions().iter().map(|position| self.record(*position))
     }
 
-    /// How many shipments there are.
+    /// Number of shipments.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// The shipment with that ordinal.
+    /// The shipment with this ordinal.
     #[inline]
     pub(super) fn at(&self, ordinal: u32) -> Record<'_> {
         self.record(self.order.positions()[ordinal as usize])
     }
 
-    /// The shipment whose record starts there.
+    /// The shipment whose record is at `position`.
     #[inline]
     pub(super) fn record(&self, position: Position) -> Record<'_> {
         Record::new(self.arena.at(position), &self.dictionaries)

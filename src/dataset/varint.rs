@@ -1,8 +1,8 @@
-//! Numbers of variable length, seven bits a byte, lowest first, and a cursor over bytes that have them.
+//! Varints: numbers in seven bits a byte, lowest first; and a cursor that reads them.
 
 use super::output::Text;
 
-/// Appends `value`.
+/// Appends a varint.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -21,7 +21,7 @@ impl<'a> Cursor<'a> {
         Cursor(bytes)
     }
 
-    /// The bytes that are still to be read.
+    /// Bytes that are not read yet.
     #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.0

@@ -1,10 +1,10 @@
-//! How many of what: the most frequent values of each facet among some shipments.
+//! Facets: the most frequent values among selected shipments.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::ordinals::Set;
+use super::ordinals::OrdinalSet;
 use super::postings::{FacetCount, FacetPostings, Postings};
 use super::values::{FACETS, FacetKind, NO_VALUE};
 use crate::dataset::index::Spread;
@@ -12,40 +12,40 @@ use crate::dataset::records::Records;
 use crate::shipment::Facet;
 use roaring::RoaringBitmap;
 
-/// Values that a facet lists at most.
+/// Most values that a facet lists.
 pub const FACET_VALUES_MAX: usize = 100;
-/// Where at most one of so many shipments is selected, each is looked at; else the bitmaps of the values are
-/// intersected with theirs. Of a million, 10,000 were looked at in 1 ms, and any count of them was intersected with 130
-/// values in 1 to 4 ms.
-const WALKED_SHARE: u32 = 128;
+/// If at most one of so many shipments is selected, each selected one is scanned; otherwise the bitmaps of the values
+/// are intersected with the selection. Of a million shipments, 10,000 were scanned in 1 ms, and selections of any size
+/// were intersected with 130 values in 1 to 4 ms.
+const SCANNED_SHARE: u32 = 128;
 
-/// The id of a value, and how many shipments have it.
+/// Id of a value, and the number of shipments with it.
 type Count = (u32, u32);
 
-/// The most frequent values of each facet, in the order of [`Facet::ALL`].
+/// Finds the most frequent values of each facet among `selected`, in the order of [`Facet::ALL`].
 pub(in crate::dataset) fn facets<'d>(
     records: &Records,
     postings: &'d Postings,
-    selected: &Set<'_>,
+    selected: &OrdinalSet<'_>,
 ) -> [Cow<'d, [FacetCount]>; FACETS] {
     let most_frequent = |facet, counts: &[Count]| Cow::Owned(most_frequent(records, postings.of(facet), facet, counts));
     match selected {
-        Set::All(_) => Facet::ALL.map(|facet| Cow::Borrowed(postings.top(facet))),
-        Set::Bitmap(bitmap) if selected.len() > records.len() as u32 / WALKED_SHARE => {
+        OrdinalSet::All(_) => Facet::ALL.map(|facet| Cow::Borrowed(postings.top(facet))),
+        OrdinalSet::Bitmap(bitmap) if selected.len() > records.len() as u32 / SCANNED_SHARE => {
             Facet::ALL.map(|facet| most_frequent(facet, &counts_within(postings.of(facet), bitmap)))
         }
-        Set::Bitmap(bitmap) => {
+        OrdinalSet::Bitmap(bitmap) => {
             let counts = counts_of(records, postings, bitmap.iter());
             Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
-        Set::List(list) => {
+        OrdinalSet::List(list) => {
             let counts = counts_of(records, postings, list.iter().copied());
             Facet::ALL.map(|facet| most_frequent(facet, &counts[facet as usize]))
         }
     }
 }
 
-/// Looks at each of the shipments.
+/// Counts values by scanning shipments.
 fn counts_of(records: &Records, postings: &Postings, ordinals: impl Iterator<Item = u32>) -> [Vec<Count>; FACETS] {
     let mut counts: [HashMap<u32, u32, Spread>; FACETS] = Default::default();
     for ordinal in ordinals {
@@ -61,8 +61,7 @@ fn counts_of(records: &Records, postings: &Postings, ordinals: impl Iterator<Ite
     counts.map(|of_facet| of_facet.into_iter().collect())
 }
 
-/// Intersects the shipments of each value with those in `bitmap`, as long as a value could still be among the most
-/// frequent.
+/// Counts values by intersecting their shipments with `bitmap`, as long as one could still be among the most frequent.
 fn counts_within(postings: &FacetPostings, bitmap: &RoaringBitmap) -> Vec<Count> {
     let mut counts = Vec::new();
     let mut highest = BinaryHeap::with_capacity(FACET_VALUES_MAX + 1);
@@ -82,7 +81,7 @@ fn counts_within(postings: &FacetPostings, bitmap: &RoaringBitmap) -> Vec<Count>
     counts
 }
 
-/// The [`FACET_VALUES_MAX`] most frequent values: the most frequent first, then by value.
+/// Selects the [`FACET_VALUES_MAX`] most frequent values, sorted by descending frequency, then by value.
 pub(in crate::dataset) fn most_frequent(
     records: &Records,
     postings: &FacetPostings,
@@ -99,7 +98,7 @@ pub(in crate::dataset) fn most_frequent(
         let value = postings.with_spelling(records, facet, *id, str::to_owned).unwrap_or_default();
         listed.push(FacetCount { value, count: u64::from(*count) });
     }
-    // Of those that are as frequent as the last one listed, the first by value are.
+    // Of the values that are as frequent as the last one that is listed, the first in order are.
     let mut as_frequent = FirstValues::new(FACET_VALUES_MAX - listed.len());
     for (id, _) in counts.iter().filter(|(_, count)| *count == least) {
         postings.with_spelling(records, facet, *id, |value| as_frequent.add(value));
@@ -109,7 +108,7 @@ pub(in crate::dataset) fn most_frequent(
     listed
 }
 
-/// The first values in order, of however many.
+/// Collects the first values in order.
 struct FirstValues {
     values: BinaryHeap<String>,
     max: usize,

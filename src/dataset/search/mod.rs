@@ -1,4 +1,4 @@
-//! Which shipments a filter lets through, and how many of what: answered from the postings of values.
+//! Search: filters, pages and facets, computed from the postings of values.
 
 pub(super) mod facets;
 mod filter;

@@ -1,99 +1,100 @@
-//! Sets of shipments, by ordinal: a list where they are few, a bitmap where they are many.
+//! Sets of ordinals: a list if they are few, a bitmap if they are many.
 
 use std::borrow::Cow;
 
 use roaring::{MultiOps, RoaringBitmap};
 
-/// Shipments by ordinal, mostly borrowed from the dataset.
+/// Set of shipments by ordinal, mostly borrowed from the dataset.
 #[derive(Clone, Debug)]
-pub(in crate::dataset) enum Set<'d> {
-    /// All of a dataset with so many.
+pub(in crate::dataset) enum OrdinalSet<'d> {
+    /// All ordinals below this one.
     All(u32),
-    /// These, ascending.
+    /// Ascending ordinals.
     List(Cow<'d, [u32]>),
-    /// These.
+    /// Ordinals of a bitmap.
     Bitmap(Cow<'d, RoaringBitmap>),
 }
 
-impl<'d> Set<'d> {
-    pub(in crate::dataset) fn empty() -> Set<'d> {
-        Set::List(Cow::Borrowed(&[]))
+impl<'d> OrdinalSet<'d> {
+    pub(in crate::dataset) fn empty() -> OrdinalSet<'d> {
+        OrdinalSet::List(Cow::Borrowed(&[]))
     }
 
     pub(in crate::dataset) fn len(&self) -> u32 {
         match self {
-            Set::All(len) => *len,
-            Set::List(list) => list.len() as u32,
-            // Ordinals have 32 bits, and there is one less of them.
-            Set::Bitmap(bitmap) => bitmap.len() as u32,
+            OrdinalSet::All(len) => *len,
+            OrdinalSet::List(list) => list.len() as u32,
+            // There are fewer than 2^32 ordinals.
+            OrdinalSet::Bitmap(bitmap) => bitmap.len() as u32,
         }
     }
 
     pub(in crate::dataset) fn first(&self) -> Option<u32> {
         match self {
-            Set::All(len) => (*len > 0).then_some(0),
-            Set::List(list) => list.first().copied(),
-            Set::Bitmap(bitmap) => bitmap.min(),
+            OrdinalSet::All(len) => (*len > 0).then_some(0),
+            OrdinalSet::List(list) => list.first().copied(),
+            OrdinalSet::Bitmap(bitmap) => bitmap.min(),
         }
     }
 
-    /// The ordinals from the `offset`th on, ascending, at most `limit`.
+    /// At most `limit` ordinals from the `offset`th on, ascending.
     pub(in crate::dataset) fn page(&self, offset: u32, limit: usize) -> Vec<u32> {
         match self {
-            Set::All(len) => (offset..*len).take(limit).collect(),
-            Set::List(list) => list.iter().skip(offset as usize).take(limit).copied().collect(),
-            Set::Bitmap(bitmap) => match bitmap.select(offset) {
+            OrdinalSet::All(len) => (offset..*len).take(limit).collect(),
+            OrdinalSet::List(list) => list.iter().skip(offset as usize).take(limit).copied().collect(),
+            OrdinalSet::Bitmap(bitmap) => match bitmap.select(offset) {
                 Some(start) => bitmap.range(start..).take(limit).collect(),
                 None => Vec::new(),
             },
         }
     }
 
-    /// What is in both.
-    pub(in crate::dataset) fn and(self, other: Set<'d>) -> Set<'d> {
+    /// Intersection of both sets.
+    pub(in crate::dataset) fn and(self, other: OrdinalSet<'d>) -> OrdinalSet<'d> {
         match (self, other) {
-            (Set::All(_), set) | (set, Set::All(_)) => set,
-            (Set::Bitmap(a), Set::Bitmap(b)) => Set::Bitmap(Cow::Owned(a.as_ref() & b.as_ref())),
-            (Set::List(list), Set::Bitmap(bitmap)) | (Set::Bitmap(bitmap), Set::List(list)) => {
-                Set::List(list.iter().copied().filter(|ordinal| bitmap.contains(*ordinal)).collect())
+            (OrdinalSet::All(_), set) | (set, OrdinalSet::All(_)) => set,
+            (OrdinalSet::Bitmap(a), OrdinalSet::Bitmap(b)) => OrdinalSet::Bitmap(Cow::Owned(a.as_ref() & b.as_ref())),
+            (OrdinalSet::List(list), OrdinalSet::Bitmap(bitmap))
+            | (OrdinalSet::Bitmap(bitmap), OrdinalSet::List(list)) => {
+                OrdinalSet::List(list.iter().copied().filter(|ordinal| bitmap.contains(*ordinal)).collect())
             }
-            (Set::List(a), Set::List(b)) => {
+            (OrdinalSet::List(a), OrdinalSet::List(b)) => {
                 let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-                Set::List(short.iter().copied().filter(|ordinal| long.binary_search(ordinal).is_ok()).collect())
+                OrdinalSet::List(short.iter().copied().filter(|ordinal| long.binary_search(ordinal).is_ok()).collect())
             }
         }
     }
 
-    /// How many are in both this set and `bitmap`.
+    /// Size of the intersection with `bitmap`.
     pub(in crate::dataset) fn len_within(&self, bitmap: &RoaringBitmap) -> u32 {
         match self {
-            Set::All(_) => bitmap.len() as u32,
-            Set::List(list) => list.iter().filter(|ordinal| bitmap.contains(**ordinal)).count() as u32,
-            Set::Bitmap(own) => own.intersection_len(bitmap) as u32,
+            OrdinalSet::All(_) => bitmap.len() as u32,
+            OrdinalSet::List(list) => list.iter().filter(|ordinal| bitmap.contains(**ordinal)).count() as u32,
+            OrdinalSet::Bitmap(own) => own.intersection_len(bitmap) as u32,
         }
     }
 
-    /// What is in any of `sets`, no two of which share anything.
-    pub(in crate::dataset) fn union_of_disjoint(mut sets: Vec<Set<'d>>) -> Set<'d> {
+    /// Union of `sets`, which must be disjoint.
+    pub(in crate::dataset) fn union_of_disjoint(mut sets: Vec<OrdinalSet<'d>>) -> OrdinalSet<'d> {
         if sets.len() <= 1 {
-            return sets.pop().unwrap_or(Set::empty());
+            return sets.pop().unwrap_or(OrdinalSet::empty());
         }
         let mut list = Vec::new();
         let mut bitmaps = Vec::new();
         for set in &sets {
             match set {
-                Set::All(_) => return set.clone(),
-                Set::List(few) => list.extend_from_slice(few),
-                Set::Bitmap(bitmap) => bitmaps.push(bitmap.as_ref()),
+                OrdinalSet::All(_) => return set.clone(),
+                OrdinalSet::List(few) => list.extend_from_slice(few),
+                OrdinalSet::Bitmap(bitmap) => bitmaps.push(bitmap.as_ref()),
             }
         }
         if bitmaps.is_empty() {
             list.sort_unstable();
-            return Set::List(Cow::Owned(list));
+            return OrdinalSet::List(Cow::Owned(list));
         }
         let mut union = bitmaps.union();
         union.extend(list);
-        Set::Bitmap(Cow::Owned(union))
+        OrdinalSet::Bitmap(Cow::Owned(union))
     }
 }
 
@@ -102,13 +103,13 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// A set of the numbers below `end` that `step` divides, in each form.
-    fn multiples(step: usize, end: u32) -> [Set<'static>; 2] {
+    /// The multiples of `step` below `end`, in each form.
+    fn multiples(step: usize, end: u32) -> [OrdinalSet<'static>; 2] {
         let multiples = || (0..end).step_by(step);
-        [Set::List(multiples().collect()), Set::Bitmap(Cow::Owned(multiples().collect()))]
+        [OrdinalSet::List(multiples().collect()), OrdinalSet::Bitmap(Cow::Owned(multiples().collect()))]
     }
 
-    fn members(set: &Set<'_>) -> BTreeSet<u32> {
+    fn members(set: &OrdinalSet<'_>) -> BTreeSet<u32> {
         set.page(0, usize::MAX).into_iter().collect()
     }
 
@@ -121,10 +122,10 @@ mod tests {
             assert!(a.page(150_000, 3).is_empty() && a.page(u32::MAX, 3).is_empty());
             let both = a.clone().and(b.clone());
             assert_eq!(members(&both), (0..200_000).step_by(6).collect());
-            if let Set::Bitmap(bitmap) = &b {
+            if let OrdinalSet::Bitmap(bitmap) = &b {
                 assert_eq!(a.len_within(bitmap), both.len());
             }
-            let of_all = Set::All(300_000).and(a.clone());
+            let of_all = OrdinalSet::All(300_000).and(a.clone());
             assert_eq!(members(&of_all), members(&a));
         }
     }
@@ -139,12 +140,16 @@ mod tests {
         let [list, _] = shifted(0);
         for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
             let form = |list: Vec<u32>, is_list| {
-                if is_list { Set::List(list.into()) } else { Set::Bitmap(Cow::Owned(list.into_iter().collect())) }
+                if is_list {
+                    OrdinalSet::List(list.into())
+                } else {
+                    OrdinalSet::Bitmap(Cow::Owned(list.into_iter().collect()))
+                }
             };
             let [other, _] = shifted(2);
-            let union = Set::union_of_disjoint(vec![form(list.clone(), a), form(other, b)]);
+            let union = OrdinalSet::union_of_disjoint(vec![form(list.clone(), a), form(other, b)]);
             assert_eq!(union.page(0, usize::MAX), (0..200_000).step_by(2).collect::<Vec<u32>>());
         }
-        assert_eq!(Set::union_of_disjoint(Vec::new()).len(), 0);
+        assert_eq!(OrdinalSet::union_of_disjoint(Vec::new()).len(), 0);
     }
 }

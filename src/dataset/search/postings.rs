@@ -1,57 +1,57 @@
-//! The shipments of each value of each facet, found at load and never changed again.
+//! Postings: the shipments with each value of each facet.
 //!
-//! Values are known by id and found by hash. Their texts are not kept: the first shipment that has a value spells
-//! it. So a column in which every shipment has a value of its own costs some 30 bytes a shipment and no more.
+//! Values have ids and are found by hash. Their texts are not stored, but read from the first shipment with the value.
+//! So a column in which every shipment has a value of its own takes no more than some 30 bytes a shipment.
 
 use std::borrow::Cow;
 
 use roaring::RoaringBitmap;
 use serde::Serialize;
 
-use super::ordinals::Set;
+use super::ordinals::OrdinalSet;
 use super::values::{FACETS, FacetKind, FacetValueIds, NO_VALUE};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::records::Records;
 use crate::shipment::{Facet, FoldedKey, Place};
 
-/// What a bitmap takes for a container besides its members.
+/// Memory of a bitmap's container besides its members.
 const CONTAINER_BYTES: u64 = 32;
-/// What it takes for a container that is not a list of 2 bytes a member.
+/// Memory of the members of a container that is a bitset, not a list of 2 bytes a member.
 const BITSET_BYTES: u64 = 8 << 10;
 
-/// A value of a facet, and how often it is.
+/// Value of a facet, and its frequency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FacetCount {
-    /// As the first row in the file that has it spells it.
+    /// The value as its first row in the file spells it.
     pub value: String,
-    /// Shipments.
+    /// Number of shipments with it.
     pub count: u64,
 }
 
-/// The shipments of the values of all facets.
+/// Postings of all facets.
 pub(in crate::dataset) struct Postings {
     pub(in crate::dataset) value_ids: FacetValueIds,
-    /// The values of each [`FacetKind`], by hash.
+    /// Ids of the values of each [`FacetKind`], sorted by hash.
     pub(in crate::dataset) ids_by_hash: [Box<[(Fingerprint, u32)]>; 4],
     pub(in crate::dataset) facets: [FacetPostings; FACETS],
     /// The most frequent values of each facet among all shipments.
     pub(in crate::dataset) top: [Box<[FacetCount]>; FACETS],
 }
 
-/// The shipments of the values of one facet.
+/// Postings of one facet.
 #[derive(Default)]
 pub(in crate::dataset) struct FacetPostings {
-    /// By id.
+    /// Values by id.
     pub(in crate::dataset) values: Box<[Value]>,
-    /// Shipments that a value is listed with, at most; those of values with more are in bitmaps.
+    /// Most shipments that a value has in a list; those of values with more are in bitmaps.
     pub(in crate::dataset) listed_max: u32,
     pub(in crate::dataset) lists: Box<[u32]>,
     pub(in crate::dataset) bitmaps: Box<[RoaringBitmap]>,
-    /// The values that shipments have, the most frequent first.
+    /// Ids of the values that shipments have, sorted by descending frequency.
     pub(in crate::dataset) by_count: Box<[u32]>,
 }
 
-/// How many shipments have a value, and where these are: from `start` on in the lists, or at `start` in the bitmaps.
+/// Number of shipments with a value, and their position: from `start` on in the lists, or at `start` in the bitmaps.
 #[derive(Clone, Copy, Default)]
 pub(in crate::dataset) struct Value {
     pub(in crate::dataset) count: u32,
@@ -59,31 +59,31 @@ pub(in crate::dataset) struct Value {
 }
 
 impl FacetPostings {
-    /// The shipments of a value.
-    pub(in crate::dataset) fn get(&self, id: u32) -> Set<'_> {
+    /// Shipments with the value `id`.
+    pub(in crate::dataset) fn get(&self, id: u32) -> OrdinalSet<'_> {
         let Value { count, start } = self.values.get(id as usize).copied().unwrap_or_default();
         let start = start as usize;
         if count <= self.listed_max {
-            Set::List(Cow::Borrowed(&self.lists[start..start + count as usize]))
+            OrdinalSet::List(Cow::Borrowed(&self.lists[start..start + count as usize]))
         } else {
-            Set::Bitmap(Cow::Borrowed(&self.bitmaps[start]))
+            OrdinalSet::Bitmap(Cow::Borrowed(&self.bitmaps[start]))
         }
     }
 
-    /// The values that shipments have, the most frequent first, and their shipments.
-    pub(in crate::dataset) fn by_count(&self) -> impl Iterator<Item = (u32, Set<'_>)> {
+    /// Values and their shipments, sorted by descending frequency.
+    pub(in crate::dataset) fn by_count(&self) -> impl Iterator<Item = (u32, OrdinalSet<'_>)> {
         self.by_count.iter().map(|id| (*id, self.get(*id)))
     }
 
-    /// What `look` makes of a value, as the first shipment that has it spells it.
+    /// Calls `read` with a value as its first shipment spells it.
     pub(in crate::dataset) fn with_spelling<T>(
         &self,
         records: &Records,
         facet: Facet,
         id: u32,
-        look: impl FnOnce(&str) -> T,
+        read: impl FnOnce(&str) -> T,
     ) -> Option<T> {
-        records.at(self.get(id).first()?).with_value(facet, look)
+        records.at(self.get(id).first()?).with_value(facet, read)
     }
 
     fn bytes(&self) -> u64 {
@@ -99,7 +99,7 @@ impl FacetPostings {
 }
 
 impl Postings {
-    /// The shipments of the values of `facet`.
+    /// Postings of `facet`.
     pub(in crate::dataset) fn of(&self, facet: Facet) -> &FacetPostings {
         &self.facets[facet as usize]
     }
@@ -109,13 +109,13 @@ impl Postings {
         &self.top[facet as usize]
     }
 
-    /// The id of a value that shipments in `records` have.
+    /// Finds the id of a value; `None` if no shipment in `records` has it.
     pub(in crate::dataset) fn id(&self, records: &Records, kind: FacetKind, value: &FoldedKey) -> Option<u32> {
         let hash = Fingerprint::of(value);
         let ids = &self.ids_by_hash[kind as usize];
         let from = ids.partition_point(|(other, _)| *other < hash);
         let mut same_hash = ids[from..].iter().take_while(|(other, _)| *other == hash).map(|(_, id)| *id);
-        // A hash is never trusted alone.
+        // Hashes can collide.
         let is_value = |spelling: &str| FoldedKey::new(spelling) == *value;
         same_hash.find(|id| {
             let mut facets = Facet::ALL.into_iter().filter(|facet| FacetKind::of(*facet) == kind);
@@ -123,7 +123,7 @@ impl Postings {
         })
     }
 
-    /// The ids of the values of the shipment in `records` with that ordinal.
+    /// Ids of the values of the shipment in `records` with this ordinal.
     pub(in crate::dataset) fn value_ids_of(&self, records: &Records, ordinal: u32) -> [u32; FACETS] {
         let id = |kind, value: &str| self.id(records, kind, &FoldedKey::new(value)).unwrap_or(NO_VALUE);
         let place = |place: &Place<'_>| {
@@ -132,7 +132,7 @@ impl Postings {
         self.value_ids.of(&records.at(ordinal), place)
     }
 
-    /// Memory of all of it.
+    /// Memory of all postings, in bytes.
     pub(in crate::dataset) fn bytes(&self) -> u64 {
         let ids: usize = self.ids_by_hash.iter().map(|ids| size_of_val(&ids[..])).sum();
         let facets: u64 = self.facets.iter().map(FacetPostings::bytes).sum();

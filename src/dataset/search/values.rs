@@ -1,25 +1,25 @@
-//! Which value of each facet a shipment has, by id.
+//! Values of facets: which ones a shipment has, by id.
 //!
 //! A record names its carrier, its status and the ends of its addresses by dictionary ids. So a value is folded, or
-//! looked for in an address, once for each entry of a dictionary, not for each shipment. Where the end of an address
-//! does not tell its place, the whole of it is asked.
+//! found in an address, once for each entry of a dictionary, not for each shipment. Only if the end of an address does
+//! not tell its place, the whole address is parsed.
 
 use crate::dataset::output::Text;
 use crate::dataset::record::Record;
 use crate::json::unescape;
 use crate::shipment::{Facet, Place};
 
-/// Facets that there are.
+/// Number of facets.
 pub(in crate::dataset) const FACETS: usize = Facet::ALL.len();
-/// The id of the value that folds to nothing: a blank status, or that there is no such place.
+/// Id of the empty value: a blank status, or no such place.
 pub(in crate::dataset) const NO_VALUE: u32 = 0;
-/// In place of a country: the end of the address does not tell.
+/// Stands for a country if the end of the address does not tell the place.
 pub(in crate::dataset) const NEEDS_WHOLE_ADDRESS: u32 = u32::MAX;
 
-/// Numbers of a city and a country.
+/// Ids of a city and a country.
 pub(in crate::dataset) type PlaceIds = [u32; 2];
 
-/// What facets have values of: the sender's and the receiver's share their ids.
+/// Kind of a facet's values. Facets of the sender and the receiver share their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dataset) enum FacetKind {
     Carrier,
@@ -41,13 +41,13 @@ impl FacetKind {
         }
     }
 
-    /// Whether a shipment with [`NO_VALUE`] is counted: its status is blank, but a place that is not there is none.
+    /// Returns whether [`NO_VALUE`] is counted as a value: a blank status is, a missing place is not.
     pub(in crate::dataset) fn counts_no_value(self) -> bool {
         self == FacetKind::Status
     }
 }
 
-/// From dictionary ids to ids of values.
+/// Maps the dictionary ids in records to ids of facet values.
 pub(in crate::dataset) struct FacetValueIds {
     pub(in crate::dataset) carriers: Box<[u32]>,
     pub(in crate::dataset) statuses: Box<[u32]>,
@@ -55,13 +55,13 @@ pub(in crate::dataset) struct FacetValueIds {
 }
 
 impl FacetValueIds {
-    /// The ids of the values of `record`, in the order of [`Facet::ALL`]. `intern_place` gives those of a place that
-    /// only the whole address tells.
+    /// Ids of the values of `record`, in the order of [`Facet::ALL`]. `place_ids` is called for a place that only the
+    /// whole address tells.
     #[inline]
     pub(in crate::dataset) fn of(
         &self,
         record: &Record<'_>,
-        mut intern_place: impl FnMut(&Place<'_>) -> PlaceIds,
+        mut place_ids: impl FnMut(&Place<'_>) -> PlaceIds,
     ) -> [u32; FACETS] {
         let head = record.parse();
         let mut place = |(street, tail): (Text<'_>, u32)| {
@@ -70,7 +70,7 @@ impl FacetValueIds {
                 [_, NO_VALUE] => known,
                 [_, NEEDS_WHOLE_ADDRESS] => {
                     let address = record.escaped_address((street, tail));
-                    Place::of(&unescape(&address)).map_or([NO_VALUE; 2], |place| intern_place(&place))
+                    Place::of(&unescape(&address)).map_or([NO_VALUE; 2], |place| place_ids(&place))
                 }
                 _ if has_part(street.bytes()) => known,
                 _ => [NO_VALUE; 2],
@@ -87,7 +87,7 @@ impl FacetValueIds {
     }
 }
 
-/// Whether something other than commas and blanks is in the escaped text.
+/// Returns whether the escaped text has anything but commas and blanks.
 #[inline]
 fn has_part(escaped: &[u8]) -> bool {
     match escaped.first() {
@@ -98,17 +98,17 @@ fn has_part(escaped: &[u8]) -> bool {
 }
 
 impl Record<'_> {
-    /// What `look` makes of the shipment's value of `facet`, as the file spells it.
-    pub(in crate::dataset) fn with_value<T>(&self, facet: Facet, look: impl FnOnce(&str) -> T) -> Option<T> {
+    /// Calls `read` with the shipment's value of `facet`, as the file spells it; `None` if it has none.
+    pub(in crate::dataset) fn with_value<T>(&self, facet: Facet, read: impl FnOnce(&str) -> T) -> Option<T> {
         let head = self.parse();
         let (address, part): (_, fn(Place<'_>) -> Option<&str>) = match facet {
-            Facet::Carrier => return Some(look(&self.dictionaries().carrier(head.carrier))),
-            Facet::Status => return Some(look(&self.dictionaries().status(head.status))),
+            Facet::Carrier => return Some(read(&self.dictionaries().carrier(head.carrier))),
+            Facet::Status => return Some(read(&self.dictionaries().status(head.status))),
             Facet::SenderCity => (head.sender, |place| place.city),
             Facet::SenderCountry => (head.sender, |place| Some(place.country)),
             Facet::ReceiverCity => (head.receiver, |place| place.city),
             Facet::ReceiverCountry => (head.receiver, |place| Some(place.country)),
         };
-        Place::of(&unescape(&self.escaped_address(address))).and_then(part).map(look)
+        Place::of(&unescape(&self.escaped_address(address))).and_then(part).map(read)
     }
 }
