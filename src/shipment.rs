@@ -1,32 +1,32 @@
-//! The domain: the columns of an export, a row of it, how its values compare, and where places are in addresses.
+//! The domain: columns and rows of an export, comparison of values, places in addresses.
 
 use smallvec::SmallVec;
 
-/// A column that every export must have.
+/// Column that every export must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Column {
-    /// The number printed on the parcel. Not unique: carriers reuse numbers.
+    /// Number printed on the parcel. Not unique: carriers reuse numbers.
     TrackingNumber,
-    /// Who carries the parcel.
+    /// Carrier of the parcel.
     Carrier,
-    /// Where the parcel comes from.
+    /// Address of the sender.
     SenderAddress,
-    /// Where the parcel goes to.
+    /// Address of the receiver.
     ReceiverAddress,
-    /// What is in it.
+    /// Name of the article.
     ArticleName,
-    /// How many of the article: an integer up to 4294967295.
+    /// Quantity of the article: an integer up to 4294967295.
     ArticleQuantity,
-    /// Price of one, as a decimal number.
+    /// Price of one piece, as a decimal number.
     ArticlePrice,
     /// Stock keeping unit of the article.
     Sku,
-    /// State of the shipment as the carrier calls it.
+    /// Status of the shipment, in the carrier's words.
     Status,
 }
 
 impl Column {
-    /// Every column, in the order in which the documentation lists them.
+    /// All columns, in the order of the documentation.
     pub const ALL: [Column; 9] = [
         Column::TrackingNumber,
         Column::Carrier,
@@ -39,10 +39,10 @@ impl Column {
         Column::Status,
     ];
 
-    /// The columns that must be the same in all rows of one shipment.
+    /// Columns that must be equal in all rows of one shipment.
     pub const SHARED: [Column; 3] = [Column::SenderAddress, Column::ReceiverAddress, Column::Status];
 
-    /// The name in the header row, spelled exactly so.
+    /// Default name in the header row.
     pub const fn name(self) -> &'static str {
         match self {
             Column::TrackingNumber => "tracking_number",
@@ -58,7 +58,7 @@ impl Column {
     }
 }
 
-/// A checked row: one article of one shipment, each field as the file spells it.
+/// Checked row: one article of one shipment, each field as the file spells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row<'a> {
     /// Not blank.
@@ -82,7 +82,7 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Whether `other` says the same of the same shipment, letter by letter, so that only the article differs.
+    /// Returns whether `other` equals this row in everything but the article, so that both are of one shipment.
     pub fn continues(&self, other: &Row<'_>) -> bool {
         self.tracking_number == other.tracking_number
             && self.carrier == other.carrier
@@ -92,12 +92,12 @@ impl Row<'_> {
     }
 }
 
-/// What shipments are filtered by and counted by, besides their tracking numbers.
+/// Property that shipments are filtered by and counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Facet {
-    /// Who carries the parcel.
+    /// Carrier of the parcel.
     Carrier,
-    /// State of the shipment.
+    /// Status of the shipment.
     Status,
     /// City of the sender's address.
     SenderCity,
@@ -110,7 +110,7 @@ pub enum Facet {
 }
 
 impl Facet {
-    /// Every facet, in the order in which answers list them.
+    /// All facets, in the order of responses.
     pub const ALL: [Facet; 6] = [
         Facet::Carrier,
         Facet::Status,
@@ -120,7 +120,7 @@ impl Facet {
         Facet::ReceiverCountry,
     ];
 
-    /// Its name in queries and answers.
+    /// Name in queries and responses.
     pub const fn name(self) -> &'static str {
         match self {
             Facet::Carrier => "carrier",
@@ -133,18 +133,18 @@ impl Facet {
     }
 }
 
-/// Where an address is: `Street 1, 75001 Paris, France` is in Paris, France.
+/// Place of an address: `Street 1, 75001 Paris, France` is in Paris, France.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// Not there when nothing follows the postal code.
+    /// `None` if nothing follows the postal code.
     pub city: Option<&'a str>,
     /// Not blank.
     pub country: &'a str,
 }
 
 impl Place<'_> {
-    /// The place of `address`: its last two parts between commas, blank parts not counted, where at least one more
-    /// stands before them and the first word of the second-last has a digit. None for any other address.
+    /// Finds the place of `address`: its last two parts between commas, ignoring blank parts. `None` unless there is at
+    /// least one part before them, and the first word of the second-last part has a digit.
     pub fn of(address: &str) -> Option<Place<'_>> {
         let mut parts = address.rsplit(',').map(str::trim).filter(|part| !part.is_empty());
         let (country, code_and_city) = (parts.next()?, parts.next()?);
@@ -155,10 +155,10 @@ impl Place<'_> {
     }
 }
 
-/// Bytes of a folded value that need no allocation.
+/// Longest folded value that needs no allocation, in bytes.
 const FOLDED_INLINE_BYTES: usize = 40;
 
-/// A value in the form in which values are compared, "folded": trimmed, then in Unicode lowercase.
+/// Value in the form in which values are compared, called folded: trimmed, then in Unicode lowercase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FoldedKey(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
 
@@ -166,7 +166,7 @@ impl FoldedKey {
     /// Folds `text`.
     pub fn new(text: &str) -> FoldedKey {
         let mut bytes = SmallVec::<[u8; FOLDED_INLINE_BYTES]>::from_slice(text.as_bytes());
-        // Nearly all values are printed ASCII without blanks: those are done in one pass.
+        // Nearly all values are printable ASCII without blanks, which takes one pass.
         let mut is_plain = true;
         for byte in &mut *bytes {
             is_plain &= byte.is_ascii_graphic();
@@ -178,7 +178,7 @@ impl FoldedKey {
         FoldedKey(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
     }
 
-    /// Whether ASCII lowercase makes this of `text`.
+    /// Returns whether `text` becomes this key by ASCII lowercase alone.
     #[inline]
     pub fn is_lowercase_of(&self, text: &[u8]) -> bool {
         let difference = |all, (own, other): (&u8, &u8)| all | (own ^ other.to_ascii_lowercase());
@@ -190,7 +190,7 @@ impl FoldedKey {
         &self.0
     }
 
-    /// Whether nothing but white space was folded.
+    /// Returns whether the key is empty: nothing but white space was folded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,28 +1,28 @@
-//! The parts of a dataset in the making: blocks of the file, their runs of rows, and what was found wrong with rows.
+//! Intermediate results of building: blocks of the file, their runs of rows, and conflicts between rows.
 
 use crate::dataset::arena::Position;
 use crate::dataset::index::Fingerprint;
 use crate::dataset::varint::{Cursor, put_varint};
 use crate::shipment::Column;
 
-/// What a block of the file became: its fragments (runs of rows of one shipment) and rows, in order.
+/// Result of a block of the file: its fragments (runs of rows of one shipment) and rows, in order.
 #[derive(Default)]
 pub(super) struct Block {
-    /// The block's place in the file, from 0.
+    /// Index of the block in the file, from 0.
     pub(super) number: u32,
-    /// Where each fragment's record is, ascending.
+    /// Positions of the fragments' records, ascending.
     pub(super) positions: Vec<Position>,
-    /// Of each fragment the number of its rows, then their lines, each less the line of the row before, in varints:
-    /// a byte or two a row, for errors that hardly ever come.
+    /// For each fragment the number of its rows, then their lines as differences to the row before, all in varints: a
+    /// byte or two a row, for errors that hardly ever occur.
     pub(super) rows: Vec<u8>,
-    /// Rows of all fragments.
+    /// Number of rows in all fragments.
     pub(super) row_count: u32,
-    /// Carriers as they first appear in the block.
+    /// Ids of the carriers, in the order of their first rows.
     pub(super) carriers: Vec<u32>,
 }
 
 impl Block {
-    /// Takes what was gathered, at its size, and leaves the memory for the next block.
+    /// Copies the result at its exact size, and clears this one for the next block.
     pub(super) fn take(&mut self, number: u32) -> Block {
         fn take<T: Copy>(gathered: &mut Vec<T>) -> Vec<T> {
             let exact = gathered.as_slice().to_vec();
@@ -38,7 +38,7 @@ impl Block {
         }
     }
 
-    /// The fragment at `position`, if it is one of this block's.
+    /// Finds the fragment of this block whose record is at `position`.
     pub(super) fn find(&self, position: Position) -> Option<u32> {
         self.positions.binary_search(&position).ok().map(|at| at as u32)
     }
@@ -53,7 +53,7 @@ impl Block {
         self.row_count += lines.len() as u32;
     }
 
-    /// The lines of each fragment's rows.
+    /// Lines of each fragment's rows.
     pub(super) fn lines(&self) -> Vec<Vec<u32>> {
         let mut rows = Cursor::new(&self.rows);
         let mut line = 0;
@@ -70,7 +70,7 @@ impl Block {
     }
 }
 
-/// A run of rows, named by block and place in it; ordered by fingerprint, then as in the file.
+/// Fragment that collided with another one, ordered by fingerprint, then as in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fragment {
     pub(super) fingerprint: Fingerprint,
@@ -78,13 +78,13 @@ pub(super) struct Fragment {
     pub(super) at: u32,
 }
 
-/// A good row that contradicts the first row of its shipment.
+/// Conflict of a good row with the first row of its shipment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The block of the row.
+    /// Block of the row.
     pub block: u32,
-    /// The row's line as it was given to [`BlockWriter::row`].
+    /// Line of the row, as given to [`BlockWriter::row`](super::BlockWriter::row).
     pub line: u32,
-    /// The first column, in the order of the file, in which it differs.
+    /// First column, in file order, in which they differ.
     pub column: Column,
 }

@@ -1,4 +1,4 @@
-//! From rows to a record: the layout is described in `record`.
+//! Encoding rows as records, whose layout is described in `record`.
 
 use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::record::{BEFORE_NAME, BEFORE_QUANTITY, Dictionaries, Record};
@@ -6,12 +6,12 @@ use crate::dataset::varint::put_varint;
 use crate::json::escape;
 use crate::shipment::Row;
 
-/// Article names and address tails that get a number; later ones are kept in the record itself.
+/// Most article names and address tails with an id; further ones are stored in the record itself.
 const SHARED_TEXTS_MAX: usize = 1 << 16;
-/// Digits of a quantity that fit in the byte of widths.
+/// Most digits of a quantity that fit in the byte of widths.
 const SHORT_QUANTITY_DIGITS: usize = 7;
 
-/// The dictionaries while they are filled.
+/// Dictionaries that several threads fill.
 pub(super) struct SharedDictionaries {
     carriers: SharedDictionary,
     statuses: SharedDictionary,
@@ -40,7 +40,7 @@ impl SharedDictionaries {
     }
 }
 
-/// Builds records of consecutive rows that continue each other.
+/// Encodes runs of consecutive rows of one shipment as records.
 pub(super) struct Encoder<'b> {
     carriers: Interner<'b>,
     statuses: Interner<'b>,
@@ -66,7 +66,7 @@ impl<'b> Encoder<'b> {
         }
     }
 
-    /// Begins a record with what all its rows share. Returns the carrier's number.
+    /// Begins a record with the values that all its rows share. Returns the carrier's id.
     pub(super) fn begin(&mut self, row: &Row<'_>) -> u32 {
         self.head.clear();
         self.articles.clear();
@@ -76,7 +76,7 @@ impl<'b> Encoder<'b> {
         let plain = number.is_ascii() && number.trim().len() == number.len() && self.escaped.len() == number.len();
         put_varint(&mut self.head, (self.escaped.len() as u64) << 1 | u64::from(plain));
         self.head.extend_from_slice(&self.escaped);
-        // Dictionaries without a limit always have a number to give.
+        // Dictionaries without a limit always return an id.
         let carrier = self.carriers.id(row.carrier).unwrap_or_default();
         put_varint(&mut self.head, u64::from(carrier));
         put_varint(&mut self.head, u64::from(self.statuses.id(row.status).unwrap_or_default()));
@@ -126,7 +126,7 @@ impl<'b> Encoder<'b> {
         self.escaped = escaped;
     }
 
-    /// The record's parts, of `articles` articles.
+    /// Parts of the record, which has `articles` articles.
     pub(super) fn parts(&mut self, articles: u32) -> [&[u8]; 3] {
         self.count.clear();
         put_varint(&mut self.count, u64::from(articles));
@@ -134,7 +134,7 @@ impl<'b> Encoder<'b> {
     }
 }
 
-/// Joins records of one shipment: the head of the first, the articles of all, in order.
+/// Joins records of one shipment: the head of the first, and the articles of all in order.
 pub(super) fn join(records: &[Record<'_>]) -> Vec<u8> {
     let Some(first) = records.first() else { return Vec::new() };
     let mut joined = first.head().to_vec();

@@ -6,7 +6,7 @@ use crate::dataset::record::Dictionaries;
 use crate::dataset::search::values::{FacetKind, FacetValueIds, NEEDS_WHOLE_ADDRESS, NO_VALUE, PlaceIds};
 use crate::shipment::{FoldedKey, Place};
 
-/// Folded values of each kind and their ids, while these are assigned.
+/// Folded values of each kind and their ids, filled by several threads.
 pub(super) struct SharedFacetValues([SharedDictionary; 4]);
 
 impl SharedFacetValues {
@@ -23,7 +23,7 @@ impl SharedFacetValues {
         FacetValueInterner(self.0.each_ref().map(Interner::new))
     }
 
-    /// The hash and the id of each value of each kind, by hash.
+    /// Hashes and ids of the values of each kind, sorted by hash.
     pub(super) fn finish(self) -> [Box<[(Fingerprint, u32)]>; 4] {
         self.0.map(|shared| {
             let names = shared.finish();
@@ -35,13 +35,13 @@ impl SharedFacetValues {
     }
 }
 
-/// Assigns ids to values, on one thread.
+/// One thread's access to [`SharedFacetValues`].
 pub(super) struct FacetValueInterner<'n>([Interner<'n>; 4]);
 
 impl FacetValueInterner<'_> {
     fn id(&mut self, kind: FacetKind, value: &str) -> u32 {
         let folded = FoldedKey::new(value);
-        // A dictionary without a limit always has an id to give, and what is folded is UTF-8.
+        // A dictionary without a limit always returns an id, and folded values are UTF-8.
         let name = std::str::from_utf8(folded.as_bytes()).unwrap_or_default();
         self.0[kind as usize].id(name).unwrap_or(NO_VALUE)
     }
@@ -60,7 +60,7 @@ pub(super) fn assign_ids(dictionaries: &Dictionaries, interner: &mut FacetValueI
     FacetValueIds { carriers, statuses, tails }
 }
 
-/// The place of every address that ends with `tail`, if something stands before it.
+/// Assigns ids to the place of all addresses that end with `tail`, if they have another part before it.
 fn place_of_tail(tail: &str, interner: &mut FacetValueInterner<'_>) -> PlaceIds {
     let is_whole = |parts: &str| parts.split(',').skip(1).filter(|part| !part.trim().is_empty()).count() == 2;
     if !is_whole(tail) {

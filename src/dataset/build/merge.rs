@@ -1,7 +1,7 @@
-//! The end of a load: blocks in file order, shipments whole, the index complete.
+//! Merging the results of all blocks: file order, complete shipments, a complete index.
 //!
-//! Everything here runs on one thread, after all writers are done, but for the postings. The common case touches only
-//! the fragments that collided; the rest of the records stay where they were written.
+//! Except for the postings, everything here runs on one thread, after all writers are done. Usually it touches only the
+//! fragments that collided; all other records stay where they were written.
 
 use std::collections::HashMap;
 
@@ -18,16 +18,16 @@ use crate::dataset::records::Records;
 use crate::mutex;
 use crate::shipment::{Column, FoldedKey};
 
-/// The place of a record that is part of another one, or left out.
-const GONE: Position = Position(u32::MAX);
-/// One part in this many may be waste before the records are copied together.
+/// Position of a record that was joined to another one, or left out.
+const REMOVED: Position = Position(u32::MAX);
+/// The records are compacted when more than one byte in so many is wasted.
 const WASTE_SHARE: usize = 4;
 
 impl Builder {
     /// Puts the blocks in file order, resolves collisions of fingerprints, and freezes the result.
     ///
-    /// `columns` are those that the rows of a shipment share, in the order of the file. Rows that contradict their
-    /// shipment are left out and told to `on_conflict`, in no particular order.
+    /// `columns` are those that must be equal in all rows of a shipment, in file order. Rows that contradict their
+    /// shipment are left out and passed to `on_conflict`, in no particular order.
     pub fn finish(self, columns: [Column; 3], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Dataset, ArenaError> {
         let mut blocks = mutex::into_inner(self.blocks);
         blocks.sort_unstable_by_key(|block| block.number);
@@ -57,19 +57,19 @@ struct Merge {
     dictionaries: Dictionaries,
     arena: Arena,
     blocks: Vec<Block>,
-    /// The lines of rows in blocks that have contradictions.
+    /// Lines of rows in blocks with conflicts.
     lines: HashMap<usize, Vec<Vec<u32>>>,
     index: IndexBuilder,
     columns: [Column; 3],
     articles: u64,
     huge_pages: bool,
-    /// Threads that find the postings.
+    /// Number of threads that find the postings.
     threads: usize,
-    /// Bytes of records that nothing names any more.
+    /// Size of the records that nothing refers to any more.
     wasted_bytes: usize,
 }
 
-/// The shipments that share a fingerprint, each by its first fragment, in file order.
+/// Shipments with equal fingerprints, each as its first fragment, in file order.
 type Resolved = Vec<(Fingerprint, Vec<Fragment>)>;
 
 impl Merge {
@@ -83,17 +83,18 @@ impl Merge {
         self.blocks[fragment.block as usize].positions[fragment.at as usize] = position;
     }
 
-    /// Names the fragments' blocks by their rank among those that have rows.
+    /// Replaces the fragments' block indices by ranks among the blocks that have rows.
     fn number_by_rank(&self, collisions: &mut [Fragment]) {
         for collision in collisions {
             collision.block = self.blocks.partition_point(|block| block.number < collision.block) as u32;
         }
     }
 
-    /// Adds the fragments that the colliding ones collided with: those that were inserted first, in time, not in the
-    /// file.
+    /// Adds the fragments that were inserted first, with which the others collided. They are the first in time, not
+    /// necessarily in the file.
     fn add_first_inserted(&self, collisions: &mut Vec<Fragment>) {
-        // Within a segment, which is one writer's, blocks do not interleave; but a block may go on in the next one.
+        // A segment belongs to one writer, so blocks do not interleave in it, but a block may continue in the next
+        // segment.
         let mut starts: Vec<(Position, u32)> = (0..)
             .zip(&self.blocks)
             .flat_map(|(rank, block)| {
@@ -118,7 +119,7 @@ impl Merge {
         collisions.sort_unstable();
     }
 
-    /// Tells the shipments of each fingerprint apart, joins the fragments of each, leaves out what contradicts.
+    /// Separates the shipments of each fingerprint, joins the fragments of each, and leaves out conflicting ones.
     fn resolve(
         &mut self,
         collisions: &[Fragment],
@@ -136,7 +137,7 @@ impl Merge {
         Ok(resolved)
     }
 
-    /// Makes one record of each shipment's fragments, in segments of their own: as in all others, in file order.
+    /// Joins the fragments of each shipment to one record, in new segments, which are in file order like all others.
     fn join(&mut self, mut shipments: Vec<Vec<Fragment>>) -> Result<(), ArenaError> {
         shipments.sort_unstable_by_key(|fragments| (fragments[0].block, fragments[0].at));
         let joined = ArenaBuilder::after(&self.arena, self.huge_pages);
@@ -149,7 +150,7 @@ impl Merge {
         for (fragments, position) in shipments.iter().zip(positions) {
             self.place(fragments[0], position);
             for later in &fragments[1..] {
-                self.place(*later, GONE);
+                self.place(*later, REMOVED);
             }
         }
         drop(writer);
@@ -157,7 +158,7 @@ impl Merge {
         Ok(())
     }
 
-    /// The fragments of each shipment among `group`, which is in file order.
+    /// Groups the fragments by shipment. `group` is in file order.
     fn shipments_of(&mut self, group: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Vec<Vec<Fragment>> {
         let mut shipments: Vec<Vec<Fragment>> = Vec::new();
         let mut by_key: HashMap<(FoldedKey, Vec<u8>), usize> = HashMap::new();
@@ -179,14 +180,14 @@ impl Merge {
                     for line in lines {
                         on_conflict(Conflict { block: self.blocks[block].number, line: *line, column });
                     }
-                    self.place(fragment, GONE);
+                    self.place(fragment, REMOVED);
                 }
             }
         }
         shipments
     }
 
-    /// Copies the live records together, in file order, when too much of the arena is waste.
+    /// Copies the live records to a new arena, in file order, if too much of this one is wasted.
     fn compact(&mut self) -> Result<(), ArenaError> {
         if self.wasted_bytes * WASTE_SHARE <= self.arena.used_bytes() {
             return Ok(());
@@ -194,7 +195,7 @@ impl Merge {
         let fresh = ArenaBuilder::new(self.huge_pages);
         let mut writer = ArenaWriter::new(&fresh);
         for position in self.blocks.iter_mut().flat_map(|block| &mut block.positions) {
-            if *position != GONE {
+            if *position != REMOVED {
                 let record = Record::new(self.arena.at(*position), &self.dictionaries);
                 *position = writer.push(&[record.encoded()])?;
                 self.index.assign(Fingerprint::of(&record.folded_number()), &[*position]);
@@ -213,7 +214,7 @@ impl Merge {
             self.index.assign(*fingerprint, &positions);
         }
         let carriers = self.carriers();
-        let live = |position: &Position| *position != GONE;
+        let live = |position: &Position| *position != REMOVED;
         let shipments = self.blocks.iter().flat_map(|block| &block.positions).copied().filter(live).count();
         let mut order = Vec::with_capacity(shipments);
         for block in self.blocks {
@@ -231,7 +232,7 @@ impl Merge {
         Ok(Dataset { records, postings })
     }
 
-    /// The carriers, each as its first row spells it, in the order in which the file has them first.
+    /// Carriers as their first rows spell them, in the order of these rows.
     fn carriers(&self) -> Vec<String> {
         let mut seen = std::collections::HashSet::new();
         self.blocks

@@ -1,9 +1,9 @@
-//! Filling a dataset: each loader thread writes the rows of whole blocks through a [`BlockWriter`], in any order of
-//! blocks; `finish` puts them in file order.
+//! Building a dataset: each loader thread writes the rows of whole blocks through a [`BlockWriter`], in any order of
+//! blocks; [`Builder::finish`] puts them in file order.
 //!
-//! A run of rows that continue each other becomes one record at once. Nearly always that is the whole shipment. What
-//! is left over (a shipment cut by the border of a block or spread over the file, a number used by several carriers)
-//! shows as a fingerprint that is taken: it is noted and resolved at the end, in file order, by `merge`.
+//! A run of consecutive rows of one shipment becomes one record at once. Nearly always that is the whole shipment. All
+//! other cases (a shipment that continues in the next block or elsewhere in the file, a number that several carriers
+//! use) show as a collision of fingerprints; `merge` resolves these at the end, in file order.
 
 mod block;
 mod encode;
@@ -25,10 +25,10 @@ use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{FoldedKey, Row};
 
-/// Smaller files do without huge pages: they would cost more memory than they save time.
+/// Smallest content for which huge pages are used: below it they cost more memory than they save time.
 const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
 
-/// A dataset in the making, shared by the loader threads.
+/// Builder of a dataset, shared by the loader threads.
 pub struct Builder {
     dictionaries: SharedDictionaries,
     arena: ArenaBuilder,
@@ -41,7 +41,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins a dataset from about `content_bytes` bytes of CSV, to be finished on `threads` threads.
+    /// Creates a builder for about `content_bytes` bytes of CSV, which will finish on `threads` threads.
     pub fn new(content_bytes: u64, threads: usize) -> Builder {
         Builder {
             dictionaries: SharedDictionaries::new(),
@@ -55,7 +55,7 @@ impl Builder {
         }
     }
 
-    /// Where the first block shows that the dataset takes more than `bytes` bytes, it is not made.
+    /// Limits the memory: building fails when the first block shows that the dataset takes more than `bytes` bytes.
     #[must_use]
     pub fn with_memory_max(self, bytes: u64) -> Builder {
         Builder { memory_bytes_max: bytes, ..self }
@@ -67,7 +67,7 @@ impl Builder {
         Builder { shard, ..self }
     }
 
-    /// A writer for one thread.
+    /// Creates a writer for one thread.
     pub fn writer(&self) -> BlockWriter<'_> {
         BlockWriter {
             builder: self,
@@ -80,7 +80,7 @@ impl Builder {
         }
     }
 
-    /// The index, sized once, by the first block that is done: hash tables grow by doubling.
+    /// The index. The first block determines its size, since growing would double it.
     fn index_sized_for(
         &self,
         fragments: usize,
@@ -101,12 +101,12 @@ impl Builder {
     }
 }
 
-/// What the rows of the open run share.
+/// Values that all rows of the open run share.
 #[derive(Default)]
 struct OpenRun {
     text: String,
     ends: [usize; 5],
-    /// Where its rows start; none before the first row.
+    /// Lines of its rows; empty before the first row.
     lines: Vec<u32>,
 }
 
@@ -134,21 +134,21 @@ impl OpenRun {
     }
 }
 
-/// One thread's way to add blocks of rows.
+/// Writer of one thread, which adds blocks of rows.
 pub struct BlockWriter<'b> {
     builder: &'b Builder,
     encoder: Encoder<'b>,
     arena: ArenaWriter<'b>,
     open: OpenRun,
-    /// The line of the last row in the runs that are closed.
+    /// Line of the last row in closed runs.
     last_line: u32,
     fingerprints: Vec<Fingerprint>,
     block: Block,
 }
 
 impl BlockWriter<'_> {
-    /// Adds a row of the block being written, unless it is of another shard; whether it was added. `line` counts from
-    /// 0, the block's first.
+    /// Adds a row of the current block, whose first line is 0. Returns `false`, and does nothing, if the row belongs to
+    /// another shard.
     pub fn row(&mut self, line: u32, row: &Row<'_>) -> Result<bool, ArenaError> {
         if !self.open.is_continued_by(row) {
             let number = FoldedKey::new(row.tracking_number);
@@ -179,7 +179,7 @@ impl BlockWriter<'_> {
         Ok(())
     }
 
-    /// Ends the block being written: the `number`th, of `bytes` bytes out of about `content_bytes`.
+    /// Ends the current block: the `number`th, of `bytes` bytes out of about `content_bytes`.
     pub fn end_block(&mut self, number: u32, bytes: usize, content_bytes: u64) -> Result<(), ArenaError> {
         self.close_run()?;
         if self.fingerprints.is_empty() {

@@ -1,4 +1,5 @@
-//! From shipments to the postings of their values: first ranges of shipments, then facets, each on several threads.
+//! Building posting lists: first ranges of shipments are grouped by value, then the ranges of each facet are merged,
+//! both on several threads.
 
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
@@ -16,23 +17,22 @@ use crate::dataset::search::values::{FACETS, FacetKind, FacetValueIds, NO_VALUE}
 use crate::mutex;
 use crate::shipment::Facet;
 
-/// Shipments are looked at in ranges that have all but the lowest 16 bits of their ordinals in common: those of one
-/// container of a bitmap.
+/// Bits of an ordinal within its range. A range has the ordinals of one container of a bitmap.
 const RANGE_BITS: u32 = 16;
 const RANGE_SHIPMENTS: usize = 1 << RANGE_BITS;
-/// Shipments of a value, for each range that there is, up to which a list takes less memory than a bitmap.
+/// Most shipments per range for which a list takes less memory than a bitmap.
 const LISTED_PER_RANGE: usize = 32;
 
-/// Bytes of an ordinal within its range, little-endian.
+/// Size of an ordinal within its range, little-endian.
 const LOW_BYTES: usize = size_of::<u16>();
-/// Bytes of a range's ordinals, once for each facet.
+/// Size of a range's ordinals, once for each facet.
 const RANGE_BYTES: usize = RANGE_SHIPMENTS * FACETS * LOW_BYTES;
-/// Bytes of a value's id, little-endian.
+/// Size of a value's id, little-endian.
 const ID_BYTES: usize = size_of::<u32>();
-/// Bytes of the ids of a range's values, once for each facet.
+/// Size of the value ids of a range's shipments, once for each facet.
 const IDS_BYTES: usize = RANGE_SHIPMENTS * FACETS * ID_BYTES;
 
-/// The postings of all facets.
+/// Builds the postings of all facets.
 pub(super) fn group(
     records: &Records,
     threads: usize,
@@ -41,44 +41,44 @@ pub(super) fn group(
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
     let ordinals_bytes = records.len() * FACETS * LOW_BYTES;
     let bytes = ordinals_bytes + threads.max(1) * IDS_BYTES;
-    // The allocator would keep so much memory; a map goes back to the system.
+    // The allocator would keep the memory; a map is returned to the system at once.
     let map = MmapOptions::new().len(bytes).map_anon();
     let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
     let (ordinals, ids) = map.split_at_mut(ordinals_bytes);
-    let room: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
+    let lows: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
     let ids = Mutex::new(ids.chunks_exact_mut(IDS_BYTES));
-    let values = in_parallel(threads, room.len(), || {
+    let values = in_parallel(threads, lows.len(), || {
         let (mut interner, mut grouper) =
             (values.interner(), Grouper::new(mutex::lock(&ids).next().unwrap_or_default()));
-        let room = &room;
+        let lows = &lows;
         move |range| {
             for ordinal in range * RANGE_SHIPMENTS..records.len().min((range + 1) * RANGE_SHIPMENTS) {
                 let record = records.at(ordinal as u32);
                 grouper.add(value_ids.of(&record, |place| interner.place(place)));
             }
-            grouper.take(&mut mutex::lock(&room[range]))
+            grouper.take(&mut mutex::lock(&lows[range]))
         }
     });
-    drop(room);
+    drop(lows);
     let lows = map[..ordinals_bytes].chunks(RANGE_BYTES);
     let ranges: Vec<Range<'_>> = values.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();
     let facets = in_parallel(threads, FACETS, || |facet| collect(Facet::ALL[facet], &ranges));
     Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
 }
 
-/// The id of a value, and how many shipments of a range have it.
+/// Id of a value, and the number of shipments of a range with it.
 type ValueCount = (u32, u32);
 
-/// The shipments of a range by their values.
+/// Shipments of a range, grouped by value.
 struct Range<'m> {
-    /// Of each facet the values that are there.
+    /// Values of each facet.
     values: [Vec<ValueCount>; FACETS],
-    /// Facet by facet and, as in `values`, value by value: the lower bits of its shipments' ordinals, ascending.
+    /// Lower bits of the shipments' ordinals, for each facet and each value in the order of `values`, ascending.
     lows: &'m [u8],
 }
 
 impl Range<'_> {
-    /// Of each value of `facet` its id and its shipments.
+    /// Ids and shipments of the values of `facet`.
     fn of(&self, facet: Facet) -> impl Iterator<Item = (u32, &[u8])> {
         let bytes = self.lows.len() / FACETS;
         let mut rest = &self.lows[bytes * facet as usize..][..bytes];
@@ -90,7 +90,7 @@ impl Range<'_> {
     }
 }
 
-/// The ordinals of a range of which `lows` has the lower bits.
+/// Ordinals in a range, given by their lower bits.
 fn ordinals(range: u32, lows: &[u8]) -> impl Iterator<Item = u32> {
     let lows = lows.as_chunks::<LOW_BYTES>().0.iter();
     lows.map(move |low| range << RANGE_BITS | u32::from(u16::from_le_bytes(*low)))
@@ -98,18 +98,18 @@ fn ordinals(range: u32, lows: &[u8]) -> impl Iterator<Item = u32> {
 
 /// Groups the shipments of a range by their values.
 struct Grouper<'m> {
-    /// Of each facet the ids of the shipments so far.
+    /// Value ids of the shipments so far, for each facet.
     ids: [&'m mut [[u8; ID_BYTES]]; FACETS],
     shipments: usize,
-    /// By id; all zero between two facets.
+    /// Counts by id; all zero between two facets.
     counts: Vec<u32>,
 }
 
 impl<'m> Grouper<'m> {
-    /// Works in `room`, which has the same bytes for each facet.
-    fn new(room: &'m mut [u8]) -> Grouper<'m> {
-        let bytes = room.len() / FACETS;
-        let mut ids = room.chunks_mut(bytes.max(1));
+    /// Creates a grouper that works in `buffer`, of which each facet uses an equal part.
+    fn new(buffer: &'m mut [u8]) -> Grouper<'m> {
+        let bytes = buffer.len() / FACETS;
+        let mut ids = buffer.chunks_mut(bytes.max(1));
         let ids = std::array::from_fn(|_| ids.next().unwrap_or_default().as_chunks_mut().0);
         Grouper { ids, shipments: 0, counts: Vec::new() }
     }
@@ -121,7 +121,7 @@ impl<'m> Grouper<'m> {
         self.shipments += 1;
     }
 
-    /// Groups what was added into `lows`, as [`Range::lows`] has it, and begins anew.
+    /// Groups the shipments that were added: writes their ordinals to `lows` as in [`Range::lows`], and starts again.
     fn take(&mut self, lows: &mut [u8]) -> [Vec<ValueCount>; FACETS] {
         let bytes = lows.len() / FACETS;
         let mut lows = lows.chunks_mut(bytes);
@@ -142,7 +142,7 @@ fn group_facet(ids: &[[u8; ID_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -
         }
         *count += 1;
     }
-    // From here on a count is the place of the value's next shipment.
+    // From here on `counts` has the position of each value's next shipment.
     let mut next = 0;
     for (id, count) in &mut values {
         *count = std::mem::replace(&mut counts[*id as usize], next);
@@ -160,7 +160,7 @@ fn group_facet(ids: &[[u8; ID_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -
     values
 }
 
-/// Puts together what all ranges have of `facet`.
+/// Merges the shipments of all ranges to the postings of `facet`.
 fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
     let mut values = count(facet, ranges);
     let listed_max = (ranges.len() * LISTED_PER_RANGE) as u32;
@@ -189,7 +189,7 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
         value.start -= value.count;
     }
     let mut by_count: Vec<u32> = (0..).zip(&values).filter(|(_, value)| value.count > 0).map(|(at, _)| at).collect();
-    // Among equals in the order of ids, which is about that in which the file has them first.
+    // Equally frequent values are in the order of ids, which is about that of their first rows in the file.
     by_count.sort_unstable_by_key(|id| (Reverse(values[*id as usize].count), *id));
     FacetPostings {
         values: values.into_boxed_slice(),
@@ -200,7 +200,7 @@ fn collect(facet: Facet, ranges: &[Range<'_>]) -> FacetPostings {
     }
 }
 
-/// How many shipments have each value of `facet`.
+/// Counts the shipments of each value of `facet`.
 fn count(facet: Facet, ranges: &[Range<'_>]) -> Vec<Value> {
     let mut values = Vec::new();
     for (id, count) in ranges.iter().flat_map(|range| &range.values[facet as usize]) {
@@ -216,18 +216,19 @@ fn count(facet: Facet, ranges: &[Range<'_>]) -> Vec<Value> {
     values
 }
 
-/// A bitmap of shipments, given range by range.
+/// Builds a bitmap of shipments, given range by range.
 fn bitmap(parts: &[(u32, &[u8])]) -> RoaringBitmap {
     let mut bitmap = RoaringBitmap::new();
     for (range, lows) in parts {
-        // They ascend.
+        // This cannot fail, since ordinals ascend.
         let _ = bitmap.append(ordinals(*range, lows));
     }
-    // A copy has no room to grow.
+    // A copy has no spare capacity.
     bitmap.clone()
 }
 
-/// Does `tasks` tasks on so many threads, this one among them; each makes itself a worker. Their results, in order.
+/// Runs `tasks` tasks on so many threads, of which this one is one; each creates a worker of its own. Returns the
+/// results in order.
 pub(super) fn in_parallel<T: Send, Worker: FnMut(usize) -> T>(
     threads: usize,
     tasks: usize,
@@ -262,8 +263,8 @@ mod tests {
 
     #[test]
     fn a_range_is_grouped_by_value_and_the_next_one_afresh() {
-        let mut room = [0; 6 * FACETS * ID_BYTES];
-        let mut grouper = Grouper::new(&mut room);
+        let mut buffer = [0; 6 * FACETS * ID_BYTES];
+        let mut grouper = Grouper::new(&mut buffer);
         for _ in 0..2 {
             for id in [7, 0, 7, 3, 0, 7] {
                 grouper.add([id, 1, id, id, id, id]);
