@@ -12,7 +12,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use serde_json::{Value, json};
-use waybill::batch::{self, ANSWER_BYTES_MAX, LOOKUPS_MAX};
+use waybill::batch::{self, LOOKUPS_MAX, RESPONSE_BYTES_MAX};
 use waybill::commands::generate::{self, Plan};
 use waybill::dataset::Dataset;
 use waybill::load::{self, Options};
@@ -38,7 +38,7 @@ fn question(keys: &Keys) -> Vec<u8> {
 }
 
 fn answer(dataset: &Dataset, question: &mut [u8]) -> Vec<u8> {
-    batch::answer(dataset, &batch::parse(question).unwrap(), ANSWER_BYTES_MAX).unwrap()
+    batch::render(dataset, &batch::parse(question).unwrap(), RESPONSE_BYTES_MAX).unwrap()
 }
 
 /// Finds and renders each, the next when the one before is there. `zero` is zero, which the compiler does not know.

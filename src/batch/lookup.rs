@@ -1,51 +1,51 @@
-//! The lookups of one batch, and why there may be no answer to them.
+//! Lookups of a batch, and errors.
 
 use crate::shard::{Shard, WrongShard};
 use crate::shipment::FoldedKey;
 
-/// Lookups of one question.
+/// Most lookups of a batch.
 pub const LOOKUPS_MAX: usize = 1000;
-/// Bytes of one answer.
-pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Largest response, in bytes.
+pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
 
-/// A number to look for, as the client spells it.
+/// Lookup of a batch, as the client spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lookup<'b> {
     /// Not blank.
     pub tracking_number: &'b str,
-    /// Not blank; none means any.
+    /// Not blank; `None` for any carrier.
     pub carrier: Option<&'b str>,
 }
 
-/// Why a question has no answer.
+/// Error of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// Not JSON, or JSON of another shape: what is wrong, and where.
+    /// The body is not JSON, or JSON of another shape. Describes what is wrong, and where.
     #[error("{0}")]
     Invalid(String),
-    /// More than [`LOOKUPS_MAX`].
+    /// There are more than [`LOOKUPS_MAX`] lookups.
     #[error("lookups: {count} of them; at most {LOOKUPS_MAX} are answered at once")]
     TooManyLookups {
-        /// How many were asked.
+        /// Number of lookups.
         count: usize,
     },
-    /// The answer would exceed its limit.
+    /// The response would exceed its limit.
     #[error("the answer would be larger than {bytes_max} bytes; ask for fewer shipments at once")]
-    AnswerTooLarge {
+    ResponseTooLarge {
         /// The limit.
         bytes_max: usize,
     },
     /// Another shard has the shipments of a lookup.
     #[error("lookups[{at}]: {error}; split the batch by shard")]
     WrongShard {
-        /// Its place, from 0: the first such one.
+        /// Index of the first such lookup, from 0.
         at: usize,
-        /// Which number, and where it is.
+        /// The number, and the shard that it belongs to.
         error: WrongShard,
     },
 }
 
-/// An error where not all of `lookups` are of numbers that are on `shard`.
+/// Checks that the numbers of all `lookups` belong to `shard`.
 pub fn check_shard(lookups: &[Lookup<'_>], shard: Shard) -> Result<(), BatchError> {
     for (at, Lookup { tracking_number, .. }) in lookups.iter().enumerate() {
         let checked = shard.check(&FoldedKey::new(tracking_number), tracking_number);

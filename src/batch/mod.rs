@@ -1,12 +1,12 @@
-//! Many lookups at once: a JSON question, a JSON answer.
+//! Batches: many lookups at once, from a JSON body to a JSON body.
 //!
 //! `{"lookups":[{"tracking_number":"TN1","carrier":"DHL"},…]}` in, and out, in the same order,
 //! `{"results":[{"tracking_number":"TN1","carrier":"DHL","shipments":[…]},…]}`.
 
-mod answer;
 mod lookup;
 mod parse;
+mod render;
 
-pub use answer::answer;
-pub use lookup::{ANSWER_BYTES_MAX, BatchError, LOOKUPS_MAX, Lookup, check_shard};
+pub use lookup::{BatchError, LOOKUPS_MAX, Lookup, RESPONSE_BYTES_MAX, check_shard};
 pub use parse::parse;
+pub use render::render;

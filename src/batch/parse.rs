@@ -1,30 +1,30 @@
-//! Bytes → lookups. Nothing is copied: texts stay in the body, which simd-json unescapes in place.
+//! Parsing the body of a batch. Nothing is copied: texts stay in the body, which simd-json unescapes in place.
 
 use simd_json::{ErrorType, Node, StaticNode};
 
 use super::lookup::{BatchError, LOOKUPS_MAX, Lookup};
 use crate::truncate::truncate;
 
-/// Characters of an unknown key that an error repeats.
+/// Longest part of an unknown key that an error repeats, in characters.
 const SHOWN_KEY_CHARS_MAX: usize = 40;
 
 const SHAPE: &str = r#"{"lookups":[{"tracking_number":"TN1","carrier":"DHL"}]}"#;
 
-/// The lookups of `body`. Strict: what is misspelt, repeated or of another type is an error that names the place, not
-/// a lookup that means something else.
+/// Parses the lookups of `body`. Strict: a misspelt or repeated key or a value of another type is an error that names
+/// the place, not a lookup with another meaning.
 ///
-/// The body is spent: it is not JSON any more.
+/// Destroys the body: it is not JSON afterwards.
 pub fn parse(body: &mut [u8]) -> Result<Vec<Lookup<'_>>, BatchError> {
     let tape = simd_json::to_tape(body).map_err(|error| BatchError::Invalid(explain(&error)))?;
     Nodes(tape.0.iter()).body()
 }
 
-/// The values of a body in the order in which they stand. Containers say how many members follow.
+/// Values of a body in their order. Containers tell how many members follow.
 struct Nodes<'t, 'b>(std::slice::Iter<'t, Node<'b>>);
 
 impl<'b> Nodes<'_, 'b> {
     fn next(&mut self) -> Node<'b> {
-        // simd-json has counted the members; there is no end before they are read.
+        // simd-json has counted the members, so there is a value for each.
         self.0.next().copied().unwrap_or(Node::Static(StaticNode::Null))
     }
 
@@ -50,43 +50,43 @@ impl<'b> Nodes<'_, 'b> {
         if count > LOOKUPS_MAX {
             return Err(BatchError::TooManyLookups { count });
         }
-        let in_place = |at: usize, wrong: Wrong<'_>| BatchError::Invalid(format!("lookups[{at}]{wrong}"));
+        let in_place = |at: usize, wrong: LookupError<'_>| BatchError::Invalid(format!("lookups[{at}]{wrong}"));
         (0..count).map(|at| self.lookup().map_err(|wrong| in_place(at, wrong))).collect()
     }
 
-    fn lookup(&mut self) -> Result<Lookup<'b>, Wrong<'b>> {
-        let Node::Object { len: keys, .. } = self.next() else { return Err(Wrong::NoObject) };
+    fn lookup(&mut self) -> Result<Lookup<'b>, LookupError<'b>> {
+        let Node::Object { len: keys, .. } = self.next() else { return Err(LookupError::NoObject) };
         let (mut tracking_number, mut carrier) = (None, None);
         for _ in 0..keys {
             match self.key() {
                 "tracking_number" if tracking_number.is_none() => match self.next() {
                     Node::String(number) if !number.trim().is_empty() => tracking_number = Some(number),
-                    _ => return Err(Wrong::TrackingNumber),
+                    _ => return Err(LookupError::TrackingNumber),
                 },
                 "carrier" if carrier.is_none() => match self.next() {
                     Node::String(name) if !name.trim().is_empty() => carrier = Some(Some(name)),
                     Node::Static(StaticNode::Null) => carrier = Some(None),
-                    _ => return Err(Wrong::Carrier),
+                    _ => return Err(LookupError::Carrier),
                 },
-                repeated @ ("tracking_number" | "carrier") => return Err(Wrong::Repeated(repeated)),
-                other => return Err(Wrong::Unknown(other)),
+                repeated @ ("tracking_number" | "carrier") => return Err(LookupError::Repeated(repeated)),
+                other => return Err(LookupError::Unknown(other)),
             }
         }
-        let tracking_number = tracking_number.ok_or(Wrong::Missing)?;
+        let tracking_number = tracking_number.ok_or(LookupError::Missing)?;
         Ok(Lookup { tracking_number, carrier: carrier.flatten() })
     }
 
     fn key(&mut self) -> &'b str {
         match self.next() {
             Node::String(key) => key,
-            // JSON has no other keys.
+            // Keys of JSON objects are strings.
             _ => "",
         }
     }
 }
 
-/// What is wrong with one lookup.
-enum Wrong<'b> {
+/// Error of one lookup.
+enum LookupError<'b> {
     NoObject,
     TrackingNumber,
     Carrier,
@@ -95,17 +95,17 @@ enum Wrong<'b> {
     Unknown(&'b str),
 }
 
-impl std::fmt::Display for Wrong<'_> {
+impl std::fmt::Display for LookupError<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Wrong::NoObject => f.write_str(": an object is expected"),
-            Wrong::TrackingNumber => f.write_str(".tracking_number: a string that is not blank is expected"),
-            Wrong::Carrier => {
+            LookupError::NoObject => f.write_str(": an object is expected"),
+            LookupError::TrackingNumber => f.write_str(".tracking_number: a string that is not blank is expected"),
+            LookupError::Carrier => {
                 f.write_str(".carrier: a string that is not blank is expected, or null, or nothing, for any carrier")
             }
-            Wrong::Missing => f.write_str(".tracking_number: missing"),
-            Wrong::Repeated(key) => write!(f, ".{key}: duplicate"),
-            Wrong::Unknown(key) => {
+            LookupError::Missing => f.write_str(".tracking_number: missing"),
+            LookupError::Repeated(key) => write!(f, ".{key}: duplicate"),
+            LookupError::Unknown(key) => {
                 write!(f, ".{}: unknown; a lookup has the keys tracking_number and carrier", shown(key))
             }
         }
@@ -121,7 +121,7 @@ fn shown(key: &str) -> String {
     format!("{start}{ellipsis}")
 }
 
-/// What simd-json found wrong, in words. It knows no place within strings.
+/// Describes an error of simd-json, which has no positions within strings.
 fn explain(error: &simd_json::Error) -> String {
     match error.error() {
         ErrorType::Eof => "the body is empty".to_owned(),

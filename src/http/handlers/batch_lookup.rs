@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use crate::batch::{self, ANSWER_BYTES_MAX, BatchError};
+use crate::batch::{self, BatchError, RESPONSE_BYTES_MAX};
 use crate::http::request::json_body;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -40,12 +40,12 @@ fn respond(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
         // Parsing spends its input, and this one may be needed again.
         match render(snapshot, &mut body.clone(), SHORT_RESPONSE_BYTES_MAX) {
             Ok(out) => return Reply::now(worker.dataset_fields(snapshot).ok(out.into())),
-            Err(BatchError::AnswerTooLarge { .. }) => {}
+            Err(BatchError::ResponseTooLarge { .. }) => {}
             Err(error) => return Reply::now(problem(&error)),
         }
     }
     worker.offload(Arc::clone(snapshot), move |snapshot| {
-        render(snapshot, &mut body, ANSWER_BYTES_MAX).map_err(|error| Box::new(problem(&error)))
+        render(snapshot, &mut body, RESPONSE_BYTES_MAX).map_err(|error| Box::new(problem(&error)))
     })
 }
 
@@ -54,14 +54,14 @@ fn render(snapshot: &Snapshot, body: &mut [u8], bytes_max: usize) -> Result<Vec<
     if let Some(shard) = snapshot.summary.shard {
         batch::check_shard(&lookups, shard)?;
     }
-    batch::answer(&snapshot.dataset, &lookups, bytes_max)
+    batch::render(&snapshot.dataset, &lookups, bytes_max)
 }
 
 fn problem(error: &BatchError) -> Response {
     let code = match error {
         BatchError::Invalid(_) => Code::InvalidBody,
         BatchError::TooManyLookups { .. } => Code::TooManyLookups,
-        BatchError::AnswerTooLarge { .. } => Code::AnswerTooLarge,
+        BatchError::ResponseTooLarge { .. } => Code::AnswerTooLarge,
         BatchError::WrongShard { .. } => Code::WrongShard,
     };
     problem::response(code, &error.to_string())

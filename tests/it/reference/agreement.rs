@@ -89,10 +89,10 @@ fn assert_same_batch(dataset: &Dataset, export: &Export, lookups: &[(String, Opt
     let body = json!({"lookups": lookups.iter().map(asked).collect::<Vec<_>>()}).to_string();
     let mut body = body.into_bytes();
     let lookups = batch::parse(&mut body).unwrap();
-    let answer = batch::answer(dataset, &lookups, expected.len()).unwrap();
+    let answer = batch::render(dataset, &lookups, expected.len()).unwrap();
     assert_eq!(String::from_utf8(answer).unwrap(), expected);
-    let one_byte_less = batch::answer(dataset, &lookups, expected.len() - 1);
-    assert_eq!(one_byte_less, Err(BatchError::AnswerTooLarge { bytes_max: expected.len() - 1 }));
+    let one_byte_less = batch::render(dataset, &lookups, expected.len() - 1);
+    assert_eq!(one_byte_less, Err(BatchError::ResponseTooLarge { bytes_max: expected.len() - 1 }));
 }
 
 /// Every lookup that finds something, in many spellings, and some that find nothing.

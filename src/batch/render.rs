@@ -1,4 +1,4 @@
-//! Lookups → JSON, in one buffer of the right size.
+//! Rendering the response of a batch, in one buffer of the right size.
 
 use super::lookup::{BatchError, Lookup};
 use crate::dataset::{Dataset, Key, Record};
@@ -12,15 +12,15 @@ const BEFORE_CARRIER: &[u8] = br#"","carrier":"#;
 const BEFORE_SHIPMENTS: &[u8] = br#","shipments":["#;
 const AFTER_SHIPMENTS: &[u8] = b"]}";
 const ANY_CARRIER: &[u8] = b"null";
-/// Room that rendering likes to have behind what it writes.
+/// Spare capacity, so that rendering can copy in chunks.
 const SPARE_BYTES: usize = 4 << 10;
 
-/// The shipments of each of `lookups`, in their order and spelling, as JSON. The size is known before anything is
-/// rendered: an answer over `bytes_max` costs no memory.
-pub fn answer(dataset: &Dataset, lookups: &[Lookup<'_>], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
+/// Renders the shipments of each of `lookups`, in their order and spelling, as JSON. The size is computed first, so
+/// that a response over `bytes_max` takes no memory.
+pub fn render(dataset: &Dataset, lookups: &[Lookup<'_>], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
     let keys: Vec<Key> = lookups.iter().map(key).collect();
     let found = dataset.find_all(&keys);
-    let bytes = size(lookups, &found, bytes_max).ok_or(BatchError::AnswerTooLarge { bytes_max })?;
+    let bytes = size(lookups, &found, bytes_max).ok_or(BatchError::ResponseTooLarge { bytes_max })?;
     let mut out = Vec::with_capacity(bytes + SPARE_BYTES);
     out.extend_from_slice(BEFORE_RESULTS);
     for (at, (lookup, shipments)) in lookups.iter().zip(found).enumerate() {
@@ -36,7 +36,7 @@ pub fn answer(dataset: &Dataset, lookups: &[Lookup<'_>], bytes_max: usize) -> Re
     Ok(out)
 }
 
-/// Bytes of the answer; none if they are more than `bytes_max`.
+/// Size of the response; `None` if it is over `bytes_max`.
 fn size<'d>(
     lookups: &[Lookup<'_>],
     found: &[impl Iterator<Item = Record<'d>> + Clone],
@@ -75,7 +75,7 @@ fn render_head(lookup: &Lookup<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(BEFORE_SHIPMENTS);
 }
 
-/// What [`render_head`] writes.
+/// Number of bytes that [`render_head`] appends.
 fn head_bytes(lookup: &Lookup<'_>) -> usize {
     BEFORE_NUMBER.len()
         + escaped_bytes(lookup.tracking_number)
