@@ -15,12 +15,15 @@ use markdown::{Markdown, ROOT, code_spans, words};
 
 const README_LINES_MAX: usize = 170;
 /// Flags of other programs that documents name.
-const FOREIGN_FLAGS: [&str; 15] = [
+const FOREIGN_FLAGS: [&str; 20] = [
+    "--all",
     "--all-targets",
     "--body",
     "--build",
+    "--check",
     "--fail-with-body",
     "--features",
+    "--lib",
     "--locked",
     "--long",
     "--name",
@@ -28,9 +31,11 @@ const FOREIGN_FLAGS: [&str; 15] = [
     "--release",
     "--rm",
     "--signal",
+    "--test",
     "--ultra",
     "--unix-socket",
     "--version",
+    "--workspace",
 ];
 /// Variables of scripts, not of the program.
 const FOREIGN_VARIABLES: [&str; 2] = ["WAYBILL_BIN", "WAYBILL_IMAGE_CACHE"];
@@ -76,11 +81,32 @@ fn the_readme_leads_to_every_document() {
 #[test]
 fn every_file_that_is_named_exists() {
     let folders = ["src/", "tests/", "docs/", "deploy/", "benches/", "loadtest/", "fuzz/", ".ci/", ".github/"];
+    let sources = sources();
     for document in Markdown::all() {
-        for span in document.code_spans().iter().filter(|span| folders.iter().any(|folder| span.starts_with(folder))) {
-            // What follows a path are arguments, or names within the file.
-            let path = span.split([' ', ':', '*', '{']).next().unwrap();
-            assert!(Path::new(ROOT).join(path).exists(), "{}: {span}", document.path.display());
+        let name = document.path.display();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        for path in folders.iter().flat_map(|folder| words(&document.text, folder, is_part)) {
+            // A full stop may follow.
+            assert!(Path::new(ROOT).join(path.trim_end_matches('.')).exists(), "{name}: {path}");
+        }
+        for span in document.code_spans().iter().filter(|span| span.ends_with(".rs")) {
+            let is_there = sources.keys().any(|path| path.ends_with(span)) || Path::new(ROOT).join(span).exists();
+            assert!(is_there, "{name}: {span}");
+        }
+    }
+}
+
+#[test]
+fn every_name_in_the_map_of_the_source_is_in_the_source() {
+    let sources: String = sources().into_values().collect();
+    let is_name = |span: &&String| {
+        let is_path = span.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+        is_path && (span.contains("::") || span.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"].map(Markdown::read) {
+        for span in document.code_spans().iter().filter(is_name).filter(|span| !span.starts_with("WAYBILL_")) {
+            let is_there = span.split("::").all(|name| sources.contains(name));
+            assert!(is_there, "{}: {span}", document.path.display());
         }
     }
 }
@@ -166,7 +192,7 @@ fn every_metric_is_documented_and_every_metric_that_is_named_exists() {
 #[test]
 fn the_problem_codes_are_those_of_the_source() {
     let sources = sources();
-    let (_, code) = sources.split_once("pub enum Code {").expect("the problem codes");
+    let code = sources.values().find_map(|source| source.split_once("pub enum Code {")).expect("the problem codes").1;
     let (code, _) = code.split_once("\n}").unwrap();
     let variants = code.lines().filter_map(|line| line.trim().strip_suffix(','));
     let defined: BTreeSet<String> = variants.map(snake_case).collect();
@@ -187,7 +213,7 @@ fn snake_case(name: &str) -> String {
 
 #[test]
 fn messages_that_are_explained_are_those_of_the_program() {
-    let sources = sources();
+    let sources: String = sources().into_values().collect();
     let rows = Markdown::read("docs/troubleshooting.md").rows();
     let messages: Vec<String> = rows.iter().flat_map(|row| code_spans(&row[0])).collect();
     assert!(messages.len() > 15, "{messages:?}");
@@ -203,17 +229,19 @@ fn messages_that_are_explained_are_those_of_the_program() {
     }
 }
 
-/// All of `src`.
-fn sources() -> String {
-    let mut folders = vec![Path::new(ROOT).join("src")];
-    let mut sources = String::new();
+/// The files of `src`, by their paths below it.
+fn sources() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(ROOT).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = BTreeMap::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                sources += &std::fs::read_to_string(path).unwrap();
+                let text = std::fs::read_to_string(&path).unwrap();
+                sources.insert(path.strip_prefix(&root).unwrap().to_owned(), text);
             }
         }
     }
