@@ -89,7 +89,8 @@ fn every_file_that_is_named_exists() {
             // A full stop may follow.
             assert!(Path::new(ROOT).join(path.trim_end_matches('.')).exists(), "{name}: {path}");
         }
-        for span in document.code_spans().iter().filter(|span| span.ends_with(".rs")) {
+        let is_source = |span: &&String| Path::new(span).extension().is_some_and(|extension| extension == "rs");
+        for span in document.code_spans().iter().filter(is_source) {
             let is_there = sources.keys().any(|path| path.ends_with(span)) || Path::new(ROOT).join(span).exists();
             assert!(is_there, "{name}: {span}");
         }
