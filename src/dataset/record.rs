@@ -101,7 +101,6 @@ pub(super) struct Parsed<'a> {
     pub(super) status: u32,
     pub(super) sender: (Text<'a>, u32),
     pub(super) receiver: (Text<'a>, u32),
-    after_head: Cursor<'a>,
     articles: u32,
     first_article: Cursor<'a>,
 }
@@ -125,9 +124,8 @@ impl<'a> Record<'a> {
         let (carrier, status) = (cursor.varint() as u32, cursor.varint() as u32);
         let sender = (cursor.text(), cursor.varint() as u32);
         let receiver = (cursor.text(), cursor.varint() as u32);
-        let after_head = cursor;
         let articles = cursor.varint() as u32;
-        Parsed { number, carrier, status, sender, receiver, after_head, articles, first_article: cursor }
+        Parsed { number, carrier, status, sender, receiver, articles, first_article: cursor }
     }
 
     /// Returns whether the shipment has this tracking number.
@@ -238,7 +236,12 @@ impl<'a> Record<'a> {
 
     /// Bytes of the head: everything before the number of articles.
     pub(super) fn head(&self) -> &'a [u8] {
-        &self.bytes[..self.bytes.len() - self.parse().after_head.rest().len()]
+        let mut cursor = Cursor::new(self.bytes);
+        let number_bytes = (cursor.varint() >> 1) as usize;
+        cursor.take(number_bytes);
+        let (_carrier, _status) = (cursor.varint(), cursor.varint());
+        let (_sender, _receiver) = ((cursor.text(), cursor.varint()), (cursor.text(), cursor.varint()));
+        &self.bytes[..self.bytes.len() - cursor.rest().len()]
     }
 
     /// Bytes of the articles, without their number.
