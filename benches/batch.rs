@@ -1,6 +1,6 @@
-//! A batch of a thousand numbers, from the bytes of the question to those of the answer, beside as many single lookups.
+//! A batch of a thousand lookups, from the bytes of the request to those of the response, compared with single lookups.
 //!
-//! The single ones wait for each other, as requests do; within a batch the cache misses of many numbers overlap.
+//! Single lookups wait for each other, as requests do; within a batch the cache misses of many lookups overlap.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -21,10 +21,10 @@ use waybill::shipment::FoldedKey;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Questions that are asked in turn, so that what one needed is not at hand for the next.
-const QUESTIONS: usize = 500;
+/// Number of different request bodies, which are used in turn so that none finds its data in the cache.
+const REQUEST_BODIES: usize = 500;
 
-/// A thousand random shipments: numbers and carriers.
+/// Numbers and carriers of a thousand random shipments.
 type Keys = Vec<(String, &'static str)>;
 
 fn keys(plan: &Plan, random: &mut impl FnMut() -> u64) -> Keys {
@@ -32,16 +32,17 @@ fn keys(plan: &Plan, random: &mut impl FnMut() -> u64) -> Keys {
     (0..LOOKUPS_MAX).map(|_| key(random() % plan.shipments)).collect()
 }
 
-fn question(keys: &Keys) -> Vec<u8> {
+fn request_body(keys: &Keys) -> Vec<u8> {
     let lookup = |(number, carrier): &(String, &str)| json!({"tracking_number": number, "carrier": carrier});
     json!({"lookups": keys.iter().map(lookup).collect::<Vec<_>>()}).to_string().into_bytes()
 }
 
-fn answer(dataset: &Dataset, question: &mut [u8]) -> Vec<u8> {
-    batch::render(dataset, &batch::parse(question).unwrap(), RESPONSE_BYTES_MAX).unwrap()
+fn respond(dataset: &Dataset, request_body: &mut [u8]) -> Vec<u8> {
+    batch::render(dataset, &batch::parse(request_body).unwrap(), RESPONSE_BYTES_MAX).unwrap()
 }
 
-/// Finds and renders each, the next when the one before is there. `zero` is zero, which the compiler does not know.
+/// Finds and renders one shipment after the other. `zero` is 0, which the compiler does not know, and makes each lookup
+/// depend on the one before.
 fn one_by_one(dataset: &Dataset, keys: &Keys, zero: usize, out: &mut Vec<u8>) -> usize {
     let (mut at, mut bytes) = (0, 0);
     while at < keys.len() {
@@ -55,8 +56,8 @@ fn one_by_one(dataset: &Dataset, keys: &Keys, zero: usize, out: &mut Vec<u8>) ->
 }
 
 fn assert_is_right(dataset: &Dataset, keys: &Keys) {
-    let answer: Value = serde_json::from_slice(&answer(dataset, &mut question(keys))).unwrap();
-    let results = answer["results"].as_array().unwrap();
+    let response: Value = serde_json::from_slice(&respond(dataset, &mut request_body(keys))).unwrap();
+    let results = response["results"].as_array().unwrap();
     assert_eq!(results.len(), keys.len());
     for (result, (number, carrier)) in results.iter().zip(keys) {
         let mut single = Vec::new();
@@ -68,22 +69,22 @@ fn assert_is_right(dataset: &Dataset, keys: &Keys) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let (shipments, questions) = if exports::is_test_run() { (100, 2) } else { (1_000_000, QUESTIONS) };
+    let (shipments, body_count) = if exports::is_test_run() { (100, 2) } else { (1_000_000, REQUEST_BODIES) };
     let (plan, file) = exports::export(shipments);
     let dataset = load::load(file.path(), &Options::default(), &mut |_| ()).unwrap_or_else(|e| panic!("{e}")).dataset;
     let mut random = random::numbers();
-    let keys: Vec<Keys> = (0..questions).map(|_| keys(&plan, &mut random)).collect();
+    let keys: Vec<Keys> = (0..body_count).map(|_| keys(&plan, &mut random)).collect();
     for keys in &keys[..2] {
         assert_is_right(&dataset, keys);
     }
-    let bodies: Vec<Vec<u8>> = keys.iter().map(question).collect();
+    let bodies: Vec<Vec<u8>> = keys.iter().map(request_body).collect();
 
     let mut group = criterion.benchmark_group(format!("batch_of_{LOOKUPS_MAX}_among_{shipments}"));
     group.throughput(Throughput::Elements(LOOKUPS_MAX as u64));
     let mut turn = 0;
     let mut next = || {
         turn += 1;
-        turn % questions
+        turn % body_count
     };
     group.bench_function("parse", |bencher| {
         let body = || bodies[next()].clone();
@@ -91,7 +92,7 @@ fn main() {
     });
     group.bench_function("parse_find_render", |bencher| {
         let body = || bodies[next()].clone();
-        bencher.iter_batched_ref(body, |body| answer(&dataset, body).len(), BatchSize::LargeInput);
+        bencher.iter_batched_ref(body, |body| respond(&dataset, body).len(), BatchSize::LargeInput);
     });
     group.bench_function("one_by_one", |bencher| {
         let (zero, mut out) = (black_box(0), Vec::new());

@@ -1,4 +1,4 @@
-//! Loading a file, beside the least that any loader does with it: parsing its fields once.
+//! Loading a file, compared with the least work of any loader: parsing its fields once.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -18,7 +18,7 @@ fn load(file: &Path, threads: usize) -> Loaded {
     waybill::load::load(file, &options, &mut |_| ()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Rows of the file, each parsed into its fields.
+/// Counts the rows of the file, parsing each into fields.
 fn csv_rows(file: &Path) -> u64 {
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 20).from_path(file).unwrap();
     let mut record = csv::ByteRecord::new();

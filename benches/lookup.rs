@@ -1,8 +1,8 @@
 //! Finding shipments among many, each lookup waiting for the one before, as requests do: independent lookups would
 //! overlap their cache misses, which a server never sees.
 //!
-//! `find_and_render` stands beside `copy_ready_made`, which keeps every body as it is sent: the least that a lookup
-//! can do, at three times the memory.
+//! `find_and_render` is compared with `copy_ready_made`, which stores every body as it is sent: the least work of a
+//! lookup, at three times the memory.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -33,10 +33,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Length of a generated tracking number.
 const NUMBER_BYTES: usize = 11;
-/// Locks of the ready-made bodies' map while it is filled.
+/// Number of locks of the ready-made bodies' map while it is filled.
 const SHARDS: usize = 64;
 
-/// What one request asks for.
+/// Key of a lookup.
 struct Key {
     number: [u8; NUMBER_BYTES],
     carrier: &'static str,
@@ -53,17 +53,17 @@ impl Key {
     }
 }
 
-/// As many keys as there are shipments, in an order that no cache foresees.
+/// As many keys as there are shipments, in random order.
 fn shuffled(plan: &Plan) -> Vec<Key> {
     let mut random = random::numbers();
     (0..plan.shipments).map(|_| Key::of(plan, random() % plan.shipments)).collect()
 }
 
-/// Walks over keys such that no step can begin before the answer to the one before is there.
+/// Iterates over keys so that no lookup can begin before the body of the previous one is complete.
 struct Walk<'k> {
     keys: &'k [Key],
     at: usize,
-    /// Zero, which the compiler does not know.
+    /// 0, which the compiler does not know.
     zero: usize,
 }
 
@@ -72,8 +72,8 @@ impl<'k> Walk<'k> {
         Walk { keys, at: 0, zero: black_box(0) }
     }
 
-    fn next(&mut self, answer: &[u8]) -> &'k Key {
-        let before = answer.len().checked_sub(9).map_or(0, |at| usize::from(answer[at]));
+    fn next(&mut self, body: &[u8]) -> &'k Key {
+        let before = body.len().checked_sub(9).map_or(0, |at| usize::from(body[at]));
         self.at += 1 + (before & self.zero);
         if self.at >= self.keys.len() {
             self.at = 0;
@@ -82,7 +82,7 @@ impl<'k> Walk<'k> {
     }
 }
 
-/// Every body as it is sent, one after the other.
+/// All bodies as they are sent, concatenated.
 struct ReadyMade {
     bodies: Vec<u8>,
     starts: Vec<usize>,
@@ -101,7 +101,7 @@ impl ReadyMade {
         ReadyMade { bodies: text, starts, by_fingerprint: by_fingerprint.into_read_only() }
     }
 
-    /// Compares nothing and folds nothing: the key's hash is taken for the key.
+    /// Copies the body of `key`. Neither folds nor verifies the key, but trusts its hash.
     fn copy(&self, key: &Key, out: &mut Vec<u8>) {
         if let Some(&ordinal) = self.by_fingerprint.get(&fingerprint(&key.number, key.carrier)) {
             let ordinal = ordinal as usize;
@@ -148,7 +148,7 @@ fn find_and_render(dataset: &Dataset, key: &Key, out: &mut Vec<u8>) {
     }
 }
 
-/// A find gives no bytes that the next could depend on: a fence holds the next one's reads back.
+/// Benchmarks finding alone. It gives no bytes that the next find could depend on, so a fence delays that one's reads.
 fn bench_find(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, keys: &[Key], find: impl Fn(&Key) -> bool) {
     let mut walk = Walk::new(keys);
     group.bench_function(name, |bencher| {
@@ -159,25 +159,20 @@ fn bench_find(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, keys: &[Key]
     });
 }
 
-/// Produces an answer after the other into one buffer.
-fn bench_answer(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    keys: &[Key],
-    answer: impl Fn(&Key, &mut Vec<u8>),
-) {
+/// Benchmarks producing bodies in one buffer.
+fn bench_body(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, keys: &[Key], body: impl Fn(&Key, &mut Vec<u8>)) {
     let mut walk = Walk::new(keys);
     let mut out = Vec::with_capacity(1 << 12);
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
             let key = walk.next(&out);
             out.clear();
-            answer(key, &mut out);
+            body(key, &mut out);
         });
     });
 }
 
-/// Time in which each of `threads` threads asks `times` times for the same shipment.
+/// Measures the time in which each of `threads` threads looks up the same shipment `times` times.
 fn hot_key(dataset: &Dataset, key: &Key, threads: usize, times: u64) -> Duration {
     let barrier = Barrier::new(threads);
     let ask = || {
@@ -197,7 +192,7 @@ fn hot_key(dataset: &Dataset, key: &Key, threads: usize, times: u64) -> Duration
     })
 }
 
-fn assert_answers(dataset: &Dataset, ready_made: &ReadyMade, keys: &[Key], missing: &[Key]) {
+fn assert_bodies(dataset: &Dataset, ready_made: &ReadyMade, keys: &[Key], missing: &[Key]) {
     let (mut rendered, mut copied) = (Vec::new(), Vec::new());
     for key in keys {
         rendered.clear();
@@ -219,7 +214,7 @@ fn main() {
     let ready_made = ReadyMade::new(file.path());
     let keys = shuffled(&plan);
     let missing: Vec<Key> = shuffled(&plan).into_iter().map(|key| Key { number: miss(key.number), ..key }).collect();
-    assert_answers(&dataset, &ready_made, &keys, &missing);
+    assert_bodies(&dataset, &ready_made, &keys, &missing);
 
     let mut group = criterion.benchmark_group("lookup");
     group.throughput(Throughput::Elements(1));
@@ -229,8 +224,8 @@ fn main() {
     let has_number = |key: &Key| dataset.shipments_with_number(&FoldedKey::new(key.number())).next().is_some();
     bench_find(&mut group, "find_by_number", &keys, has_number);
     bench_find(&mut group, "miss", &missing, has_number);
-    bench_answer(&mut group, "find_and_render", &keys, |key, out| find_and_render(&dataset, key, out));
-    bench_answer(&mut group, "copy_ready_made", &keys, |key, out| ready_made.copy(key, out));
+    bench_body(&mut group, "find_and_render", &keys, |key, out| find_and_render(&dataset, key, out));
+    bench_body(&mut group, "copy_ready_made", &keys, |key, out| ready_made.copy(key, out));
     group.finish();
 
     let mut group = criterion.benchmark_group("hot_key");
@@ -244,7 +239,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// A number like `number` that no shipment has.
+/// Makes a number that no shipment has.
 fn miss(mut number: [u8; NUMBER_BYTES]) -> [u8; NUMBER_BYTES] {
     number[0] = b'X';
     number

@@ -18,7 +18,7 @@ use waybill::shipment::{Facet, FoldedKey};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Shipments of a page.
+/// Number of shipments on a page.
 const LIMIT: usize = 10;
 
 fn filter(values: &[(Facet, &str)]) -> Filter {
@@ -33,7 +33,7 @@ fn count(dataset: &Dataset, filter: &Filter) -> u64 {
     dataset.select(filter).count()
 }
 
-/// Selects, and renders the page.
+/// Selects shipments and renders a page of them.
 fn page(dataset: &Dataset, filter: &Filter, offset: u64, out: &mut Vec<u8>) -> u64 {
     out.clear();
     let selection = dataset.select(filter);
@@ -43,12 +43,12 @@ fn page(dataset: &Dataset, filter: &Filter, offset: u64, out: &mut Vec<u8>) -> u
     selection.count()
 }
 
-/// Values that are listed.
+/// Number of values that are listed.
 fn facets(dataset: &Dataset, filter: &Filter) -> usize {
     dataset.select(filter).facets().iter().map(|counts| counts.len()).sum()
 }
 
-/// Shipments by carrier and status, counted without the crate's own code.
+/// Counts shipments by carrier and status, without the crate's own code.
 fn counted(file: &Path) -> BTreeMap<(String, String), u64> {
     let mut counts = BTreeMap::new();
     bodies::for_each_body(file, |_, carrier, body| {

@@ -1,4 +1,4 @@
-//! Rendering records that are in the cache: what an answer costs once its shipment is found.
+//! Rendering records that are in the cache: the cost of a response once its shipment is found.
 
 #![allow(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -15,7 +15,7 @@ use waybill::load::{self, Options};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Lookups of the largest batch.
+/// Number of lookups in the largest batch.
 const BATCH: usize = 1000;
 
 fn render_all(records: &[Record<'_>], out: &mut Vec<u8>) {

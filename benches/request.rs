@@ -25,7 +25,7 @@ use waybill::store::Store;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PLAN: Plan = Plan { shipments: 1000, seed: 1 };
-/// Requests that a client sends before it reads an answer.
+/// Number of requests that a client sends before it reads a response.
 const PIPELINED: usize = 16;
 
 fn app(runtime: &LocalRuntime) -> Arc<App> {
@@ -40,7 +40,7 @@ fn app(runtime: &LocalRuntime) -> Arc<App> {
     Arc::new(App::new(store, reloader))
 }
 
-/// A connection to a server on the same runtime.
+/// Connects to a server on the same runtime.
 fn connect(runtime: &LocalRuntime, app: Arc<App>) -> DuplexStream {
     let (client, server) = tokio::io::duplex(64 << 10);
     let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
@@ -49,10 +49,10 @@ fn connect(runtime: &LocalRuntime, app: Arc<App>) -> DuplexStream {
     client
 }
 
-/// Sends `requests`, reads `answers` as many bytes as they are known to have.
-async fn exchange(client: &mut DuplexStream, requests: &[u8], answers: &mut [u8]) {
+/// Sends `requests`, and fills `responses`, whose length is known.
+async fn exchange(client: &mut DuplexStream, requests: &[u8], responses: &mut [u8]) {
     client.write_all(requests).await.unwrap();
-    client.read_exact(answers).await.unwrap();
+    client.read_exact(responses).await.unwrap();
 }
 
 fn request(criterion: &mut Criterion) {
@@ -62,23 +62,23 @@ fn request(criterion: &mut Criterion) {
     let path = format!("/v1/shipments/{}/{}", generate::carrier(&PLAN, 7), generate::tracking_number(&PLAN, 7));
     let one = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes();
 
-    let mut answer = vec![0; 64 << 10];
+    let mut response = vec![0; 64 << 10];
     let length = runtime.block_on(async {
         client.write_all(&one).await.unwrap();
-        client.read(&mut answer).await.unwrap()
+        client.read(&mut response).await.unwrap()
     });
-    let text = String::from_utf8(answer[..length].to_vec()).unwrap();
+    let text = String::from_utf8(response[..length].to_vec()).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.contains(&generate::tracking_number(&PLAN, 7)), "{text}");
 
     let mut group = criterion.benchmark_group("request");
     for (name, pipelined) in [("one", 1), ("pipelined", PIPELINED)] {
         let requests = one.repeat(pipelined);
-        let mut answers = vec![0; length * pipelined];
+        let mut responses = vec![0; length * pipelined];
         group.throughput(Throughput::Elements(pipelined as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| runtime.block_on(exchange(&mut client, black_box(&requests), &mut answers)));
+            bencher.iter(|| runtime.block_on(exchange(&mut client, black_box(&requests), &mut responses)));
         });
-        assert!(answers.ends_with(b"}]}"));
+        assert!(responses.ends_with(b"}]}"));
     }
     group.finish();
 }

@@ -1,9 +1,9 @@
-//! What is to be answered, made from the file without the crate's own code.
+//! Expected bodies, made from the file without the crate's own code.
 
 use std::io::Write;
 use std::path::Path;
 
-/// Gives `each` the number, the carrier and the JSON of every shipment. The rows of a shipment stand together.
+/// Calls `each` with the number, the carrier and the JSON of every shipment, whose rows must be consecutive.
 pub(crate) fn for_each_body(file: &Path, mut each: impl FnMut(&str, &str, &[u8])) {
     let quoted = |text: &str| serde_json::to_string(text).unwrap();
     let mut rows = csv::Reader::from_path(file).unwrap();

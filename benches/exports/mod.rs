@@ -5,13 +5,13 @@ use std::io::{BufWriter, Write};
 use tempfile::NamedTempFile;
 use waybill::commands::generate::{self, Plan};
 
-/// Whether each bench runs once, as a test, and small data will do.
+/// Returns whether each bench runs only once, as a test, so that small data are enough.
 pub(crate) fn is_test_run() -> bool {
     let is_given = |flag: &str| std::env::args().any(|argument| argument == flag);
     is_given("--test") || !is_given("--bench")
 }
 
-/// A file of so many shipments, and the plan that it follows.
+/// Generates a file of so many shipments. Returns it with its plan.
 pub(crate) fn export(shipments: u64) -> (Plan, NamedTempFile) {
     let plan = Plan { shipments, seed: 1 };
     let mut file = NamedTempFile::new().unwrap();

@@ -1,6 +1,6 @@
-//! Numbers in an order that no cache foresees, the same in every run.
+//! Pseudo-random numbers, the same in every run.
 
-/// Gives one number after the other (xorshift).
+/// Creates a generator of numbers (xorshift).
 pub(crate) fn numbers() -> impl FnMut() -> u64 {
     let mut state = 88_172_645_463_325_252_u64;
     move || {
