@@ -165,7 +165,6 @@ impl Drop for ArenaWriter<'_> {
 }
 
 /// Arena that is frozen.
-#[derive(Default)]
 pub(super) struct Arena {
     maps: Vec<MmapMut>,
     used_bytes: usize,

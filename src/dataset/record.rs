@@ -36,7 +36,6 @@ const AFTER_ARTICLES: &[u8; 2] = b"]}";
 pub const RENDERING_VERSION: u32 = 1;
 
 /// Dictionaries of the values that records name by id.
-#[derive(Default)]
 pub(super) struct Dictionaries {
     carriers: Dictionary,
     folded_carriers: Dictionary,
