@@ -1,5 +1,5 @@
-//! The way of a request, from what hyper hands over to what it gets back. Read it top to bottom: [`Service::reply`]
-//! sees that each request is recorded once, `respond` has the steps, `dispatch` the handlers.
+//! The way of a request, from what hyper hands over to what it gets back. Read it top to bottom: `Service::reply`
+//! sees that each request is recorded once, `Service::respond` has the steps.
 
 use std::convert::Infallible;
 use std::rc::Rc;

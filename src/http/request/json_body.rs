@@ -87,10 +87,9 @@ impl ReceiveBody for Receiving {
                 Ok(Err(trailers)) if trailers.trailers_ref().is_some_and(|fields| !fields.is_empty()) => {
                     self.has_trailers = true;
                 }
-                // There is no trailer section without a field.
-                Ok(Err(_)) => return Poll::Ready(refused(broken())),
                 Err(error) if error.is::<LengthLimitError>() => return Poll::Ready(refused(too_large())),
-                Err(_) => return Poll::Ready(refused(broken())),
+                // A trailer section without a field is none.
+                Ok(Err(_)) | Err(_) => return Poll::Ready(refused(broken())),
             }
         }
         let body = std::mem::take(&mut self.received);
