@@ -1,12 +1,10 @@
 //! What each resource of the HTTP API answers.
 
-mod batch_bodies;
 mod batch_lookup;
 mod legacy_list;
 mod lookups;
 mod metrics;
 mod openapi;
-mod queries;
 mod search;
 mod shards;
 mod ui;

@@ -1,7 +1,6 @@
-//! The process: commands and settings, start, signals, end, systemd.
+//! The process: commands and settings, start, signals, systemd.
 
 mod cli;
 mod config_file;
-mod ending;
 mod lifecycle;
 mod systemd;

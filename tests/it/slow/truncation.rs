@@ -1,6 +1,6 @@
 //! A file that was cut, at every offset: refused, or exactly the rows that are there.
 //!
-//! Full form, some minutes: `WAYBILL_TEST_TRUNCATED_BYTES=200000 cargo test --release --test it load::truncation`
+//! Full form, some minutes: `WAYBILL_TEST_TRUNCATED_BYTES=200000 cargo test --release --test it slow::truncation`
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Files that other people's jobs broke: no panic, the first error at its place, nothing served changes.
 //!
-//! Full form, 10,000 files in process: `PROPTEST_CASES=5000 cargo test --release --test it load::malformed`
+//! Full form, 10,000 files in process: `PROPTEST_CASES=5000 cargo test --release --test it slow::malformed`
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 //! comes. Every answer that begins is whole, what the server was seen to have is answered, and the end comes in time.
 //!
 //! Full form, some minutes:
-//! `WAYBILL_TEST_SIGTERM_ROUNDS=100 cargo test --release --test it process::ending -- --nocapture`
+//! `WAYBILL_TEST_SIGTERM_ROUNDS=100 cargo test --release --test it slow::ending -- --nocapture`
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Files that change while they are loaded: what is loaded stood on disk unchanged, whole.
 //!
-//! Full form: `WAYBILL_TEST_RACES=1000 cargo test --release --test it load::changing_files`
+//! Full form: `WAYBILL_TEST_RACES=1000 cargo test --release --test it slow::changing_files`
 
 use std::fs;
 use std::io::Write;
