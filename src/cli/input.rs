@@ -1,4 +1,4 @@
-//! The flags of `serve` and `check` that say how a file is read.
+//! Flags that `serve` and `check` share: the format of the file, and what is tolerated in it.
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -8,40 +8,40 @@ use crate::shard::Shard;
 
 pub(super) const DATA: &str = "Data";
 
-/// How a file is read.
+/// Format of a file.
 #[derive(Clone, Debug, Args)]
 pub struct InputArgs {
-    /// What separates fields: one ASCII character such as ; or | or tab
+    /// Field separator: one ASCII character such as ; or |, or tab
     #[arg(long, help_heading = DATA, env = "WAYBILL_DELIMITER", value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     pub delimiter: u8,
 
-    /// What the header calls columns that it does not call by their own names; a comma within is written as \,
+    /// Names that the header uses for columns; a comma in a name is written as \,
     #[arg(long, help_heading = DATA, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
     pub columns: Option<ColumnNames>,
 
-    /// Keep the shipments of part I of N alone, from 0, by the hash of the tracking number
+    /// Keep only part I (from 0) of N of the shipments, by the hash of the tracking number
     #[arg(long, help_heading = DATA, env = "WAYBILL_SHARD", value_name = "I/N")]
     pub shard: Option<Shard>,
 }
 
-/// What is tolerated in a file.
+/// Defects of a file that are tolerated.
 #[derive(Clone, Debug, Args)]
 pub struct ToleranceArgs {
-    /// Leave out up to N bad rows instead of refusing the file
+    /// Bad rows to leave out instead of refusing the file
     #[arg(long, help_heading = DATA, env = "WAYBILL_MAX_BAD_ROWS", value_name = "N", default_value_t = 0)]
     pub max_bad_rows: u64,
 
-    /// Refuse a file whose last line has no line break: it may have been cut
+    /// Refuse a file whose last line has no line break: it may have been truncated
     #[arg(long, help_heading = DATA, env = "WAYBILL_REQUIRE_FINAL_NEWLINE", value_parser = BoolishValueParser::new())]
     pub require_final_newline: bool,
 }
 
-/// What separates fields: any ASCII character but a quote, what ends lines, and what names and numbers are made of.
+/// Parses a field separator: any ASCII character but quotes, line breaks, NUL, letters and digits.
 fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
-        [b'"' | b'\r' | b'\n' | 0] => Err("a quote, a line break or a NUL separates no fields".to_owned()),
-        [byte] if byte.is_ascii_alphanumeric() => Err("letters and digits separate no fields".to_owned()),
+        [b'"' | b'\r' | b'\n' | 0] => Err("a quote, a line break or a NUL cannot separate fields".to_owned()),
+        [byte] if byte.is_ascii_alphanumeric() => Err("letters and digits cannot separate fields".to_owned()),
         [byte] if byte.is_ascii() => Ok(*byte),
         _ => Err("expected one ASCII character, such as ; or |, or tab".to_owned()),
     }

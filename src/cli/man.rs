@@ -1,4 +1,4 @@
-//! `waybill man`: the manual page, from the same definitions as the command line.
+//! The manual page, made from the definitions of the command line.
 
 use std::io;
 
@@ -8,21 +8,21 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::Cli;
 
-/// What the definitions don't say: sections of names and what is to be known of each.
+/// Sections that the definitions of the command line do not contain: entries with a name and a text.
 const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
     (
         "FILES",
         &[
             (
                 "seed_data.csv",
-                "The data, unless --data names another file: CSV with a header row. Looked for in the working directory.",
+                "The default of --data: a CSV file with a header row, in the working directory.",
             ),
             (
-                "settings file",
-                "Named by --config, TOML. Each line sets one long flag without its dashes, as in max-connections = 100. \
-                 Times are strings such as \"10s\", or seconds as a number; switches are true or false; a flag that may \
-                 be repeated takes an array. Relative paths in it start at the working directory, as those of flags do. \
-                 An unknown key is an error. waybill serve --print-config writes such a file.",
+                "configuration file",
+                "A TOML file, named by --config. Each line sets one long flag without its dashes, as in \
+                 max-connections = 100. Times are strings such as \"10s\", or seconds as a number; switches are true or \
+                 false; a flag that may be repeated takes an array. Relative paths in it start at the working \
+                 directory, as those of flags do. An unknown key is an error. waybill serve --print-config prints such a file.",
             ),
         ],
     ),
@@ -31,18 +31,18 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
         &[
             (
                 "WAYBILL_...",
-                "Every setting of serve has a variable, named with its flag. A flag goes before its variable, that \
-                 before the settings file, that before the default.",
+                "Every setting of serve has an environment variable, which is listed with its flag. Flags take \
+                 precedence over environment variables, and these over the configuration file.",
             ),
-            ("RUST_LOG", "Which events are logged: info unless set. A level, or levels by target."),
+            ("RUST_LOG", "The events that are logged: a level, or levels by target. The default is info."),
         ],
     ),
     (
         "EXIT STATUS",
         &[
-            ("0", "Done; of serve: ended by a signal."),
+            ("0", "Success; of serve: shut down by a signal."),
             ("1", "The data is refused or unreadable, or a check failed."),
-            ("2", "The command line or a setting is unusable, or an address cannot be listened on."),
+            ("2", "The command line or a setting is unusable, or an address cannot be bound."),
         ],
     ),
     (
@@ -50,19 +50,19 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
         &[
             (
                 "SIGTERM, SIGINT",
-                "End in good order: /readyz says 503, after --drain-delay the listeners close, and after --grace-period \
-                 at the latest the process ends. A second one skips the delay.",
+                "Shut down gracefully: /readyz is 503, the listeners close after --drain-delay, and the process exits \
+                 after --grace-period at the latest. A second signal skips the delay.",
             ),
             (
                 "SIGHUP",
-                "Load the data again, as POST /-/reload does; what comes of it is in the log. Either opens the file of \
-                 --access-log again too, for log rotation by renaming.",
+                "Reload the data, as POST /-/reload does, and log the result. The file of --access-log is opened again \
+                 too, for log rotation by renaming.",
             ),
         ],
     ),
 ];
 
-/// The page in the language of man(7).
+/// Renders the page in the format of man(7).
 pub fn page() -> io::Result<Vec<u8>> {
     let command = Cli::command().disable_help_flag(true).disable_version_flag(true);
     let mut page = Vec::new();
@@ -84,7 +84,7 @@ pub fn page() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// A line for each command.
+/// Renders the usage of each command.
 fn synopsis(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
@@ -95,7 +95,7 @@ fn synopsis(command: &Command) -> Roff {
     roff
 }
 
-/// A command's flags below its name, under no headings of their own.
+/// Renders a command's flags below its name, without headings.
 fn other_command(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let name = format!("waybill {}", command.get_name());

@@ -1,4 +1,4 @@
-//! The command line as it is typed: raw values, before they are checked (see `config`).
+//! The command line: definitions of commands and flags, and their raw values, which `config` checks.
 
 mod input;
 pub mod man;
@@ -20,17 +20,17 @@ use clap_complete::Shell;
 use crate::source::Source;
 use value::SourceParser;
 
-/// Answers tracking questions from a CSV export of shipments: all in memory, reloaded while it serves.
+/// Serves shipment lookups from a CSV export, in memory, and reloads it without interruption
 #[derive(Debug, Parser)]
-#[command(name = "waybill", version, after_help = "Without a command, waybill serves: waybill --data FILE")]
+#[command(name = "waybill", version, after_help = "Without a command, waybill serves: waybill --data FILE is waybill serve --data FILE")]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Cli {
-    /// A command line with its command spelled out: `serve` is meant where flags come first.
+    /// Inserts the default command, `serve`, into a command line that starts with flags.
     pub fn with_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = arguments.into_iter().collect();
         let first = arguments.get(1).and_then(|argument| argument.to_str());
@@ -42,16 +42,16 @@ impl Cli {
     }
 }
 
-/// What the program can do.
+/// Commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Load a file and answer lookups from it (the default)
+    /// Load a file and serve it (the default)
     Serve(Box<ServeArgs>),
-    /// Load a file, say what is in it and what is wrong with it, and end
+    /// Load a file, and report what is in it and what is wrong with it
     Check(Box<CheckArgs>),
     /// Write a file of made-up shipments
     Generate(GenerateArgs),
-    /// Ask a running server whether it is ready: exit status 0 if so, for container health checks
+    /// Check whether a server is ready: exit status 0 if so, for health checks of containers
     Health(HealthArgs),
     /// Print a completion script for a shell
     Completions {
@@ -65,19 +65,19 @@ pub enum Command {
 /// Flags of `check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
-    /// The file, or the URL of an object, as of --data
+    /// The file, or the URL of one in object storage, as with --data
     #[arg(value_name = "FILE|URL", value_parser = SourceParser)]
     pub file: Source,
 
     #[command(flatten)]
-    /// How the file is read.
+    /// Format of the file.
     pub input: InputArgs,
 
     #[command(flatten)]
-    /// What is tolerated in the file.
+    /// Defects of the file that are tolerated.
     pub tolerance: ToleranceArgs,
 
-    /// Form of the report, which goes to standard output
+    /// Format of the report, which goes to standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: LogFormat,
 }
@@ -85,15 +85,15 @@ pub struct CheckArgs {
 /// Flags of `generate`.
 #[derive(Clone, Debug, Args)]
 pub struct GenerateArgs {
-    /// How many
+    /// Number of shipments
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub shipments: u64,
 
-    /// Equal seeds make equal files
+    /// Seed of the random generator: the same seed gives the same file
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 
-    /// Where to write it [default: standard output]
+    /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -101,7 +101,8 @@ pub struct GenerateArgs {
 /// Flags of `health`.
 #[derive(Clone, Debug, Args)]
 pub struct HealthArgs {
-    /// What to ask, /readyz of a socket [default: /readyz where `serve` would listen, by its variables and the file they name]
+    /// URL, or the Unix domain socket of a server [default: /readyz of the server that `serve` starts with the same
+    /// environment]
     #[arg(value_name = "URL|unix:PATH")]
     pub target: Option<Target>,
 }

@@ -1,4 +1,4 @@
-//! The server that `waybill health` asks.
+//! The target of `waybill health`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use hyper::Uri;
 
 use crate::http::listener::Address;
 
-/// A server, and what to ask of it.
+/// A server whose readiness is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A URL: `http://…`.
+    /// The server behind a URL, `http://…`.
     Url(Uri),
-    /// `/readyz` of the server whose socket this is.
+    /// The server with this Unix domain socket, by its `/readyz`.
     Socket(PathBuf),
 }
 

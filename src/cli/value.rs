@@ -10,21 +10,21 @@ use clap::{Arg, ValueEnum};
 use crate::http::listener::Address;
 use crate::source::Source;
 
-/// For people or for programs.
+/// Value of `--log-format` and `--format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 
 /// Value of `--pages`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pages {
-    /// They are served.
+    /// Pages and API.
     On,
-    /// The API alone is.
+    /// API only.
     Off,
 }
 
@@ -33,7 +33,7 @@ pub enum Pages {
 pub enum AdminListen {
     /// No admin listener.
     Off,
-    /// There.
+    /// An admin listener at this address.
     At(Address),
 }
 
@@ -48,7 +48,7 @@ impl std::str::FromStr for AdminListen {
     }
 }
 
-/// Parses [`Source`]s. Its errors do not repeat the value, which may have a secret.
+/// Parses [`Source`]s. Its errors do not repeat the value, which may contain a secret.
 #[derive(Clone)]
 pub(super) struct SourceParser;
 
@@ -64,7 +64,7 @@ impl TypedValueParser for SourceParser {
     }
 }
 
-/// A time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.
+/// Parses a time span: `10s`, `500ms`, `1m 30s`, or seconds as a plain number.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());

@@ -278,11 +278,11 @@ fn columns_that_are_not_found_are_told_by_both_names() {
 #[test]
 fn settings_that_cannot_be_used_are_told_with_status_2() {
     for (flag, value, says) in [
-        ("--delimiter", "\"", "a quote, a line break or a NUL separates no fields"),
-        ("--delimiter", "\n", "a quote, a line break or a NUL separates no fields"),
+        ("--delimiter", "\"", "a quote, a line break or a NUL cannot separate fields"),
+        ("--delimiter", "\n", "a quote, a line break or a NUL cannot separate fields"),
         ("--delimiter", "ab", "one ASCII character"),
         ("--delimiter", "é", "one ASCII character"),
-        ("--delimiter", "x", "letters and digits separate no fields"),
+        ("--delimiter", "x", "letters and digits cannot separate fields"),
         ("--columns", "carier=x", "\"carier\" is no column; there are tracking_number, carrier, sender_address"),
         ("--columns", "carrier=x,carrier=y", "carrier: duplicate"),
         ("--columns", "carrier=status", "would stand for carrier and for status"),
