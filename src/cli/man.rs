@@ -13,10 +13,7 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
     (
         "FILES",
         &[
-            (
-                "seed_data.csv",
-                "The default of --data: a CSV file with a header row, in the working directory.",
-            ),
+            ("seed_data.csv", "The default of --data: a CSV file with a header row, in the working directory."),
             (
                 "configuration file",
                 "A TOML file, named by --config. Each line sets one long flag without its dashes, as in \

@@ -22,7 +22,11 @@ use value::SourceParser;
 
 /// Serves shipment lookups from a CSV export, in memory, and reloads it without interruption
 #[derive(Debug, Parser)]
-#[command(name = "waybill", version, after_help = "Without a command, waybill serves: waybill --data FILE is waybill serve --data FILE")]
+#[command(
+    name = "waybill",
+    version,
+    after_help = "Without a command, waybill serves: waybill --data FILE is waybill serve --data FILE"
+)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]

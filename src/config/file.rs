@@ -1,4 +1,4 @@
-//! A settings file: TOML, a line `key = value` for each setting.
+//! The configuration file: TOML, one line `key = value` per setting.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,69 +9,69 @@ use toml::de::{DeTable, DeValue};
 use super::setting::{long, settings};
 use super::value;
 
-/// How alike a key must be to one that is suggested in its place, from 0 to 1 (Jaro similarity).
-const ALIKE_MIN: f64 = 0.7;
+/// Least similarity of an unknown key to a name that is suggested for it, from 0 to 1 (Jaro).
+const SIMILARITY_MIN: f64 = 0.7;
 
-/// A settings file whose every value its flag accepts.
+/// A configuration file whose values are all accepted by their flags.
 #[derive(Debug, Default)]
-pub(super) struct SettingsFile {
-    /// As it was named.
+pub(super) struct ConfigFile {
+    /// Path as given.
     pub(super) path: PathBuf,
     entries: Vec<Entry>,
 }
 
-/// One setting.
+/// A setting of the file.
 #[derive(Debug)]
 pub(super) struct Entry {
     key: String,
-    /// From 1.
+    /// Line number, from 1.
     pub(super) line: usize,
-    /// What says the same on a command line.
+    /// Flags with the same meaning.
     pub(super) flags: Vec<OsString>,
 }
 
-/// Why a settings file is unusable.
+/// Error of the configuration file.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// It cannot be read as text.
+pub enum ConfigFileError {
+    /// The file cannot be read as text.
     #[error("cannot read {}", path.display())]
     Unreadable {
-        /// As it was named.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// It breaks a rule.
+    /// A line is invalid.
     #[error("{}:{line}: {reason}", path.display())]
-    Wrong {
-        /// As it was named.
+    Invalid {
+        /// Path of the file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
-        /// Which key, and what is expected.
+        /// Key, and what is expected of its value.
         reason: String,
     },
 }
 
-impl SettingsFile {
+impl ConfigFile {
     /// Reads the settings of `command` from the file at `path`.
-    pub(super) fn read(path: &Path, command: &Command) -> Result<SettingsFile, FileError> {
-        let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
+    pub(super) fn read(path: &Path, command: &Command) -> Result<ConfigFile, ConfigFileError> {
+        let unreadable = |source| ConfigFileError::Unreadable { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let entries = parse(&text, command).map_err(|(line, reason)| {
             let path = path.to_owned();
-            FileError::Wrong { path, line, reason }
+            ConfigFileError::Invalid { path, line, reason }
         })?;
-        Ok(SettingsFile { path: path.to_owned(), entries })
+        Ok(ConfigFile { path: path.to_owned(), entries })
     }
 
-    /// What it says of the setting with the long name `name`.
+    /// Finds the entry of a setting.
     pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == name)
     }
 }
 
-/// The settings in `text`. An error has its line.
+/// Parses the settings in `text`. An error has its line.
 fn parse(text: &str, command: &Command) -> Result<Vec<Entry>, (usize, String)> {
     let line_of = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let table = DeTable::parse(text).map_err(|error| {
@@ -100,20 +100,20 @@ fn entry(command: &Command, key: &str, line: usize, value: &DeValue<'_>) -> Resu
 }
 
 fn unknown(key: &str, command: &Command) -> String {
-    let alike = |setting: &Arg| (strsim::jaro(key, long(setting)), long(setting).to_owned());
-    let nearest = settings(command).map(alike).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest.filter(|(alike, _)| *alike >= ALIKE_MIN) {
+    let similarity = |setting: &Arg| (strsim::jaro(key, long(setting)), long(setting).to_owned());
+    let nearest = settings(command).map(similarity).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest.filter(|(similarity, _)| *similarity >= SIMILARITY_MIN) {
         Some((_, name)) => format!("unknown key {key:?}; did you mean {name:?}?"),
         None => format!("unknown key {key:?}; expected a flag of waybill serve, without its dashes"),
     }
 }
 
-/// Has the flags' own parser look at them.
+/// Checks flags with the parser of the command line.
 fn accept(command: &Command, flags: &[OsString]) -> Result<(), String> {
     let parsed = command.clone().no_binary_name(true).try_get_matches_from(flags);
     parsed.map(|_| ()).map_err(|error| {
         let text = error.to_string();
-        // After the first paragraph comes advice on command lines.
+        // The first paragraph is the error; advice on command lines follows.
         let reason = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         reason.split_whitespace().collect::<Vec<_>>().join(" ")
     })
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_its_line_and_what_is_expected() {
+    fn an_error_has_its_line_and_what_is_expected() {
         for (text, line, reason) in [
             ("\nmax_things = 1", 2, r#"unknown key "max_things"; did you mean "max-things"?"#),
             ("zzz = 1", 1, r#"unknown key "zzz"; expected a flag of waybill serve, without its dashes"#),

@@ -1,8 +1,7 @@
-//! The layers that settings come from: a flag goes before its variable, that before the settings file, that before the
-//! default.
+//! Layers of settings, in order of precedence: flags, environment variables, the configuration file, defaults.
 //!
-//! The definitions in `cli` are all there is to know: a key of the file is a flag's long name, and its value is turned
-//! into the flag, which goes through the same parser. So a setting is added in `cli`, and checked in `config`, alone.
+//! The definitions in `cli` are the only ones: a key of the file is a flag's long name, and its value is converted to the
+//! flag, which goes through the same parser. To add a setting, define it in `cli` and check it in `config`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,7 +12,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::file::{FileError, SettingsFile};
+use super::file::{ConfigFile, ConfigFileError};
 use super::setting::{CONFIG, NotUtf8, long, settings};
 use super::value;
 use crate::cli::{self, Cli, ServeArgs};
@@ -21,39 +20,39 @@ use crate::cli::{self, Cli, ServeArgs};
 /// The command that has settings.
 const SERVE: &str = "serve";
 
-/// A command line, with what the variables and the settings file add to it: not checked yet.
+/// Settings from all layers, not yet checked.
 pub struct Layers {
     matches: ArgMatches,
-    /// The layer of each setting, by its long name; none for other commands than `serve`.
+    /// Layer of each setting of `serve`, by name; empty for other commands.
     by_setting: BTreeMap<String, Layer>,
 }
 
-/// Why there are no settings.
+/// Error of a layer.
 #[derive(Debug, thiserror::Error)]
 pub enum LayersError {
-    /// The command line or a variable is unusable, or help was asked for.
+    /// The command line or an environment variable is invalid, or help was requested.
     #[error(transparent)]
     Usage(#[from] clap::Error),
-    /// The file is unusable.
+    /// The configuration file is invalid.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] ConfigFileError),
 }
 
-/// Where the value of a setting comes from.
+/// Source of a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// The command line.
+    /// A flag on the command line.
     Flag,
-    /// The variable of this name.
+    /// The environment variable of this name.
     Variable(String),
-    /// The settings file.
+    /// The configuration file.
     File {
-        /// As it was named.
+        /// Path of the file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
     },
-    /// Nobody set it.
+    /// The default.
     Default,
 }
 
@@ -69,7 +68,7 @@ impl fmt::Display for Layer {
 }
 
 impl Layers {
-    /// Reads a command line and the file that it, or a variable, names.
+    /// Reads a command line, the environment, and the configuration file that one of them names.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Layers, LayersError> {
         let mut arguments = Cli::with_command(arguments);
         let matches = Cli::command().try_get_matches_from(&arguments)?;
@@ -78,7 +77,7 @@ impl Layers {
         };
         let command = serve_command();
         let path = serve.get_one::<PathBuf>(CONFIG);
-        let file = path.map(|path| SettingsFile::read(path, &command)).transpose()?.unwrap_or_default();
+        let file = path.map(|path| ConfigFile::read(path, &command)).transpose()?.unwrap_or_default();
         let mut by_setting = BTreeMap::new();
         let mut from_file = Vec::new();
         for setting in settings(&command) {
@@ -94,7 +93,7 @@ impl Layers {
         Ok(Layers { matches: Cli::command().try_get_matches_from(arguments)?, by_setting })
     }
 
-    /// What `waybill` would serve on without arguments.
+    /// Reads the settings of `waybill serve` without flags.
     pub fn serve_args() -> Result<Box<ServeArgs>, LayersError> {
         match Layers::read(["waybill".into()])?.cli()?.command {
             cli::Command::Serve(args) => Ok(args),
@@ -102,17 +101,17 @@ impl Layers {
         }
     }
 
-    /// All values, each from where it goes first.
+    /// Values of all flags, each from the layer with precedence.
     pub fn cli(&self) -> Result<Cli, clap::Error> {
         Cli::from_arg_matches(&self.matches)
     }
 
-    /// Where the value of a setting comes from, by its long name.
+    /// Layer that a setting's value comes from.
     pub fn layer(&self, setting: &str) -> &Layer {
         self.by_setting.get(setting).unwrap_or(&Layer::Default)
     }
 
-    /// Every setting of `serve` and where it comes from, as a settings file that says the same.
+    /// Formats every setting of `serve`, and where it comes from, as an equivalent configuration file.
     pub fn print(&self) -> Result<String, NotUtf8> {
         let mut text = String::new();
         let Some(serve) = self.matches.subcommand_matches(SERVE) else { return Ok(text) };
@@ -122,9 +121,9 @@ impl Layers {
                 Some(value) => format!("{name} = {value}"),
                 None => format!("# {name} is not set"),
             };
-            // A comment ends with its line, whatever the file is called.
+            // The path may contain a line break, which would end the comment.
             let layer = self.layer(name).to_string();
-            // Writing to a text cannot fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}  # {}", layer.escape_debug());
         }
         Ok(text)
@@ -135,7 +134,7 @@ fn serve_command() -> Command {
     Cli::command().find_subcommand(SERVE).cloned().unwrap_or_default()
 }
 
-/// Where a value comes from that no file gave.
+/// Layer of a value, the configuration file left out.
 fn layer(matches: &ArgMatches, setting: &Arg) -> Layer {
     match matches.value_source(setting.get_id().as_str()) {
         Some(ValueSource::CommandLine) => Layer::Flag,

@@ -1,4 +1,5 @@
-//! Checked settings: what `serve` runs on. `layers` gathers their values, from flags, variables and the settings `file`.
+//! Checked settings of `serve`. `layers` collects their values from flags, environment variables and the configuration
+//! `file`.
 
 mod file;
 mod layers;
@@ -6,7 +7,7 @@ mod local;
 mod setting;
 mod value;
 
-pub use file::FileError;
+pub use file::ConfigFileError;
 pub use layers::{Layer, Layers, LayersError};
 pub use local::local_url;
 pub use setting::NotUtf8;

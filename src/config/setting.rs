@@ -1,21 +1,21 @@
-//! The flags that are settings: those that a variable, and so the settings file, may set too.
+//! Flags that are settings: those with an environment variable. A configuration file can contain them too.
 
 use clap::{Arg, Command};
 
-/// The flag that names the file; no key of the file.
+/// Flag that names the configuration file, and is therefore no key of it.
 pub(super) const CONFIG: &str = "config";
 
-/// A value that TOML has no way to write.
+/// Error of a value that TOML cannot represent.
 #[derive(Debug, thiserror::Error)]
-#[error("--{0}: not UTF-8, so a settings file cannot hold it")]
+#[error("--{0}: not UTF-8, so a configuration file cannot contain it")]
 pub struct NotUtf8(pub(super) String);
 
-/// The settings among the flags of `command`.
+/// Selects the settings among the flags of `command`.
 pub(super) fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|flag| flag.get_env().is_some() && flag.get_long() != Some(CONFIG))
 }
 
-/// The name of a setting: its long flag without the dashes.
+/// Name of a setting: its long flag without the dashes.
 pub(super) fn long(setting: &Arg) -> &str {
     setting.get_long().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A setting's value as TOML and as a flag.
+//! Conversion of settings' values between TOML and flags.
 
 use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
@@ -10,12 +10,14 @@ use toml::de::DeValue;
 
 use super::setting::{NotUtf8, long};
 
-/// What a flag's values are in TOML.
+/// Type of a setting's value in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A flag without a value: a boolean.
+    /// A boolean; its flag takes no value.
     Switch,
-    Whole,
+    /// An integer.
+    Integer,
+    /// An integer or a float.
     Number,
     /// A string, or seconds as a number.
     Time,
@@ -30,7 +32,7 @@ impl Kind {
         if matches!(setting.get_action(), ArgAction::SetTrue) {
             Kind::Switch
         } else if is_one_of(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>()]) {
-            Kind::Whole
+            Kind::Integer
         } else if is_one_of(&[TypeId::of::<f64>()]) {
             Kind::Number
         } else if is_one_of(&[TypeId::of::<Duration>()]) {
@@ -43,18 +45,18 @@ impl Kind {
     fn expected(self) -> &'static str {
         match self {
             Kind::Switch => "true or false",
-            Kind::Whole => "a whole number",
+            Kind::Integer => "a whole number",
             Kind::Number => "a number",
             Kind::Time => "a string such as \"10s\", or seconds as a number",
             Kind::Text => "a string",
         }
     }
 
-    /// The value as it is typed after a flag, if it is of this kind.
+    /// Converts a TOML value of this kind to a flag's value.
     fn typed(self, value: &DeValue<'_>) -> Option<String> {
         match (self, value) {
             (Kind::Switch, DeValue::Boolean(value)) => Some(value.to_string()),
-            (Kind::Whole | Kind::Number | Kind::Time, DeValue::Integer(number)) => {
+            (Kind::Integer | Kind::Number | Kind::Time, DeValue::Integer(number)) => {
                 let decimal = i128::from_str_radix(number.as_str(), number.radix());
                 Some(decimal.map_or_else(|_| number.to_string(), |decimal| decimal.to_string()))
             }
@@ -64,10 +66,10 @@ impl Kind {
         }
     }
 
-    /// What was typed, as TOML.
+    /// Converts a flag's value to TOML.
     fn toml(self, typed: &str) -> String {
         let number = match self {
-            Kind::Whole => typed.parse::<u64>().ok().map(|number| number.to_string()),
+            Kind::Integer => typed.parse::<u64>().ok().map(|number| number.to_string()),
             Kind::Number => typed.parse().ok().map(|number| Value::Float(number).to_string()),
             Kind::Switch | Kind::Time | Kind::Text => None,
         };
@@ -75,7 +77,7 @@ impl Kind {
     }
 }
 
-/// What a settings file may say of `setting`.
+/// Describes the values that the configuration file accepts for `setting`.
 pub(super) fn expected(setting: &Arg) -> String {
     Kind::of(setting).expected().to_owned() + if repeats(setting) { ", or an array of such" } else { "" }
 }
@@ -84,7 +86,7 @@ fn repeats(setting: &Arg) -> bool {
     matches!(setting.get_action(), ArgAction::Append)
 }
 
-/// The flags that say what a settings file says by `value`. The error says what is expected instead.
+/// Converts a value of the configuration file to flags. The error says what is expected instead.
 pub(super) fn to_flags(setting: &Arg, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
     let kind = Kind::of(setting);
     let flag = |value: &DeValue<'_>| {
@@ -105,7 +107,7 @@ pub(super) fn to_flags(setting: &Arg, value: &DeValue<'_>) -> Result<Vec<OsStrin
     }
 }
 
-/// The value of `setting` as TOML, if it has one.
+/// Converts the value of `setting`, if it has one, to TOML.
 pub(super) fn to_toml(setting: &Arg, matches: &ArgMatches) -> Result<Option<String>, NotUtf8> {
     let (kind, id) = (Kind::of(setting), setting.get_id().as_str());
     if kind == Kind::Switch {
