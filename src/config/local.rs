@@ -1,8 +1,8 @@
-//! Addresses as clients on this host see them.
+//! URLs of listeners for clients on the same host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The URL of what listens on `address`, for clients on this host, without a path.
+/// Builds the URL, without a path, at which clients on this host reach a listener.
 pub fn local_url(scheme: &str, mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),

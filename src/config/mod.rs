@@ -26,78 +26,78 @@ use crate::http::telemetry::access_log::settings::{AccessLogSettings, Target};
 use crate::load;
 use crate::reload::ReloadSettings;
 
-/// No client could keep a shorter time limit.
+/// Shortest time limit: no client could meet a shorter one.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-/// Time between two looks at the file.
+/// Intervals at which the file can be checked for changes.
 const WATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
-/// Threads that serve, at most.
+/// Most threads that serve.
 const THREADS_MAX: usize = 1024;
 
-/// Everything that `serve` was told, checked.
+/// Checked settings of `serve`.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where everybody asks.
+    /// Address of the public listener.
     pub listen: Address,
     /// Whether the public listener has the pages for people beside the API.
     pub with_pages: bool,
-    /// The files of certificates and key, if connections of the public listener are secured.
+    /// Files of the certificate chain and its key, if TLS is enabled.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Where operators ask, if at all.
+    /// Address of the admin listener, if there is one.
     pub admin_listen: Option<Address>,
-    /// The file of what operators must show, if anything.
+    /// File of admin tokens, if admin requests need one.
     pub admin_token_file: Option<PathBuf>,
-    /// The file of what everybody must show to ask for data, if anything.
+    /// File of API keys, if data requests need one.
     pub api_keys_file: Option<PathBuf>,
-    /// Pages of other sites that may read answers.
+    /// Origins whose scripts may read responses.
     pub cors_origins: Vec<Origin>,
-    /// Who is believed about where a request comes from.
+    /// Proxies that are trusted about the client and the URL.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Threads that serve.
     pub threads: usize,
-    /// Limits on clients.
+    /// Limits of connections and their time.
     pub limits: Limits,
-    /// Time between saying that the end is near and closing.
+    /// Time between the signal to shut down and closing the listeners.
     pub drain_delay: Duration,
-    /// How long connections may take to finish after that.
+    /// Time that connections have to finish after that.
     pub grace_period: Duration,
-    /// What is loaded, and how.
+    /// Source of the data, and rules for loading it.
     pub reload: ReloadSettings,
-    /// Form of the log.
+    /// Format of the log.
     pub log_format: LogFormat,
-    /// Which answers are logged, and where, if any are.
+    /// Access log, if there is one.
     pub access_log: Option<AccessLogSettings>,
 }
 
-/// A setting that cannot be used.
+/// Error of a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Anybody on the network could reload or watch the server.
+    /// The admin listener can be reached from the network, and needs no token.
     #[error(
         "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
     )]
     AdminWithoutToken(Address),
-    /// A certificate is of no use without its key, nor a key without its certificate.
+    /// Only one of certificate and key is set.
     #[error("--{given}: --{missing} is missing")]
     TlsIncomplete {
-        /// The setting that was given.
+        /// The setting that is set.
         given: &'static str,
-        /// The one that was not.
+        /// The setting that is not.
         missing: &'static str,
     },
-    /// Not a usable number.
+    /// A number or time is out of range.
     #[error("{flag} {value}: expected {expected}")]
     OutOfRange {
         /// The flag.
         flag: &'static str,
         /// Its value.
         value: String,
-        /// What is accepted.
+        /// Accepted values.
         expected: String,
     },
 }
 
 impl SettingsError {
-    /// The long name of the setting.
+    /// Name of the setting: its long flag without the dashes.
     pub fn setting(&self) -> &'static str {
         match self {
             SettingsError::AdminWithoutToken(_) => "admin-listen",
@@ -108,7 +108,7 @@ impl SettingsError {
 }
 
 impl Settings {
-    /// Checks the values of a command line.
+    /// Checks the values of all flags.
     pub fn new(args: &ServeArgs) -> Result<Settings, SettingsError> {
         let admin_listen = match args.admin_listen.clone() {
             AdminListen::Off => None,
@@ -117,25 +117,7 @@ impl Settings {
         };
         let load = load_options(&args.input, &args.tolerance);
         let threads = args.threads.unwrap_or(load.threads);
-        in_range("--threads", &threads, 1..=THREADS_MAX)?;
-        in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
-        for (flag, time) in [
-            ("--header-timeout", args.header_timeout),
-            ("--body-timeout", args.body_timeout),
-            ("--idle-timeout", args.idle_timeout),
-            ("--write-timeout", args.write_timeout),
-        ] {
-            if time < TIMEOUT_MIN {
-                let expected = format!("at least {TIMEOUT_MIN:?}");
-                return Err(SettingsError::OutOfRange { flag, value: format!("{time:?}"), expected });
-            }
-        }
-        in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
-        if let Some(interval) = args.watch.filter(|interval| !WATCH_INTERVALS.contains(interval)) {
-            let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
-            return Err(SettingsError::OutOfRange { flag: "--watch", value: format!("{interval:?}"), expected });
-        }
-        in_range("--access-log-sample", &args.access_log_sample, 1..=u32::MAX)?;
+        check_ranges(args, threads)?;
         let access_log = match args.access_log.to_str() {
             Some("off") => None,
             Some("-") => Some(Target::Stdout),
@@ -177,6 +159,28 @@ impl Settings {
     }
 }
 
+fn check_ranges(args: &ServeArgs, threads: usize) -> Result<(), SettingsError> {
+    in_range("--threads", &threads, 1..=THREADS_MAX)?;
+    in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
+    for (flag, time) in [
+        ("--header-timeout", args.header_timeout),
+        ("--body-timeout", args.body_timeout),
+        ("--idle-timeout", args.idle_timeout),
+        ("--write-timeout", args.write_timeout),
+    ] {
+        if time < TIMEOUT_MIN {
+            let expected = format!("at least {TIMEOUT_MIN:?}");
+            return Err(SettingsError::OutOfRange { flag, value: format!("{time:?}"), expected });
+        }
+    }
+    in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
+    if let Some(interval) = args.watch.filter(|interval| !WATCH_INTERVALS.contains(interval)) {
+        let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
+        return Err(SettingsError::OutOfRange { flag: "--watch", value: format!("{interval:?}"), expected });
+    }
+    in_range("--access-log-sample", &args.access_log_sample, 1..=u32::MAX)
+}
+
 fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
@@ -186,8 +190,8 @@ fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsErr
     }
 }
 
-/// The server that `waybill health` asks of itself: the one with these settings, on this host. It speaks no TLS, so a
-/// server that does is asked at its admin listener, if it has one.
+/// Default target of `waybill health`: the server with these settings, on this host. The check speaks no TLS, so if TLS
+/// is enabled, the target is the admin listener, if there is one.
 pub fn health_target(args: &ServeArgs) -> cli::Target {
     let listen = match &args.admin_listen {
         AdminListen::At(admin) if args.tls_cert.is_some() => admin,
@@ -201,7 +205,7 @@ pub fn health_target(args: &ServeArgs) -> cli::Target {
     }
 }
 
-/// How a file is loaded that is read as `input` says and tolerated as `tolerance` says.
+/// Options for loading a file of the given format and with the given tolerance.
 pub fn load_options(input: &InputArgs, tolerance: &ToleranceArgs) -> load::Options {
     load::Options {
         delimiter: input.delimiter,
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_limit_that_nobody_could_keep_is_refused() {
+    fn a_time_limit_that_no_client_could_meet_is_refused() {
         let error = settings(&["--idle-timeout", "0"]).unwrap_err().to_string();
         assert_eq!(error, "--idle-timeout 0ns: expected at least 1ms");
         assert!(settings(&["--idle-timeout", "1ms"]).is_ok());
