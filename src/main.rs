@@ -1,4 +1,4 @@
-//! The `waybill` command: see the library's documentation for how it works inside.
+//! The `waybill` command. The library's documentation has the map of the modules.
 
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
@@ -14,9 +14,9 @@ use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, healt
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The data is refused or unreadable, or a check failed.
+/// Exit status: the data is refused or unreadable, or a check failed.
 const EXIT_DATA: u8 = 1;
-/// The command line or a setting is unusable, or an address cannot be bound.
+/// Exit status: the command line or a setting is invalid, or an address cannot be bound.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -75,9 +75,9 @@ fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
     let control = Control::start()?;
     let secrets = read_secrets(settings)?;
     let listeners = Listeners::bind(settings, &secrets)?;
-    // Dropped last: what was answered until then is written.
+    // Dropped last, so that all lines are written.
     let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
-    // Whoever reads it may connect, and send signals.
+    // From this line of the log on, clients can connect, and signals are handled.
     listeners.announce();
     let data = Data::load(&settings.reload, log::progress_display())?;
     let mut server = Server::start(settings, control, secrets, access_log, listeners, data)?;
@@ -90,7 +90,7 @@ fn default_target() -> std::result::Result<Target, LayersError> {
     Layers::serve_args().map(|args| health_target(&args))
 }
 
-/// For a command line, a variable or a settings file that cannot be used; or help, which is printed.
+/// Prints why there are no settings: an error, or help that was requested.
 fn refuse(error: LayersError) -> ExitCode {
     match error {
         LayersError::Usage(error) => error.exit(),
@@ -98,7 +98,7 @@ fn refuse(error: LayersError) -> ExitCode {
     }
 }
 
-/// A value that was not typed is found by where it stands.
+/// Adds where the value of a setting comes from, unless it was typed.
 fn with_layer(error: SettingsError, layers: &Layers) -> anyhow::Error {
     match layers.layer(error.setting()) {
         Layer::Flag | Layer::Default => error.into(),
@@ -121,7 +121,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
-    // Nothing is left to be done where even this cannot be written.
+    // If this cannot be written, nothing else can be done.
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::from(status)
 }

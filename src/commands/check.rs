@@ -1,4 +1,4 @@
-//! `waybill check`: what a file holds, what it will cost, what is wrong with it.
+//! `waybill check`: reports the content of a file, the memory it needs, and its errors.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory::Forecast;
 use crate::source::Compression;
 
-/// Carriers that the report for people lists by name.
+/// Most carriers that the text report names.
 const NAMED_CARRIERS_MAX: usize = 20;
 
-/// Loads the file of `args`; the report, and whether the file would be served.
+/// Loads the file of `args`. Returns the report, and whether the file can be served.
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
     let options = load_options(&args.input, &args.tolerance);
     let result = load::load(args.file.clone(), &options, watch);
@@ -55,7 +55,7 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
     }
     if let Some(shard) = summary.shard {
         let rows = summary.rows_elsewhere;
-        let _ = write!(report, "\nshard      {} of {}; {rows} rows are of others", shard.index(), shard.count());
+        let _ = write!(report, "\nshard      {} of {}; {rows} rows belong to others", shard.index(), shard.count());
     }
     for error in &summary.errors {
         let _ = write!(report, "\n  left out: {error}");

@@ -1,4 +1,4 @@
-//! `waybill health`: asks a server whether it is ready, so that an image needs no other client.
+//! `waybill health`: checks whether a server is ready, so that a container image needs no other HTTP client.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::cli::Target;
 
-/// How long the server may take.
+/// Time for connecting and for the response.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const PORT_DEFAULT: u16 = 80;
 
-/// What is asked of a socket.
+/// Path that is requested over a Unix domain socket.
 const READY: &str = "/readyz";
 
-/// Succeeds when a GET of `target` is answered with 200.
+/// Succeeds if the response to a GET of `target` is 200.
 pub fn health(target: &Target) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime
         .block_on(async { tokio::time::timeout(TIMEOUT, status_of(target)).await })
-        .with_context(|| format!("{target}: no answer within {} s", TIMEOUT.as_secs()))?
-        .with_context(|| format!("{target}: no answer"))?;
+        .with_context(|| format!("{target}: no response within {} s", TIMEOUT.as_secs()))?
+        .with_context(|| format!("{target}: no response"))?;
     if status != StatusCode::OK {
         bail!("{target}: {status}");
     }

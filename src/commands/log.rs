@@ -1,4 +1,4 @@
-//! The log, and the progress of loads in it or as a bar on a terminal.
+//! The log, and the progress of loads: a bar on a terminal, or lines of the log.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::cli::LogFormat;
 use crate::load::Progress;
 
-/// Loads that are over sooner show no progress.
-const QUIET: Duration = Duration::from_millis(500);
-/// Time between two log lines about a load, where there is no terminal.
+/// Time before progress is shown.
+const DISPLAY_DELAY: Duration = Duration::from_millis(500);
+/// Time between two lines of the log about a load.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Sends the log to standard error. `RUST_LOG` selects what is logged, `info` if unset.
@@ -28,45 +28,45 @@ pub fn init(format: LogFormat) {
     }
 }
 
-/// Shows the progress of loads: a bar on a terminal, else a log line now and then.
+/// Shows the progress of loads: as a bar on a terminal, otherwise in the log.
 pub fn progress_display() -> Box<dyn FnMut(&Progress) + Send> {
     let is_terminal = std::io::stderr().is_terminal();
-    let mut load: Option<Shown> = None;
+    let mut display: Option<Display> = None;
     Box::new(move |progress| {
         let done = progress.bytes() >= progress.bytes_total;
-        let shown = load.get_or_insert_with(Shown::begin);
+        let current = display.get_or_insert_with(Display::start);
         if is_terminal {
-            shown.draw(progress);
+            current.draw(progress);
         } else {
-            shown.log(progress);
+            current.log(progress);
         }
-        if done && let Some(Shown { bar: Some(bar), .. }) = load.take() {
+        if done && let Some(Display { bar: Some(bar), .. }) = display.take() {
             bar.finish_and_clear();
         }
     })
 }
 
-/// A load as it was shown so far.
-struct Shown {
-    begun: Instant,
+/// Display of one load.
+struct Display {
+    started: Instant,
     logged: Instant,
     bar: Option<ProgressBar>,
 }
 
-impl Shown {
-    fn begin() -> Shown {
-        Shown { begun: Instant::now(), logged: Instant::now(), bar: None }
+impl Display {
+    fn start() -> Display {
+        Display { started: Instant::now(), logged: Instant::now(), bar: None }
     }
 
     fn draw(&mut self, progress: &Progress) {
-        if self.bar.is_none() && self.begun.elapsed() < QUIET {
+        if self.bar.is_none() && self.started.elapsed() < DISPLAY_DELAY {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(Some(progress.bytes_total), ProgressDrawTarget::stderr());
             let template = "loading {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}";
             bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
-                .with_elapsed(self.begun.elapsed())
+                .with_elapsed(self.started.elapsed())
         });
         bar.set_message(format!("{} rows", HumanCount(progress.rows())));
         bar.set_position(progress.bytes());

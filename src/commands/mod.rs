@@ -1,4 +1,4 @@
-//! The commands, and the log that people see of them.
+//! Commands, and the log.
 
 pub mod check;
 pub mod generate;

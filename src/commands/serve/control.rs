@@ -1,9 +1,9 @@
-//! The thread that controls the others, and the signals that it waits for.
+//! Control of a server by signals.
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The runtime of the thread that controls the others, and the signals that it waits for.
+/// Runtime of the control thread, and the signals that it waits for.
 #[derive(Debug)]
 pub struct Control {
     pub(super) runtime: Runtime,
@@ -11,7 +11,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Takes over the signals: from now on none of them ends the process by itself.
+    /// Installs the signal handlers: from now on none of the signals ends the process by itself.
     pub fn start() -> std::io::Result<Control> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let signals = runtime.block_on(async { Signals::new() })?;
@@ -19,17 +19,18 @@ impl Control {
     }
 }
 
-/// The signals that say what to do.
+/// Signals that control a server.
 #[derive(Debug)]
 pub(super) struct Signals {
-    /// SIGHUP: reload.
+    /// SIGHUP, which reloads.
     pub(super) hangup: Signal,
-    pub(super) end: End,
+    /// SIGTERM and SIGINT, which shut down.
+    pub(super) shutdown: ShutdownSignals,
 }
 
-/// SIGTERM and SIGINT: end.
+/// SIGTERM and SIGINT.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -37,14 +38,17 @@ pub(super) struct End {
 impl Signals {
     /// Must be called within a runtime.
     fn new() -> std::io::Result<Signals> {
-        let end = End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        Ok(Signals { hangup: signal(SignalKind::hangup())?, end })
+        let shutdown = ShutdownSignals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        Ok(Signals { hangup: signal(SignalKind::hangup())?, shutdown })
     }
 }
 
-impl End {
-    /// Waits until the process is asked to end.
-    pub(super) async fn asked(&mut self) {
+impl ShutdownSignals {
+    /// Waits for one of the signals.
+    pub(super) async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,4 +1,4 @@
-//! The data that `waybill serve` answers from, and its first load.
+//! First load of the data.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
 use crate::store::Store;
 use crate::systemd;
 
-/// The data while it is loaded for the first time.
+/// Data whose first load is running.
 pub struct Data {
     pub(super) store: Arc<Store>,
     pub(super) reloader: Reloader,
@@ -18,7 +18,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Starts the first load. `progress` sees how far that and all later ones are.
+    /// Starts the first load. `progress` is called with the progress of this and all later loads.
     pub fn load(settings: &ReloadSettings, progress: Box<dyn FnMut(&Progress) + Send>) -> std::io::Result<Data> {
         let store = Arc::new(Store::default());
         let (reloader, first_load) = Reloader::start(settings.clone(), Arc::clone(&store), progress)?;
@@ -26,7 +26,7 @@ impl Data {
     }
 }
 
-/// Says that the first load is over and what came of it; none where the loader is gone.
+/// Reports the outcome of the first load: none if the loader thread has ended.
 pub(super) fn announce(store: &Store, outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
     match outcome {
         Some(Ok(_)) => {}
@@ -52,12 +52,12 @@ pub(super) fn announce(store: &Store, outcome: Option<&Result<Report, ReloadErro
     Ok(())
 }
 
-/// An error with all its places, one a line.
+/// Formats an error with the position of each bad row, one per line.
 fn explain(error: &ReloadError) -> String {
     match error {
         ReloadError::Load(LoadError::Refused { errors, .. }) if errors.len() > 1 => {
-            let places: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            format!("{error}\n  {}", places.join("\n  "))
+            let positions: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            format!("{error}\n  {}", positions.join("\n  "))
         }
         _ => error.to_string(),
     }

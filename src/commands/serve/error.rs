@@ -4,19 +4,19 @@ use crate::http::listener::Address;
 use crate::http::secrets::SecretsError;
 use crate::http::telemetry::access_log::settings::Target;
 
-/// Why serving ended otherwise than by a signal.
+/// Error that ends `waybill serve`.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address cannot be listened on.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: Address,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The second socket that systemd handed over can be reached by anybody.
-    #[error("the socket for operators, {0}: other hosts reach it, so --admin-token-file is needed")]
+    /// The admin socket from systemd can be reached from the network, and needs no token.
+    #[error("the admin socket from systemd, {0}: other hosts reach it, so --admin-token-file is needed")]
     AdminWithoutToken(Address),
     /// Certificates, tokens or keys cannot be used.
     #[error(transparent)]
@@ -24,9 +24,9 @@ pub enum ServeError {
     /// The access log cannot be written.
     #[error("cannot open the access log: {target}")]
     AccessLog {
-        /// Where it was to be.
+        /// Target of the log.
         target: Target,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// The first load failed.

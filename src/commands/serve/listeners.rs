@@ -9,7 +9,7 @@ use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::secrets::Secrets;
 use crate::systemd;
 
-/// Open files beside connections: listeners, the data, logs, what each thread waits with.
+/// Estimate of open files beside connections: listeners, the data, logs, event queues of threads.
 const OTHER_FILES: u64 = 100;
 
 const TOO_FEW_FILES: &str = "fewer files may be open than --max-connections allows for on each listener";
@@ -17,19 +17,19 @@ const TOO_FEW_FILES: &str = "fewer files may be open than --max-connections allo
 /// The bound sockets of both listeners.
 #[derive(Debug)]
 pub struct Listeners {
-    /// One for each worker.
+    /// Sockets of the public listener, one per worker.
     pub(super) public: Vec<Socket>,
-    /// One, or none without an admin listener.
+    /// Socket of the admin listener, if there is one.
     pub(super) admin: Vec<Socket>,
-    /// Files of Unix sockets, removed when dropped.
+    /// Files of Unix domain sockets, which are removed when dropped.
     pub(super) files: Vec<SocketFile>,
 }
 
 impl Listeners {
-    /// Takes over the sockets that systemd hands over, and binds the others.
+    /// Takes the sockets that systemd provides, and binds the others.
     pub fn bind(settings: &Settings, secrets: &Secrets) -> Result<Listeners, ServeError> {
         raise_open_files_limit(settings);
-        let handed_over = systemd::sockets()?;
+        let from_systemd = systemd::sockets()?;
         let mut files = Vec::new();
         let mut bind = |address: &Address, threads| {
             let failed = |source| ServeError::Bind { address: address.clone(), source };
@@ -37,11 +37,11 @@ impl Listeners {
             files.extend(SocketFile::of(address).map_err(failed)?);
             Ok::<_, ServeError>(sockets)
         };
-        let public = match handed_over.public {
+        let public = match from_systemd.public {
             Some(socket) => socket.share(settings.threads)?,
             None => bind(&settings.listen, settings.threads)?,
         };
-        let admin = match (&settings.admin_listen, handed_over.admin) {
+        let admin = match (&settings.admin_listen, from_systemd.admin) {
             (None, _) => Vec::new(),
             (Some(_), Some(socket)) => {
                 let address = socket.address()?;
@@ -55,13 +55,13 @@ impl Listeners {
         Ok(Listeners { public, admin, files })
     }
 
-    /// Logs where they are.
+    /// Logs the addresses.
     pub fn announce(&self) {
         let text = |sockets| address(sockets).map_or("off".to_owned(), |address| address.to_string());
         tracing::info!(public = text(&self.public), admin = text(&self.admin), "listening");
     }
 
-    /// Where clients on this host find the public listener: its URL, or its address in the file system.
+    /// Location of the public listener for clients on this host: a URL, or the path of its socket.
     pub(super) fn public_location(&self, settings: &Settings) -> String {
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
         match address(&self.public) {
@@ -76,13 +76,13 @@ fn address(sockets: &[Socket]) -> Option<Address> {
     sockets.first()?.address().ok()
 }
 
-/// Raises the limit on open files as far as the process may, and warns if it is too low for the connections that were
-/// asked for. For the default of `--max-connections`, which few need, it is no warning: one follows when the limit is hit.
+/// Raises the limit on open files to the hard limit, and warns if that is too low for `--max-connections`. With the
+/// default, which few servers need, it is only information: reaching the limit is a warning of its own.
 fn raise_open_files_limit(settings: &Settings) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit on open files stays");
+        tracing::debug!(%error, "cannot raise the limit on open files");
     }
     let connections_max = settings.limits.connections_max;
     let listeners = 1 + u64::from(settings.admin_listen.is_some());

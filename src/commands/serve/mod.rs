@@ -1,4 +1,4 @@
-//! `waybill serve`: listeners, then data, then workers, until a signal ends it.
+//! `waybill serve`: binds the listeners, loads the data, starts the workers, and shuts down on a signal.
 
 mod control;
 mod data;
@@ -32,7 +32,7 @@ use crate::reload::{Outcome, Request};
 use crate::systemd;
 use control::Signals;
 
-/// Reads the files of secrets that the settings name.
+/// Reads the files of secrets.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, ServeError> {
     let certificates = settings.tls.as_ref().map(|(certificate, key)| (&**certificate, &**key));
     Ok(Secrets::load(certificates, settings.admin_token_file.as_deref(), settings.api_keys_file.as_deref())?)
@@ -43,22 +43,22 @@ pub fn open_access_log(settings: &AccessLogSettings) -> Result<(AccessLog, Writi
     AccessLog::start(settings).map_err(|source| ServeError::AccessLog { target: settings.target.clone(), source })
 }
 
-/// The workers, and what controls them.
+/// A running server: its workers, and their control.
 pub struct Server<'s> {
     settings: &'s Settings,
     control: Control,
     app: Arc<App>,
     tick: watch::Sender<Tick>,
-    /// Each ends with the number of connections that it cut off.
+    /// Threads that return the number of connections they cut off.
     workers: Vec<JoinHandle<usize>>,
     first_load: oneshot::Receiver<Outcome>,
-    /// Where clients on this host find the public listener.
+    /// Location of the public listener for clients on this host.
     location: String,
     socket_files: Vec<SocketFile>,
 }
 
 impl<'s> Server<'s> {
-    /// Starts a worker for each socket of `listeners`, which answer from `data`.
+    /// Starts a worker for each socket of `listeners`.
     pub fn start(
         settings: &'s Settings,
         control: Control,
@@ -103,12 +103,13 @@ impl<'s> Server<'s> {
             tokio::select! {
                 never = run_ticks(tick) => match never {},
                 failed = first_loaded => failed,
-                () = until_ended(app, signals) => Ok(()),
+                () = until_shutdown(app, signals) => Ok(()),
             }
         })
     }
 
-    /// Ends in good order: `/readyz` says so, and after the drain delay connections have the grace period to finish.
+    /// Shuts down gracefully: `/readyz` is 503 at once, the listeners close after the drain delay, and connections then
+    /// have the grace period to finish.
     pub fn drain(self) {
         let Server { settings, control: Control { runtime, mut signals }, app, tick, workers, socket_files, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
@@ -118,7 +119,7 @@ impl<'s> Server<'s> {
             let ending = async {
                 tokio::select! {
                     () = tokio::time::sleep(settings.drain_delay) => {}
-                    () = signals.end.asked() => tracing::info!("asked again: not waiting"),
+                    () = signals.shutdown.recv() => tracing::info!("second signal: skipping the drain delay"),
                 }
                 drop(socket_files);
                 close(&tick, settings.grace_period).await;
@@ -130,13 +131,13 @@ impl<'s> Server<'s> {
         });
         let cut_off: usize = workers.into_iter().map(|worker| worker.join().unwrap_or_default()).sum();
         if cut_off > 0 {
-            tracing::warn!(connections = cut_off, "the grace period is over; connections were cut off");
+            tracing::warn!(connections = cut_off, "the grace period is over; open connections were cut off");
         }
         tracing::info!("ended");
     }
 }
 
-/// What all accept loops get.
+/// Parameters that all workers share.
 struct Endpoints<'s> {
     settings: &'s Settings,
     app: &'s Arc<App>,
@@ -144,7 +145,7 @@ struct Endpoints<'s> {
 }
 
 impl Endpoints<'_> {
-    /// Starts a thread for each of a listener's sockets. A thread's result is the number of connections it cut off.
+    /// Starts a worker for each socket of a listener.
     fn spawn(&self, listener: Listener, sockets: Vec<Socket>) -> std::io::Result<Vec<JoinHandle<usize>>> {
         let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
         let name = match listener {
@@ -163,7 +164,7 @@ impl Endpoints<'_> {
             };
             std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 server::run(endpoint).unwrap_or_else(|error| {
-                    tracing::error!(%error, "a worker could not run");
+                    tracing::error!(%error, "a worker failed");
                     0
                 })
             })
@@ -172,7 +173,7 @@ impl Endpoints<'_> {
     }
 }
 
-/// Has secrets read again when their files have changed.
+/// Reads secrets again when their files change.
 async fn watch_secrets(app: Arc<App>, interval: Duration) {
     let mut seen = app.secrets.stamps();
     loop {
@@ -192,8 +193,8 @@ async fn run_ticks(tick: &watch::Sender<Tick>) -> Infallible {
     }
 }
 
-/// Follows the signals until one of them ends the serving.
-async fn until_ended(app: &App, signals: &mut Signals) {
+/// Handles signals until one of them requests a shutdown.
+async fn until_shutdown(app: &App, signals: &mut Signals) {
     loop {
         tokio::select! {
             Some(()) = signals.hangup.recv() => {
@@ -201,17 +202,17 @@ async fn until_ended(app: &App, signals: &mut Signals) {
                 let reloader = app.reloader.clone();
                 systemd::reloading();
                 tokio::spawn(async move {
-                    // It is in the log and in /-/dataset, too.
+                    // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
                     systemd::ready(if outcome.is_ok() { "serving" } else { "serving; the last reload failed" });
                 });
             }
-            () = signals.end.asked() => return,
+            () = signals.shutdown.recv() => return,
         }
     }
 }
 
-/// Logs where to go: as the last line of the start, a URL to open.
+/// Logs the location of the server, for people as a URL to open.
 fn log_ready(settings: &Settings, location: &str) {
     let has_pages = settings.with_pages && matches!(settings.listen, Address::Ip(_));
     match settings.log_format {
@@ -221,7 +222,7 @@ fn log_ready(settings: &Settings, location: &str) {
     }
 }
 
-/// Takes the workers through the stages of the end; returns when all are done, or must be.
+/// Guides the workers through the stages of the shutdown. Returns when all are done, or the grace period is over.
 async fn close(tick: &watch::Sender<Tick>, grace_period: Duration) {
     let enter = |stage| tick.send_modify(|tick| tick.stage = stage);
     let draining = async {
@@ -231,7 +232,7 @@ async fn close(tick: &watch::Sender<Tick>, grace_period: Duration) {
         enter(Stage::Draining);
         tick.closed().await;
     };
-    // An error is the grace period's end.
+    // An error means that the grace period is over.
     let _ = tokio::time::timeout(grace_period, draining).await;
     enter(Stage::Ended);
 }

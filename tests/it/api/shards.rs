@@ -330,7 +330,7 @@ fn a_server_says_which_shard_it_has() {
 
     let report = run(&mut waybill(&["check", "seed_data.csv", "--shard", "1/2"]));
     let rows = server.state()["rows"].as_u64().unwrap();
-    let line = format!("shard      1 of 2; {} rows are of others", 9 - rows);
+    let line = format!("shard      1 of 2; {} rows belong to others", 9 - rows);
     assert!(report.code == Some(0) && report.stdout().lines().any(|other| other == line), "{report:?}");
     let report = run(&mut waybill(&["check", "seed_data.csv", "--shard", "1/2", "--format", "json"]));
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
