@@ -1,28 +1,28 @@
-//! Synthetic exports for benches, load tests and first steps: realistic, and the same bytes for the same [`Plan`] on
-//! every machine. Bytes are stable within a version of this crate, no longer.
+//! `waybill generate`: synthetic exports for benches, load tests and first steps. They are realistic, and the same bytes
+//! for the same [`Plan`] on every machine, within a version of this crate.
 //!
-//! Each shipment draws from a random stream of its own, so [`tracking_number`] and [`carrier`] know the key of any
-//! shipment without the rows before it.
+//! Each shipment has a random stream of its own, so [`tracking_number`] and [`carrier`] compute the key of any shipment
+//! without the rows before it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::shipment::Column;
 
-/// What to generate.
+/// Parameters of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Shipments, each of 1 to 3 rows.
+    /// Number of shipments, each of 1 to 3 rows.
     pub shipments: u64,
-    /// Another seed gives other shipments.
+    /// Seed of the random streams.
     pub seed: u64,
 }
 
-/// Of this many shipments in a row, the last has the tracking number of an earlier one and another carrier.
+/// Number of consecutive shipments of which the last has the tracking number of an earlier one and another carrier.
 const SHARED_NUMBER_EVERY: u64 = 1000;
-/// Tracking numbers that there are: 9 digits.
+/// Number of possible tracking numbers: 9 digits.
 const NUMBERS: u64 = 1_000_000_000;
-/// Visits every number before it repeats one, as it has no divisor in common with [`NUMBERS`].
+/// Step between tracking numbers. It is coprime to [`NUMBERS`], so every number is visited before one repeats.
 const NUMBER_STEP: u64 = 2_654_435_769;
 const ARTICLES_MAX: u64 = 3;
 const QUANTITY_MAX: u64 = 5;
@@ -33,7 +33,7 @@ const CARRIERS: [&str; 10] =
 const STATUSES: [&str; 8] =
     ["in-transit", "delivered", "inbound-scan", "on-vehicle", "announced", "scanned", "customs", "returned"];
 
-/// Country, streets, postcodes with cities.
+/// A country, streets in it, and postcodes with cities.
 type Country = (&'static str, [&'static str; 3], &'static [&'static str]);
 
 const COUNTRIES: [Country; 14] = [
@@ -87,7 +87,7 @@ const ARTICLES: [(&str, &str, u64); 14] = [
 ///
 /// # Errors
 ///
-/// What `out` fails with.
+/// Returns the errors of `out`.
 pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(Column::ALL.map(Column::name))?;
@@ -110,7 +110,7 @@ pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     csv.flush()
 }
 
-/// The tracking number of a shipment, counted from 0, as the file spells it.
+/// Computes the tracking number of a shipment, counted from 0, as spelled in the file.
 pub fn tracking_number(plan: &Plan, shipment: u64) -> String {
     let place = shares_number_of(plan, shipment).unwrap_or(shipment);
     let first = mixed(plan.seed.wrapping_add(STEP)) % NUMBERS;
@@ -118,7 +118,7 @@ pub fn tracking_number(plan: &Plan, shipment: u64) -> String {
     format!("TN{number:09}")
 }
 
-/// The carrier of a shipment, counted from 0, as the file spells it.
+/// Computes the carrier of a shipment, counted from 0, as spelled in the file.
 pub fn carrier(plan: &Plan, shipment: u64) -> &'static str {
     let mut random = Random::of(plan, shipment, Stream::Carrier);
     let Some(other) = shares_number_of(plan, shipment) else { return random.early(&CARRIERS) };
@@ -127,7 +127,7 @@ pub fn carrier(plan: &Plan, shipment: u64) -> &'static str {
     random.early(&free)
 }
 
-/// The earlier shipment whose tracking number this one has too, if it has.
+/// Finds the earlier shipment whose tracking number this one shares, if any.
 fn shares_number_of(plan: &Plan, shipment: u64) -> Option<u64> {
     let before = SHARED_NUMBER_EVERY - 1;
     let is_last = shipment % SHARED_NUMBER_EVERY == before;
@@ -136,11 +136,11 @@ fn shares_number_of(plan: &Plan, shipment: u64) -> Option<u64> {
 
 fn overwrite(text: &mut String, value: std::fmt::Arguments<'_>) {
     text.clear();
-    // Writing to a String does not fail.
+    // Writing to a String cannot fail.
     let _ = text.write_fmt(value);
 }
 
-/// What a shipment's random numbers are for: one drawn for one thing changes nothing of another.
+/// Purposes of a shipment's random numbers, each with a stream of its own so that one does not affect another.
 #[derive(Clone, Copy)]
 enum Stream {
     SharedNumber,
@@ -171,12 +171,12 @@ impl Random {
         mixed(self.0)
     }
 
-    /// A number from 0 to `end` - 1.
+    /// Draws a number from 0 to `end` - 1.
     fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
-    /// A number from 0 to `end` - 1, the lower ones more often.
+    /// Draws a number from 0 to `end` - 1, lower ones more often.
     fn low(&mut self, end: u64) -> u64 {
         let end = self.below(end) + 1;
         self.below(end)
@@ -186,7 +186,7 @@ impl Random {
         &values[self.below(values.len() as u64) as usize]
     }
 
-    /// One of `values`, the earlier ones more often.
+    /// Draws one of `values`, earlier ones more often.
     fn early<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.low(values.len() as u64) as usize]
     }
@@ -197,7 +197,7 @@ impl Random {
         overwrite(address, format_args!("{street} {house}, {city}, {country}"));
     }
 
-    /// Half of the prices are whole, the others end as prices do.
+    /// Draws a price: half are whole, the others end as prices often do.
     fn price(&mut self, min: u64, price: &mut String) {
         let whole = min + self.below(min);
         match self.below(6) {
@@ -237,7 +237,7 @@ mod tests {
         assert!(bytes(&PLAN).starts_with(&bytes(&Plan { shipments: 1234, ..PLAN })));
     }
 
-    /// A change of these bytes is a change for whoever compares figures: make it on purpose.
+    /// A change of these bytes makes figures incomparable: make it on purpose.
     #[test]
     fn the_bytes_are_those_of_this_version() {
         assert_eq!(xxhash_rust::xxh3::xxh3_64(&bytes(&PLAN)), 14_220_019_521_936_774_766);
@@ -248,10 +248,10 @@ mod tests {
         let mut keys: Vec<(String, String)> =
             rows(&PLAN).iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
         keys.dedup();
-        let foretold: Vec<(String, String)> = (0..PLAN.shipments)
+        let computed: Vec<(String, String)> = (0..PLAN.shipments)
             .map(|shipment| (tracking_number(&PLAN, shipment), carrier(&PLAN, shipment).to_owned()))
             .collect();
-        assert_eq!(keys, foretold);
+        assert_eq!(keys, computed);
     }
 
     #[test]
