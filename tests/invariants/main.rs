@@ -5,6 +5,7 @@ mod circles;
 mod graph;
 mod modules;
 mod tokens;
+mod words;
 
 use std::path::{Path, PathBuf};
 

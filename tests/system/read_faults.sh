@@ -22,7 +22,7 @@ data=$dir/data.csv
 touch -d '1 hour ago' "$data"
 
 # Call, error, and the operation that the message names; `-` for what must not matter. The first looks at the file, for
-# its stamp and to foretell what it will take, decide nothing that cannot be decided later.
+# its stamp and to estimate what it will take, decide nothing that cannot be decided later.
 faults() {
     local error
     for error in EACCES ELOOP EMFILE ENOENT ENOSPC EIO; do echo "openat $error open"; done

@@ -1,4 +1,4 @@
-//! The listener for everybody behind TLS, with HTTP/1.1 and HTTP/2.
+//! The public listener behind TLS, with HTTP/1.1 and HTTP/2.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

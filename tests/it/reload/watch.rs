@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const REFUSED: &str = "not reloaded; what was served is still served";
 const GONE: &str = "the file is gone; what was served is still served";
-/// Looks after which a file that stands still would have been loaded, twice over.
+/// Looks after which a stable file would have been loaded, twice over.
 const LOOKS: usize = 5;
 
 fn file_of(number: &str) -> String {

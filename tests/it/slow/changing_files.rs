@@ -169,7 +169,7 @@ impl Vandal {
     }
 }
 
-/// The version of a content that stands still; none if it is refused.
+/// The version of a stable content; none if it is refused.
 fn version_of(content: &[u8]) -> Option<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), content).unwrap();

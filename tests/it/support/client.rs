@@ -165,7 +165,7 @@ impl Answer {
     pub(crate) fn field(&self, name: &str) -> Option<String> {
         let mut values = self.fields().into_iter().filter(|(field, _)| field == name).map(|(_, value)| value);
         let value = values.next();
-        assert_eq!(values.next(), None, "{name} stands twice");
+        assert_eq!(values.next(), None, "duplicate {name}");
         value
     }
 
