@@ -19,7 +19,7 @@
 //! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the one pointer to the dataset that is served
 //! - [`reload`]: the one loader thread
-//! - [`http`]: request → route → answer, and the server around it
+//! - [`http`]: request → route → handler → response, and the server around it
 //! - [`cli`], [`config`]: the command line as defined; with variables and file added to it, and checked
 //! - [`systemd`]: the sockets that the service manager hands over, and what it is told
 //! - [`commands`]: `serve`, `check`, `generate`, `health`, and their log
