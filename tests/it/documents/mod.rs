@@ -15,7 +15,7 @@ use markdown::{Markdown, ROOT, code_spans, words};
 
 const README_LINES_MAX: usize = 170;
 /// Flags of other programs that documents name.
-const FOREIGN_FLAGS: [&str; 20] = [
+const FOREIGN_FLAGS: [&str; 22] = [
     "--all",
     "--all-targets",
     "--body",
@@ -24,6 +24,7 @@ const FOREIGN_FLAGS: [&str; 20] = [
     "--fail-with-body",
     "--features",
     "--lib",
+    "--list",
     "--locked",
     "--long",
     "--name",
@@ -31,6 +32,7 @@ const FOREIGN_FLAGS: [&str; 20] = [
     "--release",
     "--rm",
     "--signal",
+    "--skip",
     "--test",
     "--ultra",
     "--unix-socket",
