@@ -6,15 +6,17 @@ set positional-arguments
 run *arguments:
     cargo run --release -- "$@"
 
-# Unit and integration tests but for the slow ones
+# Unit and integration tests but for the slow ones; more threads than cores, since many tests wait for a timeout
 test *arguments:
-    cargo test --locked --lib --bins --test it --test invariants --test hot_path -- --skip slow:: "$@"
+    cargo test --locked --lib --bins --test it --test invariants --test hot_path -- --skip slow:: --test-threads 6 "$@"
 
-# Format and lints, as the gate has them
+# Format, lints and licences, as the gate has them
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy --all-targets --locked --features object-store -- -D warnings
+    cargo deny --locked check bans
+    cargo deny --locked --workspace check licenses sources
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --features object-store
 
 # Everything that the gate runs: all tests, system tests with real peers, fuzzing, the image
