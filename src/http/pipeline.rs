@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::Request;
@@ -204,10 +204,7 @@ impl RequestRecorder {
                 }
                 Reply::Now(response)
             }
-            Reply::AfterBody(body) => {
-                let worker = Rc::clone(&self.worker);
-                Reply::AfterBody(Box::new(RecordedBody { body, worker, recorder: Some(self) }))
-            }
+            Reply::AfterBody(body) => Reply::AfterBody(Box::new(RecordedBody { body, recorder: Some(self) })),
             Reply::Later(response) => Reply::later(async move {
                 let mut response = response.await;
                 record(&self.worker, self.context, &mut response);
@@ -220,20 +217,19 @@ impl RequestRecorder {
 /// A body that is awaited, and who records its request after it.
 struct RecordedBody {
     body: Box<dyn ReceiveBody>,
-    worker: Rc<Worker>,
     /// Until the body has ended.
     recorder: Option<RequestRecorder>,
 }
 
 impl ReceiveBody for RecordedBody {
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        let Some(recorder) = self.recorder.take() else { return self.body.poll_received(cx) };
         let panicked = |response| Poll::Ready(Received { reply: Reply::now(response), is_whole: false });
-        let Received { reply, is_whole } = ready!(self.worker.catch_panic(|| self.body.poll_received(cx), panicked));
-        let reply = match self.recorder.take() {
-            Some(recorder) => recorder.record_later(reply),
-            None => reply,
+        let Poll::Ready(received) = recorder.worker.catch_panic(|| self.body.poll_received(cx), panicked) else {
+            self.recorder = Some(recorder);
+            return Poll::Pending;
         };
-        Poll::Ready(Received { reply, is_whole })
+        Poll::Ready(Received { reply: recorder.record_later(received.reply), is_whole: received.is_whole })
     }
 }
 
