@@ -28,22 +28,33 @@ impl Source {
 
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut dirs = vec![root.clone()];
-    let mut sources = Vec::new();
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                dirs.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let path = path.strip_prefix(&root).unwrap().to_owned();
-                sources.push(Source { path, tokens: texts(&text), text });
-            }
-        }
-    }
+    let files = files(&root, true).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs"));
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(&root).unwrap().to_owned();
+        Source { path, tokens: texts(&text), text }
+    };
+    let sources: Vec<Source> = files.map(read).collect();
     assert!(sources.len() > 20, "the sources were not found");
     sources
+}
+
+/// The files in `dir`, and in its folders if `is_deep`; generated and foreign ones are left out.
+fn files(dir: &Path, is_deep: bool) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let is_named = |name: &str| path.file_name().is_some_and(|own| own == name);
+        if ["node_modules", "corpus", "target", "swagger-ui"].into_iter().any(is_named) {
+            continue;
+        }
+        if !path.is_dir() {
+            files.push(path);
+        } else if is_deep {
+            files.extend(self::files(&path, is_deep));
+        }
+    }
+    files
 }
 
 fn texts(text: &str) -> Vec<String> {
