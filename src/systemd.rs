@@ -32,8 +32,8 @@ pub fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Notifies systemd that a reload by signal has started; [`ready`] ends it. Since systemd 253, `Type=notify-reload` waits
-/// for that.
+/// Notifies systemd that a reload by signal has started; [`ready`] ends it. Since systemd 253, `Type=notify-reload`
+/// waits for that.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),

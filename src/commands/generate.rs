@@ -1,5 +1,5 @@
-//! `waybill generate`: synthetic exports for benches, load tests and first steps. They are realistic, and the same bytes
-//! for the same [`Plan`] on every machine, within a version of this crate.
+//! `waybill generate`: synthetic exports for benches, load tests and first steps. They are realistic, and the same
+//! bytes for the same [`Plan`] on every machine, within a version of this crate.
 //!
 //! Each shipment has a random stream of its own, so [`tracking_number`] and [`carrier`] compute the key of any shipment
 //! without the rows before it.

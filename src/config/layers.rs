@@ -1,7 +1,7 @@
 //! Layers of settings, in order of precedence: flags, environment variables, the configuration file, defaults.
 //!
-//! The definitions in `cli` are the only ones: a key of the file is a flag's long name, and its value is converted to the
-//! flag, which goes through the same parser. To add a setting, define it in `cli` and check it in `config`.
+//! The definitions in `cli` are the only ones: a key of the file is a flag's long name, and its value is converted to
+//! the flag, which goes through the same parser. To add a setting, define it in `cli` and check it in `config`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -38,7 +38,7 @@ const THREADS_MAX: usize = 1024;
 pub struct Settings {
     /// Address of the public listener.
     pub listen: Address,
-    /// Whether the public listener has the pages for people beside the API.
+    /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// Files of the certificate chain and its key, if TLS is enabled.
     pub tls: Option<(PathBuf, PathBuf)>,

@@ -20,7 +20,7 @@ pub struct App {
     pub reloader: Reloader,
     /// Certificates, tokens and keys.
     pub secrets: Secrets,
-    /// Whether the public listener has the pages for people beside the API.
+    /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// Connections of the public listener that may be open at a time.
     pub connections_max: usize,

@@ -16,11 +16,11 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Connections that the kernel completes before they are accepted, per listener. It may bound them more closely.
 const BACKLOG: i32 = 4096;
-/// Bytes of a response that the kernel takes on before it can send them, roughly. The rest waits here, where a client that
-/// takes none of it is noticed: the kernel would take on megabytes. Half as many must be sent before it takes more, which
-/// is what counts as progress of a client.
+/// Bytes of a response that the kernel takes on before it can send them, roughly. The rest waits here, where a client
+/// that takes none of it is noticed: the kernel would take on megabytes. Half as many must be sent before it takes
+/// more, which is what counts as progress of a client.
 const KERNEL_UNSENT_BYTES_MAX: u32 = 16 << 10;
-/// Who may connect to a socket in the file system unless its address says: the server's own user and group.
+/// Permissions of a socket in the file system unless its address says others: its user and group may connect.
 const SOCKET_MODE: u32 = 0o660;
 /// The start of an address in the file system, and the option that may follow it.
 const UNIX: &str = "unix:";
@@ -198,8 +198,8 @@ fn remove_unused(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a bound address; removed when dropped, unless another has taken its place. To be dropped while the socket
-/// listens: later the file may be that of a process that follows.
+/// The file of a bound address; removed when dropped, unless another has taken its place. To be dropped while the
+/// socket listens: later the file may be that of a process that follows.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,

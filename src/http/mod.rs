@@ -4,8 +4,8 @@
 //! - `connection`: HTTP/1 and HTTP/2 over TCP, Unix sockets and [`tls`], bounded in memory and time
 //! - [`pipeline`]: the way of a request: validate, route, authorize, handle, record
 //! - `handlers`: one file per resource
-//! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads; [`secrets`]: certificates,
-//!   tokens and keys
+//! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
+//! - [`secrets`]: certificates, tokens and keys
 //! - [`telemetry`]: counters and the access log
 //! - [`request`]: route, parameters, body, credentials and origin of a request
 //! - [`response`]: the only place that builds responses

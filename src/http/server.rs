@@ -25,7 +25,8 @@ use crate::thread::lower_thread_priority;
 /// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
 const ACCEPT_BACKOFF_TICKS_MAX: u32 = 4;
 
-/// Blocking threads of each worker's runtime, for what would keep its requests waiting. Each makes one response at a time.
+/// Blocking threads of each worker's runtime, for what would keep its requests waiting. Each makes one response at a
+/// time.
 const BLOCKING_THREADS_MAX: usize = 2;
 /// Added to the scheduling niceness of these threads, so that what is short goes first.
 const BLOCKING_NICENESS: i32 = 5;
@@ -75,7 +76,7 @@ pub struct Endpoint {
     pub listener: Listener,
     /// The bound socket.
     pub socket: Socket,
-    /// What all workers share.
+    /// The state that all workers share.
     pub app: Arc<App>,
     /// One permit per open connection.
     pub permits: Arc<Semaphore>,

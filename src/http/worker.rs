@@ -119,7 +119,8 @@ impl Worker {
         })
     }
 
-    /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a response.
+    /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a
+    /// response.
     #[inline]
     pub(crate) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
         catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| otherwise(self.panicked()))

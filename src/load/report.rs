@@ -20,7 +20,7 @@ pub struct FileError {
     pub line: u64,
     /// Failing column; `None` if the error concerns the whole record or file.
     pub column: Option<&'static str>,
-    /// What is wrong, and what is expected.
+    /// The fault, and the expected form.
     pub reason: String,
 }
 

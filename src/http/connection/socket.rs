@@ -1,5 +1,5 @@
-//! The socket of a connection with HTTP/1: responses are gathered while requests keep coming and sent together; both directions are
-//! bounded.
+//! The socket of a connection with HTTP/1: responses are gathered while requests keep coming and sent together; both
+//! directions are bounded.
 //!
 //! hyper flushes after every response, which costs a system call per response when a client pipelines. So a flush here
 //! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
@@ -74,8 +74,9 @@ enum RequestBody {
     Refused,
 }
 
-/// A socket and what is known of its connection. Lives on one thread. Whatever it runs over, it is of one type for hyper:
-/// code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of stream).
+/// A socket and what is known of its connection. Lives on one thread. Whatever it runs over, it is of one type for
+/// hyper: code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of
+/// stream).
 pub(crate) struct Socket<S: ?Sized = dyn Stream> {
     unsent: RefCell<Vec<u8>>,
     /// True when the stream may have taken bytes that it has not passed on yet, as with TLS.
@@ -234,8 +235,9 @@ impl Socket {
         }
     }
 
-    /// Lets the client end the connection after the last response, dropping what it still sends. A socket that is closed
-    /// over unread bytes, or gets more then, is reset, which may take the response from the client (RFC 9112, section 9.6).
+    /// Lets the client end the connection after the last response, dropping what it still sends. A socket that is
+    /// closed over unread bytes, or gets more then, is reset, which may take the response from the client (RFC 9112,
+    /// section 9.6).
     pub(crate) fn poll_lingering_close(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.phase.get() != Phase::LingeringClose {
             self.enter(Phase::LingeringClose);
@@ -252,8 +254,8 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// Has a response that the client does not take dropped with the connection. The kernel would go on offering it what
-    /// it has of it, for minutes, and keep that memory.
+    /// Has a response that the client does not take dropped with the connection. The kernel would go on offering it
+    /// what it has of it, for minutes, and keep that memory.
     pub(crate) fn reset_on_close(&self) {
         if self.phase.get() == Phase::Write {
             // Without it the kernel gives up later.

@@ -9,7 +9,7 @@ use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
 
 /// 421: another shard has the shipments (RFC 9110, section 15.5.20).
-pub(crate) fn elsewhere(error: &WrongShard) -> Response {
+pub(crate) fn wrong_shard(error: &WrongShard) -> Response {
     problem::response(Code::WrongShard, &error.to_string())
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn refuse(snapshot: &Snapshot, filter: &Filter, query: Option<&str>) 
     let pairs = query::pairs(query).unwrap_or_default();
     let spelled = pairs.iter().find(|(name, value)| name == TRACKING_NUMBER && FoldedKey::new(value) == *number);
     let spelled = spelled.map_or("", |(_, value)| value.trim());
-    shard.check(number, spelled).err().as_ref().map(elsewhere)
+    shard.check(number, spelled).err().as_ref().map(wrong_shard)
 }
 
 fn only_a_part(shard: Shard) -> String {

@@ -54,7 +54,7 @@ pub(crate) fn all(worker: &Worker, headers: &HeaderMap, tracking_number: &str) -
 #[cold]
 fn missing(snapshot: &Snapshot, number: &FoldedKey, spelled: &str, detail: impl FnOnce() -> String) -> Response {
     match snapshot.summary.shard.map(|shard| shard.check(number, spelled)) {
-        Some(Err(elsewhere)) => misdirected::elsewhere(&elsewhere),
+        Some(Err(error)) => misdirected::wrong_shard(&error),
         _ => problem::response(Code::ShipmentNotFound, &detail()),
     }
 }

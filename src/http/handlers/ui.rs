@@ -1,6 +1,7 @@
 //! The pages that people look at.
 //!
-//! Each is one response, its style and script within: usable after one round trip. They know the API as any client does.
+//! Each is one response, its style and script within: usable after one round trip. They know the API as any client
+//! does.
 
 use std::sync::LazyLock;
 

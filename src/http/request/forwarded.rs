@@ -152,8 +152,8 @@ fn from_the_end<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<
     members.map(|member| str::from_utf8(member.trim_ascii()).ok())
 }
 
-/// The parts of `text` between separators that are not within quotes (RFC 7239, section 4). None where a quote is open at
-/// the end, or stands elsewhere than around a value.
+/// The parts of `text` between separators that are not within quotes (RFC 7239, section 4). None where a quote is open
+/// at the end, or stands elsewhere than around a value.
 fn split(text: &str, separator: u8) -> Option<Vec<&str>> {
     let (mut parts, mut start, mut quoted, mut escaped, mut before) = (Vec::new(), 0, false, false, b' ');
     for (at, byte) in text.bytes().enumerate() {

@@ -1,7 +1,7 @@
 //! Receiving a request's body as JSON: refused by its head before a byte of it is read, or read within a limit.
 //!
 //! hyper sends `100 Continue` when a body is first polled, so a client that waits for it never sends what is refused
-//! here. A body that is left unread is the last on its connection (see [`super::connection`]).
+//! here. A body that is left unread is the last on its connection (see `crate::http::connection`).
 //!
 //! So is one with trailers. hyper reads on to the next line of CRLF alone, over one of LF alone, where others may see
 //! the trailers end: what they take for the next request would be lost.

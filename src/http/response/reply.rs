@@ -26,7 +26,7 @@ pub trait ReceiveBody {
 pub struct Received {
     /// The reply that follows: it needs no body.
     pub reply: Reply,
-    /// Whether all of the body is there. Otherwise the rest is not wanted or will not come, or where it ends is not
+    /// True if all of the body is there. Otherwise the rest is not wanted or will not come, or where it ends is not
     /// certain: the response is the last on its connection.
     pub is_whole: bool,
 }

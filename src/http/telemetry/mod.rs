@@ -1,4 +1,4 @@
-//! What operators see of requests: counters and the access log.
+//! Telemetry: counters and the access log.
 
 pub mod access_log;
 pub(crate) mod counters;

@@ -1,5 +1,5 @@
-//! README and `docs` agree with the program: links, flags, variables, metrics, problem codes and messages that they name
-//! exist, and what they show of commands is what the commands print.
+//! README and `docs` agree with the program: links, flags, variables, metrics, problem codes and messages that they
+//! name exist, and what they show of commands is what the commands print.
 
 mod markdown;
 mod transcript;

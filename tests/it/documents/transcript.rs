@@ -1,8 +1,8 @@
 //! Commands of documents with the output that stands under them, run with the real binary.
 //!
-//! A line that begins with `$ ` is a command for a shell; what follows is its output. `waybill … &` starts a server with
-//! these flags, else one serves the sample data. Both have ports of their own, which take the place of 8080 and 8081 in
-//! commands, and `curl` is the tests' own client, which understands `-X`, `-H` and `-d`.
+//! A line that begins with `$ ` is a command for a shell; what follows is its output. `waybill … &` starts a server
+//! with these flags, else one serves the sample data. Both have ports of their own, which take the place of 8080 and
+//! 8081 in commands, and `curl` is the tests' own client, which understands `-X`, `-H` and `-d`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -79,8 +79,8 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// None when the body is refused. A number anywhere refuses it, so that it does not matter which numbers a parser takes;
-/// nor does it matter how deep it looks into what is refused for being there.
+/// None when the body is refused. A number anywhere refuses it, so that it does not matter which numbers a parser
+/// takes; nor does it matter how deep it looks into what is refused for being there.
 fn expected(body: &[u8]) -> Option<Lookups> {
     let Json::Object(mut members) = serde_json::from_slice(body).ok()? else { return None };
     let (key, Json::Array(lookups)) = members.pop()? else { return None };

@@ -81,7 +81,8 @@ impl Cut {
     }
 }
 
-/// What has to become of `cut`, in which the last record begins at `last`: the rows that are there, or where it is wrong.
+/// What has to become of `cut`, in which the last record begins at `last`: the rows that are there, or where it is
+/// wrong.
 fn expected(cut: &[u8], last: usize) -> Result<Export, Place> {
     // All before it is valid.
     if let Some(record) = records(&cut[last..]).first()

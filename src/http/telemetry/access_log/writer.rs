@@ -42,7 +42,7 @@ pub(crate) struct Writer<F = File> {
     state: Arc<State>,
     /// Lines that are not written yet.
     text: Vec<u8>,
-    /// Whether the last write ended within a line.
+    /// True if the last write ended within a line.
     is_incomplete: bool,
     warned: Option<Instant>,
 }
