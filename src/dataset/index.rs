@@ -12,6 +12,7 @@ use dashmap::{DashMap, ReadOnlyView};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::arena::Position;
+use super::groups::{Groups, PairHash};
 use crate::shipment::FoldedKey;
 
 /// Bit that is set in entries that name a group.
@@ -71,14 +72,14 @@ impl Hasher for SpreadHasher {
 /// Index that several threads fill.
 pub(super) struct IndexBuilder {
     map: DashMap<Fingerprint, u32, Spread>,
-    groups: Vec<Position>,
+    groups: Groups<Vec<u32>>,
 }
 
 impl IndexBuilder {
     pub(super) fn new(expected: usize) -> IndexBuilder {
         IndexBuilder {
             map: DashMap::with_capacity_and_hasher_and_shard_amount(expected, Spread, SHARDS),
-            groups: Vec::new(),
+            groups: Groups::new(),
         }
     }
 
@@ -105,48 +106,62 @@ impl IndexBuilder {
         self.map.get(&fingerprint).map(|entry| Position(*entry))
     }
 
-    /// Sets the records with `fingerprint`, in file order.
-    pub(super) fn assign(&mut self, fingerprint: Fingerprint, positions: &[Position]) {
-        let entry = match positions {
-            [position] => position.0,
+    /// Sets the record with `fingerprint`.
+    pub(super) fn assign(&mut self, fingerprint: Fingerprint, position: Position) {
+        self.map.insert(fingerprint, position.0);
+    }
+
+    /// Sets the records with `fingerprint`, in file order. `pair_hash` is that of a record's number and carrier.
+    pub(super) fn assign_all(
+        &mut self,
+        fingerprint: Fingerprint,
+        positions: &[Position],
+        pair_hash: impl Fn(Position) -> PairHash,
+    ) {
+        match positions {
+            [position] => self.assign(fingerprint, *position),
             _ => {
-                // A group is its length followed by its members.
-                let start = self.groups.len() as u32;
-                self.groups.push(Position(positions.len() as u32));
-                self.groups.extend_from_slice(positions);
-                GROUP | start
+                let start = self.groups.push(positions, pair_hash);
+                self.map.insert(fingerprint, GROUP | start);
             }
-        };
-        self.map.insert(fingerprint, entry);
+        }
     }
 
     pub(super) fn finish(self) -> Index {
         // hashbrown uses at most 7 of 8 buckets.
         let buckets = self.map.capacity() * 8 / 7;
-        let bytes = buckets * ENTRY_BYTES + size_of_val(&self.groups[..]);
-        Index { map: self.map.into_read_only(), groups: self.groups.into_boxed_slice(), bytes }
+        let groups = self.groups.freeze();
+        let bytes = buckets * ENTRY_BYTES + groups.bytes();
+        Index { map: self.map.into_read_only(), groups, bytes }
     }
 }
 
 /// Index that is frozen.
 pub(super) struct Index {
     map: ReadOnlyView<Fingerprint, u32, Spread>,
-    groups: Box<[Position]>,
+    groups: Groups<Box<[u32]>>,
     bytes: usize,
 }
 
 impl Index {
-    /// The records whose numbers have this fingerprint, in file order.
+    /// The records whose numbers have the fingerprint of `number`, in file order.
     #[inline]
-    pub(super) fn candidates(&self, fingerprint: Fingerprint) -> Candidates<'_> {
-        match self.map.get(&fingerprint) {
+    pub(super) fn candidates(&self, number: &FoldedKey) -> Candidates<'_> {
+        self.find(number, |start| self.groups.members(start))
+    }
+
+    /// Records among which all with this number and carrier are.
+    #[inline]
+    pub(super) fn candidates_with(&self, number: &FoldedKey, carrier: &[u8]) -> Candidates<'_> {
+        self.find(number, |start| self.groups.members_with(start, number, carrier))
+    }
+
+    #[inline]
+    fn find<'i>(&'i self, number: &FoldedKey, members: impl FnOnce(u32) -> &'i [u32]) -> Candidates<'i> {
+        match self.map.get(&Fingerprint::of(number)) {
             None => Candidates::Many([].iter()),
             Some(&entry) if entry & GROUP == 0 => Candidates::One(Some(Position(entry))),
-            Some(&entry) => {
-                let start = (entry ^ GROUP) as usize;
-                let members = self.groups[start].0 as usize;
-                Candidates::Many(self.groups[start + 1..=start + members].iter())
-            }
+            Some(&entry) => Candidates::Many(members(entry ^ GROUP).iter()),
         }
     }
 
@@ -160,7 +175,7 @@ impl Index {
 #[derive(Clone)]
 pub(super) enum Candidates<'a> {
     One(Option<Position>),
-    Many(std::slice::Iter<'a, Position>),
+    Many(std::slice::Iter<'a, u32>),
 }
 
 impl Iterator for Candidates<'_> {
@@ -170,7 +185,7 @@ impl Iterator for Candidates<'_> {
     fn next(&mut self) -> Option<Position> {
         match self {
             Candidates::One(position) => position.take(),
-            Candidates::Many(positions) => positions.next().copied(),
+            Candidates::Many(positions) => positions.next().map(|position| Position(*position)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use super::index::{Candidates, Fingerprint};
+use super::index::Candidates;
 use super::record::Record;
 use super::records::Records;
 use crate::shipment::FoldedKey;
@@ -41,7 +41,7 @@ impl<'d> Iterator for Matches<'d, '_> {
 /// Finds the shipments that match each of `keys`. First all keys are looked up in the index, then all first records are
 /// read, so that the processor waits for many of them at a time.
 pub(super) fn find_all<'d, 'k>(records: &'d Records, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
-    let candidates = |key: &Key| records.index.candidates(Fingerprint::of(&key.number));
+    let candidates = |key: &'k Key| records.candidates(&key.number, key.carrier.as_ref());
     let matches = |key| Matches { records, key, candidates: candidates(key) }.peekable();
     let mut found: Vec<_> = keys.iter().map(matches).collect();
     for matches in &mut found {

@@ -8,6 +8,7 @@
 mod arena;
 pub mod build;
 mod dictionary;
+mod groups;
 mod index;
 mod matches;
 mod order;
@@ -50,7 +51,7 @@ impl Dataset {
     /// The shipment with this number and carrier.
     #[inline]
     pub fn shipment(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Record<'_>> {
-        self.records.shipment(number, carrier)
+        self.records.shipment(number, carrier.as_bytes())
     }
 
     /// The shipments with this number, one per carrier that uses it, in file order.
@@ -99,9 +100,7 @@ impl Dataset {
         let mut changes = Changes::default();
         let (mut now, mut then) = (Vec::new(), Vec::new());
         for record in self.shipments() {
-            let number = record.folded_number();
-            let mut same_number = old.shipments_with_number(&number);
-            let Some(old_record) = same_number.find(|old| old.folded_carrier() == record.folded_carrier()) else {
+            let Some(old_record) = old.records.shipment(&record.folded_number(), record.folded_carrier()) else {
                 changes.added += 1;
                 continue;
             };

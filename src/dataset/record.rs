@@ -14,6 +14,7 @@
 use std::borrow::Cow;
 
 use super::dictionary::Dictionary;
+use super::groups::PairHash;
 use super::output::{Output, Sink, Size, Text};
 use super::varint::Cursor;
 use crate::json::{escape, unescape};
@@ -149,6 +150,11 @@ impl<'a> Record<'a> {
         let number_bytes = (cursor.varint() >> 1) as usize;
         cursor.take(number_bytes);
         self.dictionaries.folded_carriers.get(cursor.varint() as u32)
+    }
+
+    /// Hash of the tracking number and the carrier.
+    pub(super) fn pair_hash(&self) -> PairHash {
+        PairHash::of(&self.folded_number(), self.folded_carrier())
     }
 
     /// Tracking number, folded.

@@ -1,7 +1,7 @@
 //! All records of a dataset: lookups by tracking number, by ordinal, and in file order.
 
 use super::arena::{Arena, Position};
-use super::index::{Fingerprint, Index};
+use super::index::{Candidates, Index};
 use super::order::Order;
 use super::record::{Dictionaries, Record};
 use crate::shipment::FoldedKey;
@@ -19,20 +19,29 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The shipment with this number and carrier.
+    /// The shipment with this number and folded carrier.
     #[inline]
-    pub(super) fn shipment(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Record<'_>> {
+    pub(super) fn shipment(&self, number: &FoldedKey, carrier: &[u8]) -> Option<Record<'_>> {
         self.index
-            .candidates(Fingerprint::of(number))
+            .candidates_with(number, carrier)
             .map(|position| self.record(position))
-            .find(|record| record.has_number(number) && record.has_carrier(carrier))
+            .find(|record| record.has_number(number) && record.folded_carrier() == carrier)
+    }
+
+    /// Positions of records among which all that match a lookup are.
+    #[inline]
+    pub(super) fn candidates(&self, number: &FoldedKey, carrier: Option<&FoldedKey>) -> Candidates<'_> {
+        match carrier {
+            Some(carrier) => self.index.candidates_with(number, carrier.as_bytes()),
+            None => self.index.candidates(number),
+        }
     }
 
     /// The shipments with this number, in file order.
     #[inline]
     pub(super) fn with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {
         self.index
-            .candidates(Fingerprint::of(number))
+            .candidates(number)
             .map(|position| self.record(position))
             .filter(move |record| record.has_number(number))
     }
@@ -40,7 +49,7 @@ impl Records {
     /// Ordinals of the shipments with this number.
     pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = u32> {
         self.index
-            .candidates(Fingerprint::of(number))
+            .candidates(number)
             .filter(move |position| self.record(*position).has_number(number))
             .filter_map(|position| self.order.ordinal(position))
     }
@@ -72,5 +81,34 @@ impl Records {
         let carriers: usize = self.carriers.iter().map(|carrier| size_of::<String>() + carrier.capacity()).sum();
         let parts = [self.arena.used_bytes(), self.order.bytes(), self.index.bytes(), self.dictionaries.bytes()];
         (parts.iter().sum::<usize>() + carriers) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::build::Builder;
+    use crate::shipment::{Column, Row};
+
+    #[test]
+    fn a_shipment_is_found_in_few_steps_however_many_carriers_share_its_number() {
+        const CARRIERS: usize = 20_000;
+        let builder = Builder::new(1 << 20, 1);
+        let mut writer = builder.writer();
+        let carriers: Vec<String> = (0..CARRIERS).map(|at| format!("Carrier {at}")).collect();
+        for (line, carrier) in (0..).zip(&carriers) {
+            let row =
+                Row { tracking_number: "TN1", carrier, article_quantity: "1", article_price: "1", ..Row::default() };
+            assert!(writer.row(line, &row).unwrap());
+        }
+        writer.end_block(0, 1 << 20, 1 << 20).unwrap();
+        drop(writer);
+        let dataset = builder.finish(Column::SHARED, &mut |_| ()).unwrap();
+        let number = FoldedKey::new("TN1");
+        let steps = |carrier: &FoldedKey| dataset.records.candidates(&number, Some(carrier)).count();
+        let all: usize = carriers.iter().map(|carrier| steps(&FoldedKey::new(carrier))).sum();
+        assert!((CARRIERS..CARRIERS + 100).contains(&all), "{all}");
+        assert!(steps(&FoldedKey::new("DHL")) <= 1);
+        assert_eq!(dataset.records.candidates(&number, None).count(), CARRIERS);
     }
 }

@@ -198,7 +198,7 @@ impl Merge {
             if *position != REMOVED {
                 let record = Record::new(self.arena.at(*position), &self.dictionaries);
                 *position = writer.push(&[record.encoded()])?;
-                self.index.assign(Fingerprint::of(&record.folded_number()), &[*position]);
+                self.index.assign(Fingerprint::of(&record.folded_number()), *position);
             }
         }
         drop(writer);
@@ -211,7 +211,9 @@ impl Merge {
         for (fingerprint, firsts) in resolved {
             positions.clear();
             positions.extend(firsts.iter().map(|first| self.blocks[first.block as usize].positions[first.at as usize]));
-            self.index.assign(*fingerprint, &positions);
+            self.index.assign_all(*fingerprint, &positions, |position| {
+                Record::new(self.arena.at(position), &self.dictionaries).pair_hash()
+            });
         }
         let carriers = self.carriers();
         let live = |position: &Position| *position != REMOVED;

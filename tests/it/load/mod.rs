@@ -4,3 +4,4 @@ mod input;
 #[cfg(feature = "object-store")]
 mod object;
 mod refusals;
+mod shared_numbers;
