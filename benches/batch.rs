@@ -14,7 +14,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use serde_json::{Value, json};
 use waybill::batch::{self, LOOKUPS_MAX, RESPONSE_BYTES_MAX};
 use waybill::commands::generate::{self, Plan};
-use waybill::dataset::Dataset;
+use waybill::dataset::{Dataset, OutlineLimits};
 use waybill::load::{self, Options};
 use waybill::shipment::FoldedKey;
 
@@ -38,7 +38,8 @@ fn request_body(keys: &Keys) -> Vec<u8> {
 }
 
 fn respond(dataset: &Dataset, request_body: &mut [u8]) -> Vec<u8> {
-    batch::render(dataset, &batch::parse(request_body).unwrap(), RESPONSE_BYTES_MAX).unwrap()
+    let limits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX, articles_max: u64::MAX };
+    dataset.render(batch::outline(dataset, &batch::parse(request_body).unwrap(), limits).unwrap())
 }
 
 /// Finds and renders one shipment after the other. `zero` is 0, which the compiler does not know, and makes each lookup

@@ -113,8 +113,29 @@ fn available_below(proc: &Path, cgroups: &Path) -> Option<Available> {
         .ok()
         .and_then(|meminfo| field(&meminfo, "MemAvailable:"))
         .map(|kilobytes| Available { bytes: kilobytes << 10, limit: "the machine's memory" });
+    let left = |version: &Version, group: &Path| version.left_in(group);
+    let groups = least_of_groups(proc, cgroups, left)
+        .map(|bytes| Available { bytes, limit: "the memory limit of the control group" });
+    machine.into_iter().chain(groups).min_by_key(|available| available.bytes)
+}
+
+/// Returns the memory of the machine, or the limit of the control groups of this process if that is less; `None` if the
+/// kernel does not tell.
+pub fn limit() -> Option<u64> {
+    limit_below(Path::new(PROC), Path::new(CGROUPS))
+}
+
+fn limit_below(proc: &Path, cgroups: &Path) -> Option<u64> {
+    let meminfo = fs::read_to_string(proc.join("meminfo")).unwrap_or_default();
+    let machine = field(&meminfo, "MemTotal:").map(|kilobytes| kilobytes << 10);
+    let groups = least_of_groups(proc, cgroups, |version, group| version.limit_of(group));
+    machine.into_iter().chain(groups).min()
+}
+
+/// Returns the least figure of the control groups of this process and those above them.
+fn least_of_groups(proc: &Path, cgroups: &Path, figure: impl Fn(&Version, &Path) -> Option<u64>) -> Option<u64> {
     let groups = fs::read_to_string(proc.join("self/cgroup")).unwrap_or_default();
-    let left_in_groups = groups.lines().filter_map(|line| {
+    let figures = groups.lines().filter_map(|line| {
         // hierarchy:controllers:path; version 2 has no controllers.
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?);
@@ -126,10 +147,11 @@ fn available_below(proc: &Path, cgroups: &Path) -> Option<Available> {
             return None;
         };
         let root = cgroups.join(version.mount);
-        version.left(&root, path.trim_start_matches('/'))
+        // In a container the path may be the host's, with the group mounted as the root.
+        let path = Path::new(path.trim_start_matches('/'));
+        path.ancestors().filter_map(|group| figure(version, &root.join(group))).min()
     });
-    let groups = left_in_groups.min().map(|bytes| Available { bytes, limit: "the memory limit of the control group" });
-    machine.into_iter().chain(groups).min_by_key(|available| available.bytes)
+    figures.min()
 }
 
 /// File names of a version of control groups.
@@ -151,21 +173,25 @@ const VERSION_2: Version =
     Version { mount: "", limit: "memory.max", usage: "memory.current", reclaimable: "inactive_file" };
 
 impl Version {
-    /// Returns the least memory that is left in the group at `path` and those above it. In a container the path may be
-    /// the host's, with the group mounted as the root.
-    fn left(&self, root: &Path, path: &str) -> Option<u64> {
-        Path::new(path).ancestors().filter_map(|group| self.left_in(&root.join(group))).min()
+    /// The limit of a group; `None` if it has none.
+    fn limit_of(&self, group: &Path) -> Option<u64> {
+        // `max` is not a number and means that there is no limit.
+        number(&group.join(self.limit))
     }
 
+    /// The memory that is left in a group.
     fn left_in(&self, group: &Path) -> Option<u64> {
-        let number = |name| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-        // `max` is not a number and means that there is no limit.
-        let limit = number(self.limit)?;
-        let usage = number(self.usage)?;
+        let limit = self.limit_of(group)?;
+        let usage = number(&group.join(self.usage))?;
         let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         let reclaimable = field(&stat, self.reclaimable).unwrap_or(0);
         Some(limit.saturating_sub(usage.saturating_sub(reclaimable)))
     }
+}
+
+/// Reads a file that is a number.
+fn number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Finds the number after `name` in lines of names and numbers.
@@ -180,6 +206,11 @@ mod tests {
 
     /// Returns what is available on a machine with 8000 KiB left and these files of control groups.
     fn available_with(groups: &str, files: &[(&str, &str)]) -> Option<Available> {
+        with(groups, files, available_below)
+    }
+
+    /// Returns what `read` reads on such a machine.
+    fn with<T>(groups: &str, files: &[(&str, &str)], read: impl FnOnce(&Path, &Path) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let write = |path: &str, text: &str| {
             let path = dir.path().join(path);
@@ -191,7 +222,14 @@ mod tests {
         for (path, text) in files {
             write(&format!("cgroup/{path}"), text);
         }
-        available_below(&dir.path().join("proc"), &dir.path().join("cgroup"))
+        read(&dir.path().join("proc"), &dir.path().join("cgroup"))
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_tightest_group_or_the_machine() {
+        let files = [("a/memory.max", "max\n"), ("a/b/memory.max", "9000\n"), ("a/b/memory.current", "100\n")];
+        assert_eq!(with("0::/a/b\n", &files, limit_below), Some(9000));
+        assert_eq!(with("0::/a\n", &files, limit_below), Some(9000 << 10));
     }
 
     #[test]

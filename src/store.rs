@@ -1,13 +1,14 @@
 //! The one pointer to the dataset that is served.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use arc_swap::{ArcSwapOption, Guard};
 use jiff::Timestamp;
 
 use crate::dataset::Dataset;
 use crate::load::{Loaded, Summary};
+use crate::mutex;
 
 /// A published dataset and its origin. Never changes.
 pub struct Snapshot {
@@ -27,6 +28,24 @@ pub struct Snapshot {
 #[derive(Default)]
 pub struct Store {
     current: ArcSwapOption<Snapshot>,
+    leases: Mutex<Vec<Weak<Leased>>>,
+}
+
+/// A snapshot for a response that a client takes over a long time, until the lease ends: a client that reads slowly
+/// must not keep a replaced dataset in memory while the next one is loaded.
+#[derive(Clone)]
+pub struct Lease(Arc<Leased>);
+
+struct Leased {
+    generation: u64,
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
+}
+
+impl Lease {
+    /// The snapshot; `None` when the lease has ended. To be held for a moment only.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        mutex::lock(&self.0.snapshot).clone()
+    }
 }
 
 impl Store {
@@ -57,6 +76,29 @@ impl Store {
             dataset: Arc::clone(&earlier.dataset),
         });
         (generation, replaced)
+    }
+
+    /// Leases `snapshot`.
+    pub fn lease(&self, snapshot: Arc<Snapshot>) -> Lease {
+        let leased = Arc::new(Leased { generation: snapshot.generation, snapshot: Mutex::new(Some(snapshot)) });
+        let mut leases = mutex::lock(&self.leases);
+        if leases.len() == leases.capacity() {
+            leases.retain(|lease| lease.strong_count() > 0);
+        }
+        leases.push(Arc::downgrade(&leased));
+        Lease(leased)
+    }
+
+    /// Ends the leases of all snapshots but the current one.
+    pub fn end_leases_of_replaced(&self) {
+        let current = self.next_generation() - 1;
+        mutex::lock(&self.leases).retain(|lease| {
+            let Some(lease) = lease.upgrade() else { return false };
+            if lease.generation < current {
+                mutex::lock(&lease.snapshot).take();
+            }
+            lease.generation >= current
+        });
     }
 
     fn next_generation(&self) -> u64 {

@@ -6,7 +6,7 @@ use crate::shipment::FoldedKey;
 /// Most lookups of a batch.
 pub const LOOKUPS_MAX: usize = 1000;
 /// Largest response, in bytes.
-pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
+pub const RESPONSE_BYTES_MAX: u64 = 64 << 20;
 
 /// Lookup of a batch, as the client spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum BatchError {
     #[error("the answer would be larger than {bytes_max} bytes; ask for fewer shipments at once")]
     ResponseTooLarge {
         /// The limit.
-        bytes_max: usize,
+        bytes_max: u64,
     },
     /// Another shard has the shipments of a lookup.
     #[error("lookups[{at}]: {error}; split the batch by shard")]

@@ -4,9 +4,9 @@
 //! `{"results":[{"tracking_number":"TN1","carrier":"DHL","shipments":[…]},…]}`.
 
 mod lookup;
+mod outline;
 mod parse;
-mod render;
 
 pub use lookup::{BatchError, LOOKUPS_MAX, Lookup, RESPONSE_BYTES_MAX, check_shard};
+pub use outline::outline;
 pub use parse::parse;
-pub use render::render;

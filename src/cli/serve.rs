@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
-use super::value::{AdminListen, LogFormat, Pages, SourceParser, duration};
+use super::value::{AdminListen, LogFormat, Pages, SourceParser, bytes, duration};
 use crate::http::listener::Address;
 use crate::http::request::cors::Origin;
 use crate::http::request::forwarded::TrustedProxy;
@@ -87,9 +87,16 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_THREADS", value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Open connections per listener; further ones wait to be accepted
+    /// Open connections per listener; a further one takes the place of the one that has been idle longest, or waits
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = MAX_CONNECTIONS_DEFAULT)]
     pub max_connections: usize,
+
+    /// Memory for responses that wait to be read and bodies that arrive, over all connections: bytes, or 64MiB
+    ///
+    /// Requests that need more are refused with 503. What is smaller than 64 KiB may take as much again.
+    /// [default: 256MiB, or an eighth of the memory limit if that is less]
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_BUFFERED_BYTES", value_name = "BYTES", value_parser = bytes)]
+    pub max_buffered_bytes: Option<usize>,
 
     /// Time for the head of a request
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -103,7 +110,7 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_IDLE_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = duration)]
     pub idle_timeout: Duration,
 
-    /// Time in which a client must read some of its response
+    /// Time in which a client must read 64 KiB of its responses, or all that wait
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub write_timeout: Duration,
 

@@ -75,6 +75,21 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a time span such as 10s, 500ms or 2m".to_owned())
 }
 
+/// Parses a number of bytes: `1048576`, `1024KiB`, `1MiB` or `1GiB`.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => Some(0),
+        "KiB" => Some(10),
+        "MiB" => Some(20),
+        "GiB" => Some(30),
+        _ => None,
+    };
+    let number = digits.trim_end().parse::<usize>().ok();
+    let bytes = shift.and_then(|shift| number?.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "expected a number of bytes such as 67108864 or 64MiB".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +102,17 @@ mod tests {
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["", "-1", "-1s", "soon", "1 fortnight", "NaN"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        assert_eq!(
+            (bytes("5"), bytes("2KiB"), bytes("64 MiB"), bytes("1GiB")),
+            (Ok(5), Ok(2048), Ok(64 << 20), Ok(1 << 30))
+        );
+        for wrong in ["", "MiB", "-1", "1.5MiB", "1MB", "99999999999GiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }
 }

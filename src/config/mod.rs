@@ -18,18 +18,24 @@ use std::time::Duration;
 
 use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
 use crate::http::activity::TimeLimits;
+use crate::http::app::BUFFERED_BYTES_MAX_DEFAULT;
 use crate::http::listener::Address;
 use crate::http::request::cors::Origin;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::server::Limits;
 use crate::http::telemetry::access_log::settings::{AccessLogSettings, Target};
 use crate::load;
+use crate::memory;
 use crate::reload::ReloadSettings;
 
 /// Shortest time limit: no client could meet a shorter one.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// Intervals at which the file can be checked for changes.
 const WATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
+/// Part of the memory limit that is held for clients by default.
+const BUFFERED_MEMORY_SHARE: u64 = 8;
+/// Least memory that can be held for clients: a large body, or a few large responses.
+const BUFFERED_BYTES_MIN: usize = 1 << 20;
 /// Most threads that serve.
 const THREADS_MAX: usize = 1024;
 
@@ -56,6 +62,8 @@ pub struct Settings {
     pub threads: usize,
     /// Limits of connections and their time.
     pub limits: Limits,
+    /// Bytes that are held for clients.
+    pub buffered_bytes_max: usize,
     /// Time between the signal to shut down and closing the listeners.
     pub drain_delay: Duration,
     /// Time that connections have to finish after that.
@@ -143,6 +151,7 @@ impl Settings {
                     write: args.write_timeout,
                 },
             },
+            buffered_bytes_max: args.max_buffered_bytes.unwrap_or_else(buffered_bytes_max_default),
             drain_delay: args.drain_delay,
             grace_period: args.grace_period,
             reload: ReloadSettings {
@@ -159,9 +168,18 @@ impl Settings {
     }
 }
 
+/// Default of `--max-buffered-bytes`.
+fn buffered_bytes_max_default() -> usize {
+    let share = memory::limit().map_or(u64::MAX, |limit| limit / BUFFERED_MEMORY_SHARE);
+    usize::try_from(share).unwrap_or(usize::MAX).min(BUFFERED_BYTES_MAX_DEFAULT)
+}
+
 fn check_ranges(args: &ServeArgs, threads: usize) -> Result<(), SettingsError> {
     in_range("--threads", &threads, 1..=THREADS_MAX)?;
     in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
+    if let Some(bytes) = &args.max_buffered_bytes {
+        in_range("--max-buffered-bytes", bytes, BUFFERED_BYTES_MIN..=usize::MAX / 4)?;
+    }
     for (flag, time) in [
         ("--header-timeout", args.header_timeout),
         ("--body-timeout", args.body_timeout),

@@ -21,9 +21,10 @@ const POSITION_BITS: u32 = 31;
 /// Number of segments that positions can name: 16 GiB in all.
 const SEGMENTS_MAX: u32 = 1 << (POSITION_BITS - OFFSET_BITS);
 
-/// Start of a record: segment and offset in 31 bits.
+/// Position of a shipment in its dataset.
+// Segment and offset in 31 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position(pub(super) u32);
+pub struct Position(pub(super) u32);
 
 impl Position {
     fn new(segment: u32, offset_bytes: usize) -> Position {

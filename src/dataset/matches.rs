@@ -2,8 +2,8 @@
 
 use std::iter::Peekable;
 
+use super::arena::Position;
 use super::index::Candidates;
-use super::record::Record;
 use super::records::Records;
 use crate::shipment::FoldedKey;
 
@@ -16,7 +16,7 @@ pub struct Key {
     pub carrier: Option<FoldedKey>,
 }
 
-/// The shipments that match a key, in file order.
+/// The positions of the shipments that match a key, in file order.
 #[derive(Clone)]
 pub struct Matches<'d, 'k> {
     records: &'d Records,
@@ -24,17 +24,17 @@ pub struct Matches<'d, 'k> {
     candidates: Candidates<'d>,
 }
 
-impl<'d> Iterator for Matches<'d, '_> {
-    type Item = Record<'d>;
+impl Iterator for Matches<'_, '_> {
+    type Item = Position;
 
     #[inline]
-    fn next(&mut self) -> Option<Record<'d>> {
+    fn next(&mut self) -> Option<Position> {
         let Key { number, carrier } = self.key;
         let records = self.records;
-        self.candidates
-            .by_ref()
-            .map(|position| records.record(position))
-            .find(|record| record.has_number(number) && carrier.as_ref().is_none_or(|name| record.has_carrier(name)))
+        self.candidates.find(|position| {
+            let record = records.record(*position);
+            record.has_number(number) && carrier.as_ref().is_none_or(|name| record.has_carrier(name))
+        })
     }
 }
 

@@ -12,14 +12,16 @@ mod groups;
 mod index;
 mod matches;
 mod order;
+mod outline;
 mod output;
 mod record;
 mod records;
 mod search;
 mod varint;
 
-pub use arena::ArenaError;
+pub use arena::{ArenaError, Position};
 pub use matches::{Key, Matches};
+pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
 pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection};
 
@@ -54,10 +56,43 @@ impl Dataset {
         self.records.shipment(number, carrier.as_bytes())
     }
 
+    /// The position of the shipment with this number and carrier.
+    pub fn shipment_position(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Position> {
+        self.records.shipment_position(number, carrier.as_bytes())
+    }
+
     /// The shipments with this number, one per carrier that uses it, in file order.
     #[inline]
     pub fn shipments_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {
+        self.positions_with_number(number).map(|position| self.record(position))
+    }
+
+    /// The positions of the shipments with this number, in file order.
+    #[inline]
+    pub fn positions_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Position> + 'a {
         self.records.with_number(number)
+    }
+
+    /// Appends the shipment at `position` to `outline`, after a comma if the piece before is a shipment.
+    pub fn outline(&self, outline: &mut Outline, position: Position) -> Result<(), OverLimits> {
+        outline.shipment(&self.records, position)
+    }
+
+    /// Renders all of `outline`.
+    pub fn render(&self, outline: Outline) -> Vec<u8> {
+        outline.render(&self.records)
+    }
+
+    /// Appends the next part of `outline` to `out`, until that has `bytes_max` bytes or a few more: a text, the head of
+    /// a shipment and an article are not split. Appends nothing when all is rendered.
+    pub fn render_part(&self, outline: &mut Outline, out: &mut Vec<u8>, bytes_max: usize) {
+        outline.render_part(&self.records, out, bytes_max);
+    }
+
+    /// The shipment at a position of this dataset.
+    #[inline]
+    pub fn record(&self, position: Position) -> Record<'_> {
+        self.records.record(position)
     }
 
     /// Finds the shipments that match each of `keys`. Much faster than one lookup after the other.

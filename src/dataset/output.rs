@@ -79,6 +79,11 @@ impl<'v> Output<'v> {
         Output { buffer, len: 0 }
     }
 
+    /// Number of bytes before the end of what was written.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Truncates the buffer to what was written.
     pub(super) fn truncate(self) {
         self.buffer.truncate(self.len);

@@ -31,7 +31,7 @@ pub(super) const BEFORE_QUANTITY: &[u8; 13] = br#"","quantity":"#;
 const BEFORE_PRICE: &[u8; 9] = br#","price":"#;
 const BEFORE_SKU: &[u8; 8] = br#","SKU":""#;
 const AFTER_ARTICLE: &[u8; 2] = br#""}"#;
-const AFTER_ARTICLES: &[u8; 2] = b"]}";
+pub(super) const AFTER_ARTICLES: &[u8; 2] = b"]}";
 
 /// Version of the rendering. Part of a dataset's version; incremented when the bytes of responses change.
 pub const RENDERING_VERSION: u32 = 1;
@@ -101,8 +101,8 @@ pub(super) struct Parsed<'a> {
     pub(super) status: u32,
     pub(super) sender: (Text<'a>, u32),
     pub(super) receiver: (Text<'a>, u32),
-    articles: u32,
-    first_article: Cursor<'a>,
+    pub(super) articles: u32,
+    pub(super) first_article: Cursor<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -162,6 +162,16 @@ impl<'a> Record<'a> {
         FoldedKey::new(&unescape(self.parse().number.bytes()))
     }
 
+    /// Tracking number, as its first row spells it.
+    pub fn tracking_number(&self) -> Cow<'a, str> {
+        unescape(self.parse().number.bytes())
+    }
+
+    /// Carrier, as its first row spells it.
+    pub fn carrier(&self) -> Cow<'a, str> {
+        self.dictionaries.carrier(self.parse().carrier)
+    }
+
     /// Appends the shipment as JSON, with keys in the documented order and no spaces.
     pub fn render(&self, out: &mut Vec<u8>) {
         let mut output = Output::after(out);
@@ -180,11 +190,15 @@ impl<'a> Record<'a> {
     }
 
     /// Renders by overwriting `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
-    /// less than appending. Returns the shipment's JSON.
-    pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>) -> &'v [u8] {
+    /// less than appending. Returns the shipment's JSON; `None`, at once, if it has more than `articles_max` articles.
+    pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>, articles_max: u32) -> Option<&'v [u8]> {
+        let record = self.parse();
+        if record.articles > articles_max {
+            return None;
+        }
         let mut output = Output::over(buffer);
-        self.write(&mut output);
-        output.written()
+        self.write_parsed(record, &mut output);
+        Some(output.written())
     }
 
     /// Number of bytes that [`Record::render`] appends.
@@ -196,8 +210,25 @@ impl<'a> Record<'a> {
 
     #[inline(always)]
     fn write(&self, out: &mut impl Sink) {
+        self.write_parsed(self.parse(), out);
+    }
+
+    #[inline(always)]
+    fn write_parsed(&self, record: Parsed<'a>, out: &mut impl Sink) {
+        self.write_head(&record, out);
+        let mut cursor = record.first_article;
+        for article in 0..record.articles {
+            if article > 0 {
+                out.constant(b",");
+            }
+            self.write_article(&mut cursor, out);
+        }
+        out.constant(AFTER_ARTICLES);
+    }
+
+    #[inline(always)]
+    pub(super) fn write_head(&self, record: &Parsed<'a>, out: &mut impl Sink) {
         let dictionaries = self.dictionaries;
-        let record = self.parse();
         out.constant(BEFORE_NUMBER);
         out.text(record.number);
         out.constant(BEFORE_CARRIER);
@@ -211,18 +242,10 @@ impl<'a> Record<'a> {
         out.text(record.receiver.0);
         out.text(dictionaries.tails.text(record.receiver.1));
         out.constant(BEFORE_ARTICLES);
-        let mut cursor = record.first_article;
-        for article in 0..record.articles {
-            if article > 0 {
-                out.constant(b",");
-            }
-            self.write_article(&mut cursor, out);
-        }
-        out.constant(AFTER_ARTICLES);
     }
 
     #[inline]
-    fn write_article(&self, cursor: &mut Cursor<'a>, out: &mut impl Sink) {
+    pub(super) fn write_article(&self, cursor: &mut Cursor<'a>, out: &mut impl Sink) {
         let article = Article::parse(cursor);
         if article.name == 0 {
             out.constant(BEFORE_NAME);
@@ -237,6 +260,16 @@ impl<'a> Record<'a> {
         out.constant(BEFORE_SKU);
         out.text(article.sku);
         out.constant(AFTER_ARTICLE);
+    }
+
+    /// The record from `offset` on.
+    pub(super) fn from(&self, offset: usize) -> Cursor<'a> {
+        Cursor::new(&self.bytes[offset..])
+    }
+
+    /// Offset of what `cursor` has not read.
+    pub(super) fn offset_of(&self, cursor: &Cursor<'a>) -> usize {
+        self.bytes.len() - cursor.rest().len()
     }
 
     /// Bytes of the head: everything before the number of articles.
@@ -261,7 +294,7 @@ impl<'a> Record<'a> {
     }
 
     /// Number of articles.
-    pub(super) fn article_count(&self) -> u32 {
+    pub fn article_count(&self) -> u32 {
         self.parse().articles
     }
 

@@ -22,10 +22,16 @@ impl Records {
     /// The shipment with this number and folded carrier.
     #[inline]
     pub(super) fn shipment(&self, number: &FoldedKey, carrier: &[u8]) -> Option<Record<'_>> {
-        self.index
-            .candidates_with(number, carrier)
-            .map(|position| self.record(position))
-            .find(|record| record.has_number(number) && record.folded_carrier() == carrier)
+        self.shipment_position(number, carrier).map(|position| self.record(position))
+    }
+
+    /// The position of the shipment with this number and folded carrier.
+    #[inline]
+    pub(super) fn shipment_position(&self, number: &FoldedKey, carrier: &[u8]) -> Option<Position> {
+        self.index.candidates_with(number, carrier).find(|position| {
+            let record = self.record(*position);
+            record.has_number(number) && record.folded_carrier() == carrier
+        })
     }
 
     /// Positions of records among which all that match a lookup are.
@@ -37,21 +43,15 @@ impl Records {
         }
     }
 
-    /// The shipments with this number, in file order.
+    /// The positions of the shipments with this number, in file order.
     #[inline]
-    pub(super) fn with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {
-        self.index
-            .candidates(number)
-            .map(|position| self.record(position))
-            .filter(move |record| record.has_number(number))
+    pub(super) fn with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Position> + 'a {
+        self.index.candidates(number).filter(move |position| self.record(*position).has_number(number))
     }
 
     /// Ordinals of the shipments with this number.
     pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = u32> {
-        self.index
-            .candidates(number)
-            .filter(move |position| self.record(*position).has_number(number))
-            .filter_map(|position| self.order.ordinal(position))
+        self.with_number(number).filter_map(|position| self.order.ordinal(position))
     }
 
     /// All shipments, in file order.
@@ -67,7 +67,13 @@ impl Records {
     /// The shipment with this ordinal.
     #[inline]
     pub(super) fn at(&self, ordinal: u32) -> Record<'_> {
-        self.record(self.order.positions()[ordinal as usize])
+        self.record(self.position(ordinal))
+    }
+
+    /// The position of the shipment with this ordinal.
+    #[inline]
+    pub(super) fn position(&self, ordinal: u32) -> Position {
+        self.order.positions()[ordinal as usize]
     }
 
     /// The shipment whose record is at `position`.

@@ -10,6 +10,9 @@ pub(crate) const HEAD_BYTES_MAX: usize = 8 << 10;
 /// with HTTP/2.
 pub(crate) const UNSENT_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes that a client must take within [`TimeLimits::write`] while more wait.
+const TAKEN_BYTES_MIN: u64 = 64 << 10;
+
 /// The activity of a connection; each has a limit in time of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -51,6 +54,24 @@ pub(crate) trait Activity {
     fn phase(&self) -> Phase;
     /// Another number whenever the time for this phase begins anew.
     fn progress(&self) -> u64;
+    /// What the client has taken, while responses wait to be taken.
+    fn taken(&self) -> Option<Taken>;
+}
+
+/// What a client has taken of its responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Bytes so far.
+    pub(crate) bytes: u64,
+    /// How often nothing was left to be taken.
+    pub(crate) all: u64,
+}
+
+impl Taken {
+    /// True if it is enough since `before`: all that waited, or [`TAKEN_BYTES_MIN`].
+    pub(crate) fn is_enough_since(self, before: Taken) -> bool {
+        self.all != before.all || self.bytes - before.bytes >= TAKEN_BYTES_MIN
+    }
 }
 
 /// How long a connection may be in each phase.
@@ -64,7 +85,7 @@ pub struct TimeLimits {
     /// Sending a request's body, from its head to its last byte; and ending a connection over which the client may
     /// still be sending: a body was refused, or the server ends.
     pub body: Duration,
-    /// Taking none of a response's bytes.
+    /// Taking less than 64 KiB of the responses that wait, and not all of them.
     pub write: Duration,
 }
 
@@ -75,9 +96,8 @@ impl TimeLimits {
             Phase::Idle => Some(self.idle),
             Phase::Head => Some(self.header),
             Phase::Body | Phase::LingeringClose => Some(self.body),
-            Phase::Write => Some(self.write),
-            // The server's own time.
-            Phase::Response => None,
+            // The server's own time; and what the client takes, which has a limit of its own in any phase.
+            Phase::Response | Phase::Write => None,
         }
     }
 }

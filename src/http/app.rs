@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use crate::http::budget::Budget;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::secrets::Secrets;
@@ -12,6 +13,9 @@ use crate::mutex;
 use crate::reload::Reloader;
 use crate::store::Store;
 
+/// Default of `--max-buffered-bytes`, where the memory is not limited to less.
+pub const BUFFERED_BYTES_MAX_DEFAULT: usize = 256 << 20;
+
 /// The state that all workers share.
 pub struct App {
     /// The dataset that is served.
@@ -20,6 +24,8 @@ pub struct App {
     pub reloader: Reloader,
     /// Certificates, tokens and keys.
     pub secrets: Secrets,
+    /// The memory that may be held for clients.
+    pub budget: Arc<Budget>,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// Connections of the public listener that may be open at a time.
@@ -43,6 +49,7 @@ impl App {
             store,
             reloader,
             secrets: Secrets::default(),
+            budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             with_pages: true,
             connections_max: usize::MAX,
             draining: AtomicBool::new(false),

@@ -5,6 +5,8 @@
 //! - [`pipeline`]: the way of a request: validate, route, authorize, handle, record
 //! - `handlers`: one file per resource
 //! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
+//! - `offload`: work on blocking threads, and the queue for them
+//! - [`budget`]: the memory that may be held for clients
 //! - [`secrets`]: certificates, tokens and keys
 //! - [`telemetry`]: counters and the access log
 //! - [`request`]: route, parameters, body, credentials and origin of a request
@@ -15,9 +17,11 @@
 
 pub mod activity;
 pub mod app;
+pub mod budget;
 mod connection;
 mod handlers;
 pub mod listener;
+mod offload;
 pub mod pipeline;
 pub mod request;
 pub mod response;

@@ -135,11 +135,11 @@ impl Service {
         // 6. Hand it to its handler.
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
-            RouteId::Shipment => shipments::one(worker, headers, &route.carrier, &route.tracking_number),
-            RouteId::ShipmentsByNumber => shipments::all(worker, headers, &route.tracking_number),
+            RouteId::Shipment => return shipments::one(worker, peer, headers, &route.carrier, &route.tracking_number),
+            RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route.tracking_number),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
-            RouteId::Facets => return facets::facets(worker, headers, uri.query()),
-            RouteId::BatchLookup => return batch_lookup::batch(worker, request),
+            RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
+            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, request),
             RouteId::Dataset => dataset::dataset(worker, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),

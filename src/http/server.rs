@@ -15,6 +15,7 @@ use crate::http::activity::TimeLimits;
 use crate::http::app::App;
 use crate::http::connection::Connections;
 use crate::http::listener::{Accepted, Acceptor, Socket};
+use crate::http::offload::threads;
 use crate::http::pipeline::Service;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::Listener;
@@ -25,10 +26,7 @@ use crate::thread::lower_thread_priority;
 /// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
 const ACCEPT_BACKOFF_TICKS_MAX: u32 = 4;
 
-/// Blocking threads of each worker's runtime, for what would keep its requests waiting. Each makes one response at a
-/// time.
-const BLOCKING_THREADS_MAX: usize = 2;
-/// Added to the scheduling niceness of these threads, so that what is short goes first.
+/// Added to the scheduling niceness of blocking threads, so that what is short goes first.
 const BLOCKING_NICENESS: i32 = 5;
 
 /// Limits of a server.
@@ -92,7 +90,7 @@ pub struct Endpoint {
 pub fn run(endpoint: Endpoint) -> io::Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
-        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .max_blocking_threads(threads::THREADS_MAX)
         .on_thread_start(|| lower_thread_priority(BLOCKING_NICENESS))
         .build_local(LocalOptions::default())?;
     let cut_off = runtime.block_on(serve(endpoint));
@@ -133,7 +131,7 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
 /// Enforces the connections' time limits at each tick, until `stage` has come.
 async fn follow(tick: &mut watch::Receiver<Tick>, stage: Stage, connections: &Connections) {
     while tick.borrow_and_update().stage < stage {
-        connections.registry.sweep(Instant::now());
+        connections.sweep(Instant::now());
         if tick.changed().await.is_err() {
             return;
         }

@@ -8,12 +8,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
-use tokio::sync::Semaphore;
 
+use crate::dataset::Outline;
 use crate::http::app::App;
+use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
+use crate::http::offload::large_body::LargeBody;
+use crate::http::offload::threads::{NotDone, Offload};
+use crate::http::request::forwarded::Peer;
+use crate::http::response::body::Body;
 use crate::http::response::dataset::DatasetFields;
 use crate::http::response::etag;
-use crate::http::response::problem;
+use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::response::{self, Response};
 use crate::http::telemetry::access_log::{AccessLog, Sampler};
@@ -32,12 +37,24 @@ pub struct Worker {
     fields: RefCell<(u64, DatasetFields)>,
     /// Where responses are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
-    /// One for each response that is made on a blocking thread.
-    offload_permits: Arc<Semaphore>,
+    /// Where responses are made that take long.
+    pub(crate) offload: Offload,
 }
 
-/// Responses that a worker has made on blocking threads at a time; more wait.
-const OFFLOADED_MAX: usize = 2;
+/// What was made for a response on a blocking thread.
+pub(crate) enum Made {
+    /// The body.
+    Body(Vec<u8>),
+    /// The body's outline.
+    Outline(Outline),
+    /// The client has what it would get.
+    NotModified,
+    /// There is no such response, and why.
+    Problem(Code, String),
+}
+
+/// Bytes of a response that is made at once and not in parts.
+pub(crate) const WHOLE_BYTES_MAX: usize = 256 << 10;
 /// Memory that a worker keeps for rendering.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -51,7 +68,7 @@ impl Worker {
             fields: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
             closing: Cell::new(false),
-            offload_permits: Arc::new(Semaphore::new(OFFLOADED_MAX)),
+            offload: Offload::new(),
         }
     }
 
@@ -91,32 +108,58 @@ impl Worker {
         let mut scratch = self.scratch();
         scratch.clear();
         render(&mut scratch);
-        fields.ok(Bytes::copy_from_slice(&scratch))
+        self.ok(&fields, &scratch)
     }
 
-    /// The response with the body that `make` makes from `snapshot` on a blocking thread, for what takes long: the
+    /// 200 with `fields` and a copy of `body`, if there is memory for it.
+    #[inline]
+    pub(crate) fn ok(&self, fields: &DatasetFields, body: &[u8]) -> Response {
+        if body.len() <= TINY_BYTES_MAX {
+            return fields.ok(Body::whole(Bytes::copy_from_slice(body)));
+        }
+        self.app.budget.keep(body).map_or_else(|Exhausted| exhausted(), |body| fields.ok(Body::whole(body)))
+    }
+
+    /// The response to `client` with what `make` makes from `snapshot` on a blocking thread, for what takes long: the
     /// requests of this thread don't wait for it.
     pub(crate) fn offload(
         self: &Rc<Worker>,
+        client: Peer,
         snapshot: Arc<Snapshot>,
-        make: impl FnOnce(&Snapshot) -> Result<Vec<u8>, Box<Response>> + Send + 'static,
+        make: impl FnOnce(&Snapshot) -> Made + Send + 'static,
     ) -> Reply {
         let worker = Rc::clone(self);
         Reply::later(async move {
-            // An error would mean that the semaphore is closed, which it never is.
-            let permit = Arc::clone(&worker.offload_permits).acquire_owned().await;
-            let task = tokio::task::spawn_blocking(move || {
-                let body = make(&snapshot).map(|body| (snapshot, body));
-                // Not before, though the client may have gone.
-                drop(permit);
-                body
-            });
-            match task.await {
-                Ok(Ok((snapshot, body))) => worker.dataset_fields(&snapshot).ok(body.into()),
-                Ok(Err(response)) => *response,
-                Err(_) => worker.panicked(),
+            let work = move || {
+                let made = match make(&snapshot) {
+                    Made::Outline(outline) if outline.bytes() <= WHOLE_BYTES_MAX as u64 => {
+                        Made::Body(snapshot.dataset.render(outline))
+                    }
+                    made => made,
+                };
+                (snapshot, made)
+            };
+            let (snapshot, made) = match worker.offload.run(client, work).await {
+                Ok(made) => made,
+                Err(NotDone::Busy) => return problem::overloaded("too many requests wait for work that takes long"),
+                Err(NotDone::Panicked) => return worker.panicked(),
+            };
+            let fields = worker.dataset_fields(&snapshot);
+            match made {
+                Made::Body(body) => worker.ok(&fields, &body),
+                Made::Outline(outline) => worker.large(&fields, client, &snapshot, outline),
+                Made::NotModified => fields.not_modified(),
+                Made::Problem(code, detail) => problem::response(code, &detail),
             }
         })
+    }
+
+    fn large(&self, fields: &DatasetFields, client: Peer, snapshot: &Arc<Snapshot>, outline: Outline) -> Response {
+        let (bytes, lease) = (outline.bytes(), self.app.store.lease(Arc::clone(snapshot)));
+        match LargeBody::new(&self.offload, client, lease, outline, &self.app.budget) {
+            Ok(parts) => fields.ok(Body::in_parts(Box::new(parts), bytes)),
+            Err(Exhausted) => exhausted(),
+        }
     }
 
     /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a
@@ -131,6 +174,11 @@ impl Worker {
         self.counters.panics.add(1);
         response::closing(problem::bug())
     }
+}
+
+#[cold]
+fn exhausted() -> Response {
+    problem::overloaded("too much waits to be taken by clients")
 }
 
 /// Memory that is lent for rendering, and cut to its usual size when it is given back.

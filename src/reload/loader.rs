@@ -88,11 +88,7 @@ impl LoaderThread {
     /// Waits until there is a trigger. Returns `false` when there can be no more.
     fn wait(&mut self) -> bool {
         while self.waiting.is_empty() {
-            let held = self.retired.len();
-            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
-            if self.retired.len() < held {
-                self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
-            }
+            self.drop_retired();
             let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
             let check = self.watch.as_ref().map(SourceWatch::time_left);
             let purge = self.purge_at.map(|at| at.saturating_duration_since(Instant::now()));
@@ -112,6 +108,15 @@ impl LoaderThread {
             }
         }
         true
+    }
+
+    /// Drops the replaced snapshots that nobody holds any more.
+    fn drop_retired(&mut self) {
+        let held = self.retired.len();
+        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        if self.retired.len() < held {
+            self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
+        }
     }
 
     fn check_source(&mut self) {
@@ -156,6 +161,9 @@ impl LoaderThread {
     }
 
     fn load(&mut self, request: Request) -> Outcome {
+        // The memory that the load is to have.
+        self.store.end_leases_of_replaced();
+        self.drop_retired();
         let mut stamp = None;
         let result = catch_panic(|| {
             let opened = self.settings.data.open().map_err(LoadError::from)?;

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::cli::LogFormat;
 use crate::config::Settings;
 use crate::http::app::App;
+use crate::http::budget::Budget;
 use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
@@ -72,6 +73,7 @@ impl<'s> Server<'s> {
         }
         let mut app = App::new(data.store, data.reloader);
         app.secrets = secrets;
+        app.budget = Budget::new(settings.buffered_bytes_max);
         app.with_pages = settings.with_pages;
         app.cors = Cors::new(&settings.cors_origins);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);

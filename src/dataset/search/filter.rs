@@ -6,6 +6,7 @@ use super::facets;
 use super::ordinals::OrdinalSet;
 use super::postings::{FacetCount, Postings};
 use super::values::{FACETS, FacetKind};
+use crate::dataset::arena::Position;
 use crate::dataset::record::Record;
 use crate::dataset::records::Records;
 use crate::shipment::{Facet, FoldedKey};
@@ -54,9 +55,14 @@ impl<'d> Selection<'d> {
 
     /// The shipments from the `offset`th on, from 0, at most `limit`.
     pub fn page(&self, offset: u64, limit: usize) -> Vec<Record<'d>> {
+        self.positions(offset, limit).into_iter().map(|position| self.records.record(position)).collect()
+    }
+
+    /// The positions of the shipments from the `offset`th on, from 0, at most `limit`.
+    pub fn positions(&self, offset: u64, limit: usize) -> Vec<Position> {
         // There are fewer than 2^32.
         let ordinals = self.set.page(u32::try_from(offset).unwrap_or(u32::MAX), limit);
-        ordinals.into_iter().map(|ordinal| self.records.at(ordinal)).collect()
+        ordinals.into_iter().map(|ordinal| self.records.position(ordinal)).collect()
     }
 
     /// The most frequent values of each facet, in the order of [`Facet::ALL`], at most

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::Request;
@@ -11,7 +12,8 @@ use hyper::server::conn::http1;
 
 use crate::http::activity::{CommandSlot, ConnectionCommand, HEAD_BYTES_MAX};
 use crate::http::connection::registry::Registered;
-use crate::http::connection::socket::{Buffers, Socket, Stream, Transport};
+use crate::http::connection::socket::{Buffers, Socket, Transport};
+use crate::http::connection::stream::Stream;
 use crate::http::pipeline::Service;
 use crate::http::response::Response;
 use crate::http::response::reply::Reply;
@@ -40,7 +42,8 @@ impl Http1 {
 
     /// A connection over `stream`, which is run by polling it until it ends.
     pub(crate) fn run<S: Stream>(&self, registered: &Registered, stream: S, service: Service) -> Connection {
-        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.buffers)));
+        let budget = Arc::clone(&service.worker().app.budget);
+        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.buffers), budget));
         registered.watch(Rc::clone(&socket) as Rc<_>);
         let socket: Rc<Socket> = socket;
         let worker = Rc::clone(service.worker());

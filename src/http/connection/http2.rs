@@ -6,12 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http2;
@@ -19,12 +20,14 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio_rustls::server::TlsStream;
 
-use crate::http::activity::{Activity, ConnectionCommand, HEAD_BYTES_MAX, Phase, UNSENT_BYTES_MAX};
+use crate::http::activity::{Activity, ConnectionCommand, HEAD_BYTES_MAX, Phase, Taken, UNSENT_BYTES_MAX};
+use crate::http::budget::{Budget, Exhausted, Reservation, TINY_BYTES_MAX};
 use crate::http::connection::registry::Registered;
-use crate::http::connection::socket;
+use crate::http::connection::stream;
 use crate::http::pipeline::Service;
-use crate::http::response;
+use crate::http::response::problem;
 use crate::http::response::reply::Reply;
+use crate::http::response::{self, Response};
 
 /// Requests that a client may have open on one connection.
 const STREAMS_MAX: u32 = 100;
@@ -32,8 +35,6 @@ const STREAMS_MAX: u32 = 100;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 /// Bytes of all bodies of a connection that may be on the way, or wait to be read.
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
-/// Bytes of a response that are handed over at a time, once the client lets some come.
-const CHUNK_BYTES: usize = 16 << 10;
 
 /// Runs the streams of a connection on its thread.
 #[derive(Clone, Copy)]
@@ -64,8 +65,8 @@ impl Http2 {
     }
 
     /// Runs a connection over `stream` until it ends.
-    pub(crate) async fn run<S: socket::Stream>(&self, registered: &Registered, stream: TlsStream<S>, service: Service) {
-        let streams = Rc::new(Streams::default());
+    pub(crate) async fn run<S: stream::Stream>(&self, registered: &Registered, stream: TlsStream<S>, service: Service) {
+        let streams = Rc::new(Streams::new(Arc::clone(&service.worker().app.budget)));
         registered.watch(Rc::clone(&streams) as Rc<_>);
         let http = self.builder.serve_connection(TokioIo::new(stream), TrackedService { service, streams });
         let mut http = std::pin::pin!(http);
@@ -87,18 +88,36 @@ impl Http2 {
 }
 
 /// The streams of one connection.
-#[derive(Default)]
 struct Streams {
+    /// The memory that may be held for clients.
+    budget: Arc<Budget>,
     /// Requests so far.
     requests: Cell<u64>,
     /// Requests whose responses are not there yet.
     responding: Cell<usize>,
     /// Responses that are there and not handed over as a whole.
     unsent: Cell<usize>,
-    /// Parts of responses handed over so far.
-    sent: Cell<u64>,
+    /// Bytes of those that are not counted elsewhere.
+    tiny_bytes: Cell<usize>,
+    /// What was handed over so far.
+    taken: Cell<Taken>,
     /// The requests whose bodies are awaited, by number.
     receiving: RefCell<BTreeSet<u64>>,
+}
+
+impl Streams {
+    /// None yet.
+    fn new(budget: Arc<Budget>) -> Streams {
+        Streams {
+            budget,
+            requests: Cell::new(0),
+            responding: Cell::new(0),
+            unsent: Cell::new(0),
+            tiny_bytes: Cell::new(0),
+            taken: Cell::default(),
+            receiving: RefCell::default(),
+        }
+    }
 }
 
 impl Activity for Streams {
@@ -119,10 +138,13 @@ impl Activity for Streams {
         let within = match phase {
             // Whatever else comes: the oldest one has to end.
             Phase::Body => self.receiving.borrow().first().copied().unwrap_or_default(),
-            Phase::Write => self.sent.get(),
             _ => self.requests.get(),
         };
         within << 3 | phase as u64
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        (self.unsent.get() > 0).then(|| self.taken.get())
     }
 }
 
@@ -195,59 +217,86 @@ impl Future for StreamReply {
         let response = ready!(this.reply.poll_response(cx, |_| stream.body_ended()));
         // hyper sends a body to HEAD too, if it is given one.
         let response = if this.is_head { response::without_body(response) } else { response };
-        let unsent = Unsent::new(Rc::clone(&this.stream.streams));
-        Poll::Ready(Ok(response.map(|body| Paced { body, rest: Bytes::new(), unsent })))
+        Poll::Ready(Ok(this.paced(response)))
     }
 }
 
-/// A response's body that is handed over in parts, so that it shows whether the client takes them.
+impl StreamReply {
+    /// `response`, if there is memory for it where it needs some.
+    fn paced(&self, response: Response) -> hyper::Response<Paced> {
+        let streams = &self.stream.streams;
+        let bytes = response.body().bytes_left();
+        let (response, unsent) = match Unsent::within(streams, bytes) {
+            Ok(unsent) => (response, unsent),
+            Err(Exhausted) => {
+                (problem::overloaded("too many responses wait on this connection"), Unsent::new(streams, 0, None))
+            }
+        };
+        response.map(|body| Paced { body, unsent })
+    }
+}
+
+/// A response's body, and how much of it the client takes.
 struct Paced {
-    /// Until the first part was taken from it: all.
-    body: Full<Bytes>,
-    rest: Bytes,
+    body: response::body::Body,
     unsent: Unsent,
 }
 
 impl Body for Paced {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty()
-            && let Some(Ok(frame)) = ready!(Pin::new(&mut self.body).poll_frame(cx))
-        {
-            self.rest = frame.into_data().unwrap_or_default();
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let taken = &self.unsent.streams.taken;
+            taken.set(Taken { bytes: taken.get().bytes + bytes, ..taken.get() });
         }
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let streams = &self.unsent.0;
-        streams.sent.set(streams.sent.get() + 1);
-        let part = CHUNK_BYTES.min(self.rest.len());
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(part)))))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64 + self.body.size_hint().exact().unwrap_or_default())
+        self.body.size_hint()
     }
 }
 
 /// A response that is not handed over as a whole, until dropped.
-struct Unsent(Rc<Streams>);
+struct Unsent {
+    streams: Rc<Streams>,
+    tiny_bytes: usize,
+    /// Of a tiny one, where the connection has many of them.
+    _reservation: Option<Reservation>,
+}
 
 impl Unsent {
-    fn new(streams: Rc<Streams>) -> Unsent {
+    /// One of `bytes` bytes. Those that are tiny are not counted anywhere else: the budget needs memory for what
+    /// a connection has of them beyond a few.
+    fn within(streams: &Rc<Streams>, bytes: u64) -> Result<Unsent, Exhausted> {
+        let tiny_bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes <= TINY_BYTES_MAX).unwrap_or(0);
+        let is_beyond = tiny_bytes > 0 && streams.tiny_bytes.get() + tiny_bytes > UNSENT_BYTES_MAX;
+        let reservation = if is_beyond { Some(streams.budget.reserve(tiny_bytes)?) } else { None };
+        Ok(Unsent::new(streams, tiny_bytes, reservation))
+    }
+
+    fn new(streams: &Rc<Streams>, tiny_bytes: usize, reservation: Option<Reservation>) -> Unsent {
         streams.unsent.set(streams.unsent.get() + 1);
-        Unsent(streams)
+        streams.tiny_bytes.set(streams.tiny_bytes.get() + tiny_bytes);
+        Unsent { streams: Rc::clone(streams), tiny_bytes, _reservation: reservation }
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        self.0.unsent.set(self.0.unsent.get() - 1);
+        let Streams { unsent, tiny_bytes, taken, .. } = &*self.streams;
+        unsent.set(unsent.get() - 1);
+        tiny_bytes.set(tiny_bytes.get() - self.tiny_bytes);
+        if unsent.get() == 0 {
+            taken.set(Taken { all: taken.get().all + 1, ..taken.get() });
+        }
     }
 }

@@ -4,10 +4,12 @@ mod http1;
 mod http2;
 pub(crate) mod registry;
 mod socket;
+mod stream;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -15,7 +17,7 @@ use crate::http::activity::{ConnectionCommand, TimeLimits};
 use crate::http::connection::http1::Http1;
 use crate::http::connection::http2::Http2;
 use crate::http::connection::registry::{Registered, Registry};
-use crate::http::connection::socket::Stream;
+use crate::http::connection::stream::Stream;
 use crate::http::pipeline::Service;
 use crate::http::tls::{Protocol, Tls};
 use crate::http::worker::Worker;
@@ -35,6 +37,12 @@ impl Connections {
     pub(crate) fn new(limits: TimeLimits, worker: Rc<Worker>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
         let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters)));
         Rc::new(Connections { registry, worker, tls, http1: Http1::new(), http2: Http2::new() })
+    }
+
+    /// Enforces the limits in time of connections, and of what waits to be offloaded.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.registry.sweep(now);
+        self.worker.offload.sweep(now);
     }
 
     /// Runs a connection over `stream` until it ends. `permit` is given back then. The connection counts from now on,

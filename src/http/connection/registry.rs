@@ -11,7 +11,7 @@ use std::time::Instant;
 use slab::Slab;
 use tokio::sync::Notify;
 
-use crate::http::activity::{Activity, CommandSlot, ConnectionCommand, Phase, TimeLimits};
+use crate::http::activity::{Activity, CommandSlot, ConnectionCommand, Phase, Taken, TimeLimits};
 use crate::http::telemetry::counters::Counters;
 
 /// One connection as its thread's [`Registry`] sees it.
@@ -21,6 +21,8 @@ struct Entry {
     command: Rc<CommandSlot>,
     /// The connection's progress at a sweep, and the time of the first sweep that saw it.
     seen: (u64, Instant),
+    /// What the client had taken at a sweep, and when: the last one at which that was enough. None while nothing waits.
+    taken: Option<(Taken, Instant)>,
 }
 
 impl Entry {
@@ -30,6 +32,33 @@ impl Entry {
 
     fn progress(&self) -> u64 {
         self.activity.as_ref().map_or(0, |activity| activity.progress())
+    }
+
+    /// The phase that has exceeded its limit by `now`, if one has.
+    fn overdue(&mut self, limits: &TimeLimits, now: Instant) -> Option<Phase> {
+        self.overdue_taking(limits, now).or_else(|| self.overdue_progress(limits, now))
+    }
+
+    fn overdue_taking(&mut self, limits: &TimeLimits, now: Instant) -> Option<Phase> {
+        let taken = self.activity.as_ref().and_then(|activity| activity.taken());
+        match (taken, self.taken) {
+            (Some(taken), Some((before, since))) if !taken.is_enough_since(before) => {
+                (now - since >= limits.write).then_some(Phase::Write)
+            }
+            _ => {
+                self.taken = taken.map(|taken| (taken, now));
+                None
+            }
+        }
+    }
+
+    fn overdue_progress(&mut self, limits: &TimeLimits, now: Instant) -> Option<Phase> {
+        let (progress, phase) = (self.progress(), self.phase());
+        if self.seen.0 != progress {
+            self.seen = (progress, now);
+            return None;
+        }
+        limits.of(phase).is_some_and(|limit| now - self.seen.1 >= limit).then_some(phase)
     }
 }
 
@@ -51,18 +80,15 @@ impl Registry {
     pub(crate) fn register(self: &Rc<Self>) -> Registered {
         self.counters.accepted.add(1);
         let command = Rc::<CommandSlot>::default();
-        let entry = Entry { activity: None, command: Rc::clone(&command), seen: (0, Instant::now()) };
+        let entry = Entry { activity: None, command: Rc::clone(&command), seen: (0, Instant::now()), taken: None };
         Registered { registry: Rc::clone(self), key: self.entries.borrow_mut().insert(entry), command }
     }
 
     /// Ends connections whose time is up.
     pub(crate) fn sweep(&self, now: Instant) {
         for (_, entry) in self.entries.borrow_mut().iter_mut() {
-            let progress = entry.progress();
-            if entry.seen.0 != progress {
-                entry.seen = (progress, now);
-            } else if self.limits.of(entry.phase()).is_some_and(|limit| now - entry.seen.1 >= limit) {
-                self.counters.timed_out[entry.phase() as usize].add(1);
+            if let Some(phase) = entry.overdue(&self.limits, now) {
+                self.counters.timed_out[phase as usize].add(1);
                 entry.command.send(ConnectionCommand::End);
             }
         }

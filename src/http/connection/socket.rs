@@ -10,16 +10,16 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::ReadBufCursor;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio::io::ReadBuf;
 
-use crate::http::activity::{Activity, Phase, UNSENT_BYTES_MAX};
+use crate::http::activity::{Activity, Phase, Taken, UNSENT_BYTES_MAX};
+use crate::http::budget::{Budget, Reservation};
+use crate::http::connection::stream::Stream;
 
 /// Unused buffers for responses that a thread keeps.
 const SPARE_BUFFERS_MAX: usize = 4;
@@ -27,30 +27,6 @@ const SPARE_BUFFERS_MAX: usize = 4;
 const READ_BYTES: usize = 16 << 10;
 /// Bytes that a client may still send after the last response.
 const LINGER_BYTES_MAX: usize = 64 << 20;
-
-/// The stream below a connection: a socket, with or without TLS.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// The system's socket below.
-    fn system(&self) -> SockRef<'_>;
-}
-
-impl Stream for TcpStream {
-    fn system(&self) -> SockRef<'_> {
-        SockRef::from(self)
-    }
-}
-
-impl Stream for UnixStream {
-    fn system(&self) -> SockRef<'_> {
-        SockRef::from(self)
-    }
-}
-
-impl<S: Stream> Stream for TlsStream<S> {
-    fn system(&self) -> SockRef<'_> {
-        self.get_ref().0.system()
-    }
-}
 
 /// How far a connection's last request is.
 #[derive(Clone, Copy)]
@@ -82,8 +58,13 @@ pub(crate) struct Socket<S: ?Sized = dyn Stream> {
     /// True when the stream may have taken bytes that it has not passed on yet, as with TLS.
     unflushed: Cell<bool>,
     phase: Cell<Phase>,
-    /// Grows with each change of phase and each byte sent.
+    /// Grows with each change of phase.
     progress: Cell<u64>,
+    /// What the client has taken.
+    taken: Cell<Taken>,
+    /// The memory of `unsent`, while it is left waiting.
+    reservation: RefCell<Option<Reservation>>,
+    budget: Arc<Budget>,
     /// True when hyper has more to write than may wait here.
     blocked: Cell<bool>,
     /// How far the last request is.
@@ -133,16 +114,24 @@ impl<S: ?Sized> Activity for Socket<S> {
     fn progress(&self) -> u64 {
         self.progress.get()
     }
+
+    fn taken(&self) -> Option<Taken> {
+        (self.phase.get() == Phase::Write).then(|| self.taken.get())
+    }
 }
 
 impl<S: Stream> Socket<S> {
-    pub(crate) fn new(stream: S, buffers: Rc<Buffers>) -> Socket<S> {
+    /// A socket over `stream`, of a connection that shares `buffers` with others; `budget` counts what waits.
+    pub(crate) fn new(stream: S, buffers: Rc<Buffers>, budget: Arc<Budget>) -> Socket<S> {
         Socket {
             unsent: RefCell::default(),
             unflushed: Cell::new(false),
             // A new connection has as long for its first head as any other.
             phase: Cell::new(Phase::Head),
             progress: Cell::new(0),
+            taken: Cell::default(),
+            reservation: RefCell::default(),
+            budget,
             blocked: Cell::new(false),
             request: Cell::new(RequestState::Responded(RequestBody::Ended)),
             lingered_bytes: Cell::new(0),
@@ -198,8 +187,12 @@ impl Socket {
     pub(crate) fn send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let sent = self.poll_send(cx);
         if sent.is_pending() || self.blocked.get() {
-            self.phase.set(Phase::Write);
+            self.leave_waiting();
             return sent;
+        }
+        if self.phase.get() == Phase::Write {
+            self.taken.set(Taken { all: self.taken.get().all + 1, ..self.taken.get() });
+            self.reservation.take();
         }
         match (self.request.get(), self.phase.get()) {
             (RequestState::Responded(_), Phase::Response | Phase::Write) => {
@@ -210,6 +203,16 @@ impl Socket {
             _ => {}
         }
         sent
+    }
+
+    /// Leaves responses waiting until the client takes some.
+    #[cold]
+    fn leave_waiting(&self) {
+        if self.phase.get() != Phase::Write {
+            self.enter(Phase::Write);
+        }
+        let mut reservation = self.reservation.borrow_mut();
+        reservation.get_or_insert_with(|| self.budget.hold(0)).set(self.unsent.borrow().capacity());
     }
 
     /// True if a response may be on its way still while the client sends: it was sent just now, or the client has begun
@@ -301,7 +304,7 @@ impl Socket {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.progress.set(self.progress.get() + 1);
+            self.taken.set(Taken { bytes: self.taken.get().bytes + written as u64, ..self.taken.get() });
             self.unflushed.set(true);
         }
         written

@@ -10,59 +10,65 @@ use hyper::Request;
 use hyper::body::Incoming;
 
 use crate::batch::{self, BatchError, RESPONSE_BYTES_MAX};
-use crate::http::request::json_body;
-use crate::http::response::Response;
+use crate::dataset::{Outline, OutlineLimits};
+use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::json_body::{self, JsonBody};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::Worker;
+use crate::http::worker::{Made, Worker};
 use crate::store::Snapshot;
 
 /// Bytes of a body that is parsed and responded to on the worker, some 100 lookups; longer ones would keep the other
 /// requests of the thread waiting.
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
-/// Bytes of a response that is rendered at once.
-const SHORT_RESPONSE_BYTES_MAX: usize = 256 << 10;
+/// A response within these limits is made on the worker.
+const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, articles_max: 2000 };
+const LONG: OutlineLimits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX, articles_max: u64::MAX };
 
 /// `POST /v1/lookup`
-pub(crate) fn batch(worker: &Rc<Worker>, request: Request<Incoming>) -> Reply {
+pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, request: Request<Incoming>) -> Reply {
     if worker.app.store.load().is_none() {
         return Reply::now(problem::loading());
     }
     let (head, body) = request.into_parts();
-    let worker = Rc::clone(worker);
-    json_body::receive_json(&head.headers, body, move |body| respond(&worker, body))
+    let client = forwarded::client(&worker.app.trusted_proxies, peer, &head.headers);
+    let for_response = Rc::clone(worker);
+    json_body::receive_json(&worker.app.budget, &head.headers, body, move |body| respond(&for_response, client, body))
 }
 
-fn respond(worker: &Rc<Worker>, mut body: Vec<u8>) -> Reply {
+fn respond(worker: &Rc<Worker>, client: Peer, mut body: JsonBody) -> Reply {
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    if body.len() <= SHORT_BODY_BYTES_MAX {
+    if body.bytes.len() <= SHORT_BODY_BYTES_MAX {
         // Parsing spends its input, and this one may be needed again.
-        match render(snapshot, &mut body.clone(), SHORT_RESPONSE_BYTES_MAX) {
-            Ok(out) => return Reply::now(worker.dataset_fields(snapshot).ok(out.into())),
+        match outline(snapshot, &mut body.bytes.clone(), SHORT) {
+            Ok(outline) => {
+                let fields = worker.dataset_fields(snapshot);
+                return Reply::now(worker.ok(&fields, &snapshot.dataset.render(outline)));
+            }
             Err(BatchError::ResponseTooLarge { .. }) => {}
-            Err(error) => return Reply::now(problem(&error)),
+            Err(error) => return Reply::now(problem::response(code(&error), &error.to_string())),
         }
     }
-    worker.offload(Arc::clone(snapshot), move |snapshot| {
-        render(snapshot, &mut body, RESPONSE_BYTES_MAX).map_err(|error| Box::new(problem(&error)))
+    worker.offload(client, Arc::clone(snapshot), move |snapshot| match outline(snapshot, &mut body.bytes, LONG) {
+        Ok(outline) => Made::Outline(outline),
+        Err(error) => Made::Problem(code(&error), error.to_string()),
     })
 }
 
-fn render(snapshot: &Snapshot, body: &mut [u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
+fn outline(snapshot: &Snapshot, body: &mut [u8], limits: OutlineLimits) -> Result<Outline, BatchError> {
     let lookups = batch::parse(body)?;
     if let Some(shard) = snapshot.summary.shard {
         batch::check_shard(&lookups, shard)?;
     }
-    batch::render(&snapshot.dataset, &lookups, bytes_max)
+    batch::outline(&snapshot.dataset, &lookups, limits)
 }
 
-fn problem(error: &BatchError) -> Response {
-    let code = match error {
+fn code(error: &BatchError) -> Code {
+    match error {
         BatchError::Invalid(_) => Code::InvalidBody,
         BatchError::TooManyLookups { .. } => Code::TooManyLookups,
         BatchError::ResponseTooLarge { .. } => Code::AnswerTooLarge,
         BatchError::WrongShard { .. } => Code::WrongShard,
-    };
-    problem::response(code, &error.to_string())
+    }
 }

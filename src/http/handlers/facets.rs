@@ -7,14 +7,15 @@ use hyper::HeaderMap;
 
 use crate::dataset::Selection;
 use crate::http::handlers::misdirected;
+use crate::http::request::forwarded::{self, Peer};
 use crate::http::request::query;
 use crate::http::response::problem;
 use crate::http::response::reply::Reply;
-use crate::http::worker::Worker;
+use crate::http::worker::{Made, Worker};
 use crate::shipment::Facet;
 
 /// `GET /v1/facets?…`
-pub(crate) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&str>) -> Reply {
+pub(crate) fn facets(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, query: Option<&str>) -> Reply {
     let filter = query::pairs(query).and_then(|pairs| query::strict_filter(&pairs, &[], |_, _| Ok(false)));
     let filter = match filter {
         Ok(filter) => filter,
@@ -34,10 +35,11 @@ pub(crate) fn facets(worker: &Rc<Worker>, headers: &HeaderMap, query: Option<&st
     if fields.are_known(headers) {
         return Reply::now(fields.not_modified());
     }
-    worker.offload(Arc::clone(snapshot), move |snapshot| {
+    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    worker.offload(client, Arc::clone(snapshot), move |snapshot| {
         let mut out = Vec::new();
         render_facets(&snapshot.dataset.select(&filter), &mut out);
-        Ok(out)
+        Made::Body(out)
     })
 }
 

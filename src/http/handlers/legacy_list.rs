@@ -48,7 +48,7 @@ pub(crate) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderM
     match query::pairs(uri.query()) {
         Ok(pairs) => {
             let base = page_links::base(&worker.app, peer, uri, headers, PATH);
-            search::page(worker, uri, headers, page_request(pairs, base))
+            search::page(worker, peer, uri, headers, page_request(pairs, base))
         }
         Err(invalid) => Reply::now(invalid.response()),
     }

@@ -24,6 +24,12 @@ use crate::store::Snapshot;
 /// The response to a scrape.
 pub(crate) fn metrics(app: &App) -> Response {
     let mut families = of_requests(&app.all_counters(), app.connections_max);
+    families.push(family(
+        "waybill_http_buffered_bytes",
+        "Memory held for responses that wait to be read and bodies that arrive.",
+        MetricType::GAUGE,
+        vec![gauge(app.budget.held() as f64, &[])],
+    ));
     families.push(of_access_log(app));
     families.push(of_secrets(app));
     families.extend(app.secrets.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));

@@ -4,28 +4,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Uri};
+use serde::Serialize;
 
-use crate::dataset::{Dataset, Filter, Record};
+use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record};
 use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
-use crate::http::request::forwarded::Peer;
+use crate::http::request::forwarded::{self, Peer};
 use crate::http::request::query::{self, Invalid, LIMIT, OFFSET};
-use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::Worker;
+use crate::http::worker::{Made, Worker};
 
 const PATH: &str = "/v1/shipments";
 /// Shipments of a page where the request does not say.
 pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// Shipments of a page, at most.
 pub(crate) const LIMIT_MAX: usize = 1000;
-/// Bytes of a page: one shipment may have any number of articles.
-const PAGE_BYTES_MAX: usize = 64 << 20;
-/// A page with more shipments than this, of a filter with more values, or with more bytes is offloaded.
+/// Limits of a page: one shipment may have any number of articles.
+const LONG: OutlineLimits = OutlineLimits { bytes_max: 64 << 20, articles_max: u64::MAX };
+/// A page over these limits, with more shipments, or of a filter with more values or of a number that more shipments
+/// have is offloaded.
+const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, articles_max: 2000 };
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
-const SHORT_PAGE_BYTES_MAX: usize = 256 << 10;
+const SHORT_GROUP_SHIPMENTS_MAX: usize = 1000;
 
 /// The page that is asked for.
 pub(crate) struct PageRequest {
@@ -39,7 +41,7 @@ pub(crate) struct PageRequest {
 pub(crate) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Reply {
     let base = || page_links::base(&worker.app, peer, uri, headers, PATH);
     match page_request(uri, base) {
-        Ok(request) => page(worker, uri, headers, request),
+        Ok(request) => page(worker, peer, uri, headers, request),
         Err(invalid) => Reply::now(invalid.response()),
     }
 }
@@ -73,77 +75,98 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
 }
 
 /// The page of `request`. One that takes long is offloaded.
-pub(crate) fn page(worker: &Rc<Worker>, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
+pub(crate) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
     if let Some(refusal) = misdirected::refuse(snapshot, &request.filter, uri.query()) {
         return Reply::now(refusal);
     }
-    if request.limit <= SHORT_PAGE_SHIPMENTS_MAX && request.filter.value_count() <= SHORT_FILTER_VALUES_MAX {
-        let page = Page::new(&request, &snapshot.dataset);
-        if page.bytes <= SHORT_PAGE_BYTES_MAX {
-            return Reply::now(worker.dataset_response(snapshot, headers, |out| page.render(out)));
-        }
+    let dataset = &snapshot.dataset;
+    if is_short(dataset, &request)
+        && let Ok(mut page) = outline(dataset, &request, SHORT)
+    {
+        return Reply::now(
+            worker.dataset_response(snapshot, headers, |out| dataset.render_part(&mut page, out, usize::MAX)),
+        );
     }
-    // A page that is too large is none that the client could have.
-    let fields = worker.dataset_fields(snapshot);
-    let not_modified = fields.are_known(headers).then(|| fields.not_modified());
-    drop(fields);
-    worker.offload(Arc::clone(snapshot), move |snapshot| {
-        let page = Page::new(&request, &snapshot.dataset);
-        if page.bytes > PAGE_BYTES_MAX {
-            return Err(Box::new(too_large(page.bytes)));
-        }
-        if let Some(response) = not_modified {
-            return Err(Box::new(response));
-        }
-        let mut out = Vec::with_capacity(page.bytes);
-        page.render(&mut out);
-        Ok(out)
+    let is_known = worker.dataset_fields(snapshot).are_known(headers);
+    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    worker.offload(client, Arc::clone(snapshot), move |snapshot| match outline(&snapshot.dataset, &request, LONG) {
+        // A page that is too large is none that the client could have.
+        Ok(_) if is_known => Made::NotModified,
+        Ok(page) => Made::Outline(page),
+        Err(_) => Made::Problem(Code::AnswerTooLarge, too_large()),
     })
 }
 
-fn too_large(bytes: usize) -> Response {
-    let detail = format!("the page would have {bytes} bytes, of {PAGE_BYTES_MAX} allowed; ask for fewer shipments");
-    problem::response(Code::AnswerTooLarge, &detail)
+fn too_large() -> String {
+    format!("the page would have more than {} bytes; ask for fewer shipments", LONG.bytes_max)
 }
 
-/// A page that is ready to be written.
-struct Page<'d> {
-    count: u64,
-    next: Option<String>,
-    previous: Option<String>,
-    records: Vec<Record<'d>>,
-    /// An upper bound of its rendered size.
-    bytes: usize,
+/// True if the shipments of a page are found soon.
+fn is_short(dataset: &Dataset, request: &PageRequest) -> bool {
+    let PageRequest { filter, limit, .. } = request;
+    let is_shared_by_few = |number| dataset.positions_with_number(number).nth(SHORT_GROUP_SHIPMENTS_MAX).is_none();
+    *limit <= SHORT_PAGE_SHIPMENTS_MAX
+        && filter.value_count() <= SHORT_FILTER_VALUES_MAX
+        && filter.tracking_numbers.iter().all(is_shared_by_few)
 }
 
-impl<'d> Page<'d> {
-    fn new(request: &PageRequest, dataset: &'d Dataset) -> Page<'d> {
-        let PageRequest { filter, limit, offset, links } = request;
-        let selection = dataset.select(filter);
-        let count = selection.count();
-        let records = selection.page(*offset, *limit);
-        let (next, previous) = (links.next(*offset, *limit, count), links.previous(*offset, *limit));
-        let of_links = [&next, &previous].into_iter().flatten().map(String::len).sum::<usize>();
-        let of_records = records.iter().map(|record| record.rendered_bytes() + b",".len()).sum::<usize>();
-        let around = r#"{"count":18446744073709551615,"next":null,"previous":null,"results":[]}"#.len();
-        Page { count, next, previous, records, bytes: around + of_links + of_records }
-    }
-
-    fn render(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"count\":");
-        out.extend_from_slice(itoa::Buffer::new().format(self.count).as_bytes());
-        for (key, link) in [("next", &self.next), ("previous", &self.previous)] {
-            out.extend_from_slice(format!(",\"{key}\":").as_bytes());
-            match link {
-                // A URL has nothing that JSON escapes.
-                Some(link) => out.extend_from_slice(format!("\"{link}\"").as_bytes()),
-                None => out.extend_from_slice(b"null"),
+/// Outlines the page. A shipment that no page has room for is left out and named.
+fn outline(dataset: &Dataset, request: &PageRequest, limits: OutlineLimits) -> Result<Outline, OverLimits> {
+    let PageRequest { filter, limit, offset, links } = request;
+    let selection = dataset.select(filter);
+    let count = selection.count();
+    let mut page = Outline::new(limits);
+    page.text_with(|out| render_head(count, links.next(*offset, *limit, count), links.previous(*offset, *limit), out));
+    let mut omitted = Vec::new();
+    for position in selection.positions(*offset, *limit) {
+        match dataset.outline(&mut page, position) {
+            Err(OverLimits::Alone { bytes }) if bytes > LONG.bytes_max => {
+                omitted.push(Omitted::new(&dataset.record(position), bytes));
             }
+            appended => appended?,
         }
-        out.extend_from_slice(b",\"results\":[");
-        Record::render_all(self.records.iter().copied(), out);
-        out.extend_from_slice(b"]}");
+    }
+    page.text(b"]");
+    if !omitted.is_empty() {
+        page.text(b",\"omitted\":");
+        // Writing to memory cannot fail, and there is no map whose keys could.
+        page.text_with(|out| serde_json::to_writer(out, &omitted).unwrap_or_default());
+    }
+    page.text(b"}");
+    page.check()?;
+    Ok(page)
+}
+
+fn render_head(count: u64, next: Option<String>, previous: Option<String>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"count\":");
+    out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+    for (key, link) in [("next", next), ("previous", previous)] {
+        out.extend_from_slice(format!(",\"{key}\":").as_bytes());
+        match link {
+            // A URL has nothing that JSON escapes.
+            Some(link) => out.extend_from_slice(format!("\"{link}\"").as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.extend_from_slice(b",\"results\":[");
+}
+
+/// A shipment that is too large for any page.
+#[derive(Serialize)]
+struct Omitted {
+    carrier: String,
+    tracking_number: String,
+    bytes: u64,
+}
+
+impl Omitted {
+    fn new(record: &Record<'_>, bytes: u64) -> Omitted {
+        Omitted {
+            carrier: record.carrier().into_owned(),
+            tracking_number: record.tracking_number().into_owned(),
+            bytes,
+        }
     }
 }

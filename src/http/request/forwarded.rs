@@ -6,7 +6,7 @@
 //! passed a proxy that sets one and lets the other through, as the client made it up: then neither is believed.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use hyper::HeaderMap;
@@ -19,9 +19,11 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 
 /// Bits before an IPv4 address in one of version 6 (RFC 4291, section 2.5.5.2).
 const IPV4_MAPPED_BITS: u8 = 96;
+/// Bits of an IPv6 address that a host chooses within its network (RFC 4291, section 2.5.4).
+const IPV6_HOST_BITS: u32 = 64;
 
 /// The other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// The host with this address.
     Ip(IpAddr),
@@ -126,6 +128,19 @@ impl<'h> Forwarded<'h> {
         }
         let last = |name| from_the_end(headers, name).next().flatten();
         Forwarded { client, scheme: last(&X_FORWARDED_PROTO).and_then(scheme), host: last(&X_FORWARDED_HOST) }
+    }
+}
+
+/// The client of a request that came from `peer`, for telling one client's requests from another's: the one that
+/// trusted proxies name. Of an IPv6 address the network counts, since a client has all of its addresses.
+pub(crate) fn client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) -> Peer {
+    let client = Forwarded::new(trusted, peer, headers).client.map_or(peer, Peer::Ip);
+    match client {
+        Peer::Ip(address) => Peer::Ip(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> IPV6_HOST_BITS << IPV6_HOST_BITS).into(),
+            address => address,
+        }),
+        Peer::Unix => Peer::Unix,
     }
 }
 
@@ -247,6 +262,16 @@ mod tests {
         }
         let fields = [("x-forwarded-for", "203.0.113.1"), ("x-forwarded-for", "198.51.100.1")];
         assert_eq!(client(&fields).as_deref(), Some("198.51.100.1"));
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_are_one_client() {
+        let of = |address: &str| super::client(&[], Peer::Ip(address.parse().unwrap()), &HeaderMap::new());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_eq!(super::client(&[], Peer::Unix, &HeaderMap::new()), Peer::Unix);
     }
 
     #[test]

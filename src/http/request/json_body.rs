@@ -7,6 +7,7 @@
 //! the trailers end: what they take for the next request would be lost.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http_body_util::{LengthLimitError, Limited};
@@ -14,28 +15,49 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+use crate::http::budget::{Budget, Exhausted, Reservation, TINY_BYTES_MAX};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::{ReceiveBody, Received, Reply};
 use crate::http::response::{self, Response};
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// Memory for a body before its bytes have come, whatever their number is said to be.
-const FIRST_BYTES_MAX: usize = 16 << 10;
-
 /// A request's body on its way in, and what is to be done with it.
 struct Receiving {
     body: Limited<Incoming>,
-    received: Vec<u8>,
+    received: Option<JsonBody>,
     has_trailers: bool,
-    then: Option<Box<dyn FnOnce(Vec<u8>) -> Reply>>,
+    then: Option<Box<dyn FnOnce(JsonBody) -> Reply>>,
 }
 
-/// Takes JSON, then does `then` with it.
+/// A body, and the memory that is held for it, which grows with what has come, whatever its length is said to be.
+pub(crate) struct JsonBody {
+    /// What has come.
+    pub(crate) bytes: Vec<u8>,
+    reservation: Reservation,
+}
+
+impl JsonBody {
+    fn push(&mut self, data: &[u8]) -> Result<(), Exhausted> {
+        let bytes = self.bytes.len() + data.len();
+        if bytes > self.bytes.capacity() {
+            let capacity = bytes.max(2 * self.bytes.capacity()).min(BODY_BYTES_MAX);
+            if capacity > TINY_BYTES_MAX {
+                self.reservation.grow_to(capacity)?;
+            }
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+}
+
+/// Takes JSON, for which `budget` has the memory, then does `then` with it.
 pub(crate) fn receive_json(
+    budget: &Arc<Budget>,
     headers: &HeaderMap,
     body: Incoming,
-    then: impl FnOnce(Vec<u8>) -> Reply + 'static,
+    then: impl FnOnce(JsonBody) -> Reply + 'static,
 ) -> Reply {
     let bytes_min = body.size_hint().lower();
     if let Some(refusal) = refuse_json(headers, bytes_min) {
@@ -43,7 +65,7 @@ pub(crate) fn receive_json(
     }
     Reply::AfterBody(Box::new(Receiving {
         body: Limited::new(body, BODY_BYTES_MAX),
-        received: Vec::with_capacity(FIRST_BYTES_MAX.min(bytes_min as usize)),
+        received: Some(JsonBody { bytes: Vec::new(), reservation: budget.hold(0) }),
         has_trailers: false,
         then: Some(Box::new(then)),
     }))
@@ -82,7 +104,12 @@ impl ReceiveBody for Receiving {
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             match frame.map(hyper::body::Frame::into_data) {
-                Ok(Ok(data)) => self.received.extend_from_slice(&data),
+                Ok(Ok(data)) => {
+                    let pushed = self.received.as_mut().map(|received| received.push(&data));
+                    if pushed == Some(Err(Exhausted)) {
+                        return Poll::Ready(refused(problem::overloaded("too many bodies are arriving")));
+                    }
+                }
                 // No trailer field has a meaning here.
                 Ok(Err(trailers)) if trailers.trailers_ref().is_some_and(|fields| !fields.is_empty()) => {
                     self.has_trailers = true;
@@ -92,8 +119,10 @@ impl ReceiveBody for Receiving {
                 Ok(Err(_)) | Err(_) => return Poll::Ready(refused(broken())),
             }
         }
-        let body = std::mem::take(&mut self.received);
-        let reply = self.then.take().map_or_else(|| Reply::now(problem::bug()), |then| then(body));
+        let reply = match (self.received.take(), self.then.take()) {
+            (Some(body), Some(then)) => then(body),
+            _ => Reply::now(problem::bug()),
+        };
         let is_whole = !self.has_trailers;
         Poll::Ready(Received { reply: if is_whole { reply } else { reply.closing() }, is_whole })
     }

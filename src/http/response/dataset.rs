@@ -1,8 +1,8 @@
 //! Responses from a dataset: their header fields are the same until it is replaced.
 
-use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 
+use super::body::Body;
 use super::{JSON, REVALIDATE, Response, etag, not_modified, ok};
 
 /// The header fields of all responses from one dataset. Copying them costs a third of putting them together.
@@ -29,7 +29,7 @@ impl DatasetFields {
 
     /// 200 with JSON made from the dataset.
     #[inline]
-    pub fn ok(&self, body: Bytes) -> Response {
+    pub fn ok(&self, body: Body) -> Response {
         ok(&self.fields, body)
     }
 

@@ -6,6 +6,7 @@ use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::body::Body;
 use super::problem::{self, Code};
 use super::{Field, JSON, REVALIDATE, Response, etag, never_cached, not_modified, ok};
 
@@ -39,7 +40,7 @@ impl Document {
         if etag::is_known(headers, self.etag.as_bytes()) {
             not_modified(&self.fields)
         } else {
-            ok(&self.fields, self.body.clone())
+            ok(&self.fields, Body::whole(self.body.clone()))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The only place that builds responses.
 
+pub mod body;
 pub mod dataset;
 pub mod document;
 pub mod etag;
@@ -7,16 +8,16 @@ pub mod problem;
 pub mod reply;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::StatusCode;
-use hyper::body::Body;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     LOCATION,
 };
 
-/// A response: a status, header fields and a body that is there as a whole.
-pub type Response = hyper::Response<Full<Bytes>>;
+use body::Body;
+
+/// A response: a status, header fields and a body.
+pub type Response = hyper::Response<Body>;
 
 /// A header field.
 pub type Field = (HeaderName, HeaderValue);
@@ -28,15 +29,15 @@ const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// 200 with `body` and a copy of `fields`.
 #[inline]
-fn ok(fields: &HeaderMap, body: Bytes) -> Response {
-    let mut response = Response::new(Full::new(body));
+fn ok(fields: &HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.headers_mut() = fields.clone();
     response
 }
 
 /// 304: the client has what it would get with `fields` (RFC 9110, section 15.4.5).
 fn not_modified(fields: &HeaderMap) -> Response {
-    let mut response = ok(fields, Bytes::new());
+    let mut response = ok(fields, Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(CONTENT_TYPE);
     response.headers_mut().remove(CONTENT_ENCODING);
@@ -45,7 +46,7 @@ fn not_modified(fields: &HeaderMap) -> Response {
 
 /// `status` with what holds for this moment alone.
 fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Response {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(Body::whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
@@ -54,7 +55,7 @@ fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Res
 
 /// 204 with `fields`.
 pub fn no_content(fields: impl IntoIterator<Item = Field>) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().extend(fields);
     response
@@ -62,7 +63,7 @@ pub fn no_content(fields: impl IntoIterator<Item = Field>) -> Response {
 
 /// 301: the resource is at `location` for good (RFC 9110, section 15.4.2).
 pub fn moved(location: HeaderValue) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
     response.headers_mut().insert(LOCATION, location);
     // hyper would leave it out for HEAD.
@@ -72,10 +73,11 @@ pub fn moved(location: HeaderValue) -> Response {
 
 /// `response` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
 pub fn without_body(mut response: Response) -> Response {
-    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+    let length = response.body().bytes_left();
+    if length > 0 {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    response.map(|_| Full::default())
+    response.map(|_| Body::empty())
 }
 
 /// `response`, as the last on its connection.

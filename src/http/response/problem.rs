@@ -51,6 +51,8 @@ pub enum Code {
     InsufficientMemory,
     /// The shipments are on another shard than this one.
     WrongShard,
+    /// Other requests take what this one needs: memory, or its turn.
+    Overloaded,
     /// A bug.
     Internal,
 }
@@ -65,7 +67,7 @@ impl Code {
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
             Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
-            Code::DatasetUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::DatasetUnavailable | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
             Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
@@ -133,7 +135,16 @@ pub fn unsupported_coding(detail: &str) -> Response {
 
 /// 503, to be retried after a second.
 pub fn unavailable(detail: &str) -> Response {
-    let mut response = response(Code::DatasetUnavailable, detail);
+    to_be_retried(Code::DatasetUnavailable, detail)
+}
+
+/// 503: other requests take what this one needs.
+pub fn overloaded(detail: &str) -> Response {
+    to_be_retried(Code::Overloaded, &format!("{detail}; try again in a moment"))
+}
+
+fn to_be_retried(code: Code, detail: &str) -> Response {
+    let mut response = response(code, detail);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

@@ -65,7 +65,7 @@ proptest! {
                 String::from_utf8(shipment).unwrap()
             };
             let one = dataset.shipment(&key.number, key.carrier.as_ref().unwrap()).map(render);
-            prop_assert_eq!(&one.iter().cloned().collect::<Vec<_>>(), &found.map(render).collect::<Vec<_>>());
+            prop_assert_eq!(&one.iter().cloned().collect::<Vec<_>>(), &found.map(|position| render(dataset.record(position))).collect::<Vec<_>>());
             prop_assert_eq!(one.is_some(), status.is_some());
             if let (Some(one), Some(status)) = (one, status) {
                 prop_assert!(one.contains(&status), "{}", one);

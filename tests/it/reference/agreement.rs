@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use waybill::batch::{self, BatchError};
-use waybill::dataset::{Dataset, Record};
+use waybill::dataset::{Dataset, OutlineLimits, Record};
 use waybill::load::{FileError, LoadError, Loaded, Options, REPORTED_ERRORS_MAX, load};
 use waybill::shipment::{Column, FoldedKey};
 
@@ -89,10 +89,14 @@ fn assert_same_batch(dataset: &Dataset, export: &Export, lookups: &[(String, Opt
     let body = json!({"lookups": lookups.iter().map(asked).collect::<Vec<_>>()}).to_string();
     let mut body = body.into_bytes();
     let lookups = batch::parse(&mut body).unwrap();
-    let answer = batch::render(dataset, &lookups, expected.len()).unwrap();
+    let bytes = expected.len() as u64;
+    let outline = |bytes_max| {
+        let limits = OutlineLimits { bytes_max, articles_max: u64::MAX };
+        batch::outline(dataset, &lookups, limits)
+    };
+    let answer = dataset.render(outline(bytes).unwrap());
     assert_eq!(String::from_utf8(answer).unwrap(), expected);
-    let one_byte_less = batch::render(dataset, &lookups, expected.len() - 1);
-    assert_eq!(one_byte_less, Err(BatchError::ResponseTooLarge { bytes_max: expected.len() - 1 }));
+    assert_eq!(outline(bytes - 1).err(), Some(BatchError::ResponseTooLarge { bytes_max: bytes - 1 }));
 }
 
 /// Every lookup that finds something, in many spellings, and some that find nothing.

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use hyper::body::Body;
 use hyper::{Method, Request, Version};
 use jiff::Timestamp;
 
@@ -65,7 +64,7 @@ impl Line {
         response: &Response,
         duration: Duration,
     ) -> Line {
-        let body_bytes = if request.takes_body { response.body().size_hint().lower() } else { 0 };
+        let body_bytes = if request.takes_body { response.body().bytes_left() } else { 0 };
         Line { request, time, route, status: response.status().as_u16(), body_bytes, duration }
     }
 

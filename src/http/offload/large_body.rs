@@ -1,0 +1,83 @@
+//! Bodies of large responses: made part by part on blocking threads as the client takes them, so that each holds little
+//! memory however large it is.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::queue::Patience;
+use super::threads::{NotDone, Offload, run};
+use crate::dataset::Outline;
+use crate::http::budget::{Budget, Exhausted, Reservation};
+use crate::http::request::forwarded::Peer;
+use crate::http::response::body::Parts;
+use crate::store::Lease;
+
+/// Bytes that are made at a time.
+const PART_BYTES: usize = 128 << 10;
+/// Room for what is not split at the end of a part.
+const SPARE_BYTES: usize = 4 << 10;
+
+/// The body that an outline describes.
+pub(crate) struct LargeBody {
+    offload: Offload,
+    client: Peer,
+    lease: Lease,
+    /// What is left to be made. None while a part is being made.
+    outline: Option<Outline>,
+    making: Option<Pin<Box<dyn Future<Output = io::Result<(Outline, Bytes)>>>>>,
+    reservation: Reservation,
+}
+
+impl LargeBody {
+    /// The body that `outline` describes, for `client`, if `budget` has the memory.
+    pub(crate) fn new(
+        offload: &Offload,
+        client: Peer,
+        lease: Lease,
+        outline: Outline,
+        budget: &Arc<Budget>,
+    ) -> Result<LargeBody, Exhausted> {
+        // A part is made while the one before is on its way.
+        let reservation = budget.reserve(outline.memory_bytes() + 2 * PART_BYTES)?;
+        let offload = offload.clone();
+        Ok(LargeBody { offload, client, lease, outline: Some(outline), making: None, reservation })
+    }
+}
+
+impl Parts for LargeBody {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let (client, lease, queue) = (self.client, &self.lease, &self.offload.0);
+        let making = self.making.get_or_insert_with(|| {
+            let (queue, lease, outline) = (queue.clone(), lease.clone(), self.outline.take());
+            Box::pin(async move {
+                let turn = queue.turn(client, Patience::Unlimited).await.map_err(|_| broken("nobody makes it"))?;
+                match run(turn, move || make_part(outline, &lease)).await {
+                    Ok(made) => made,
+                    Err(NotDone::Busy | NotDone::Panicked) => Err(broken("it cannot be made")),
+                }
+            })
+        });
+        let made = ready!(making.as_mut().poll(cx));
+        self.making = None;
+        let (outline, part) = made?;
+        self.reservation.set(outline.memory_bytes() + PART_BYTES + part.len().max(PART_BYTES));
+        self.outline = Some(outline);
+        Poll::Ready(Ok(part))
+    }
+}
+
+fn make_part(outline: Option<Outline>, lease: &Lease) -> io::Result<(Outline, Bytes)> {
+    let mut outline = outline.ok_or_else(|| broken("it has ended"))?;
+    let snapshot = lease.snapshot().ok_or_else(|| broken("its dataset was replaced a while ago"))?;
+    let mut part = Vec::with_capacity(PART_BYTES + SPARE_BYTES);
+    snapshot.dataset.render_part(&mut outline, &mut part, PART_BYTES);
+    Ok((outline, part.into()))
+}
+
+fn broken(reason: &str) -> io::Error {
+    io::Error::other(format!("the response breaks off: {reason}"))
+}
