@@ -11,7 +11,7 @@
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
 //! - [`shard`]: which part of the shipments a process has
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
-//!   of threads; `truncate`: the start of a long text
+//!   of threads; `truncate`: the start of a long text; [`cancel`]: cancelling long work
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`source`]: where bytes come from: files and objects in storage, compressed or not
@@ -37,6 +37,7 @@ pub mod shipment;
 
 pub mod shard;
 
+pub mod cancel;
 mod json;
 mod mutex;
 mod thread;

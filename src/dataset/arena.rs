@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::{Advice, MmapMut};
 
+use crate::cancel::Cancelled;
 use crate::mutex;
 
 /// Alignment of records.
@@ -38,7 +39,7 @@ impl Position {
     }
 }
 
-/// Error of an arena that cannot take more records.
+/// Error of an arena that cannot take more records, or is no longer needed.
 #[derive(Debug, thiserror::Error)]
 pub enum ArenaError {
     /// The arena is at its limit of 16 GiB.
@@ -60,6 +61,9 @@ pub enum ArenaError {
         /// Bytes that may be taken.
         max: u64,
     },
+    /// The load was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 struct Segment {

@@ -30,6 +30,7 @@ use std::iter::Peekable;
 use records::Records;
 use search::postings::Postings;
 
+use crate::cancel::{Cancel, Cancelled};
 use crate::shipment::FoldedKey;
 
 /// All shipments of one file.
@@ -131,10 +132,11 @@ impl Dataset {
     }
 
     /// Compares with an `old` dataset.
-    pub fn changes_since(&self, old: &Dataset) -> Changes {
+    pub fn changes_since(&self, old: &Dataset, cancel: &Cancel) -> Result<Changes, Cancelled> {
         let mut changes = Changes::default();
         let (mut now, mut then) = (Vec::new(), Vec::new());
         for record in self.shipments() {
+            cancel.check()?;
             let Some(old_record) = old.records.shipment(&record.folded_number(), record.folded_carrier()) else {
                 changes.added += 1;
                 continue;
@@ -146,6 +148,6 @@ impl Dataset {
             changes.changed += u64::from(now != then);
         }
         changes.removed = old.shipment_count() + changes.added - self.shipment_count();
-        changes
+        Ok(changes)
     }
 }

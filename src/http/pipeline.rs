@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Method, Request};
 
 use crate::http::handlers::{
     batch_lookup, dataset, docs, facets, legacy_list, metrics, probes, reload, search, shipments, ui,
@@ -152,6 +152,7 @@ impl Service {
             RouteId::Ready => probes::ready(app),
             RouteId::Metrics => metrics::metrics(app),
             RouteId::AdminDataset => dataset::admin_dataset(app),
+            RouteId::Reload if request.method() == Method::DELETE => reload::cancel(app, headers, uri.query()),
             RouteId::Reload => return reload::reload(app, headers, uri.query()),
             RouteId::Rollback => return reload::roll_back(app, headers, uri.query()),
         })

@@ -36,7 +36,7 @@ pub fn load(
     options: &Options,
     watch: &mut dyn FnMut(&Progress),
 ) -> Result<Loaded, LoadError> {
-    load_opened(source.into().open()?, options, watch)
+    load_opened(source.into().open(&options.cancel)?, options, watch)
 }
 
 /// Loads what was opened, like [`load`]. A file that is replaced meanwhile is loaded again.
@@ -63,7 +63,7 @@ fn load_object(object: OpenObject, options: &Options, watch: &mut dyn FnMut(&Pro
 fn load_file(path: &Path, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
     let started = Instant::now();
     let file = OpenFile::open(path)?;
-    let loaded = file.content().map_err(LoadError::from).and_then(|content| {
+    let loaded = file.content(&options.cancel).map_err(LoadError::from).and_then(|content| {
         parallel::load(Input { name: path, started, stamp: file.stamp().clone(), content }, options, watch)
     });
     // A change explains every other error.

@@ -1,6 +1,7 @@
 //! Options of a load.
 
 use super::columns::ColumnNames;
+use crate::cancel::Cancel;
 use crate::shard::Shard;
 
 /// Default size of a block: small enough for a core's cache.
@@ -30,6 +31,8 @@ pub struct Options {
     pub niceness: i32,
     /// Bytes of memory that the load may take. It is refused as soon as it is clear that it takes more.
     pub memory_bytes_max: u64,
+    /// Ends the load early, which then has no result.
+    pub cancel: Cancel,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             block_bytes: BLOCK_BYTES,
             niceness: 0,
             memory_bytes_max: u64::MAX,
+            cancel: Cancel::default(),
         }
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
         progress: Progress::new(file_bytes),
         builder: Builder::new(content_bytes, options.threads)
             .with_memory_max(options.memory_bytes_max)
-            .with_shard(options.shard),
+            .with_shard(options.shard)
+            .with_cancel(options.cancel.clone()),
         reader: Mutex::new(Reader {
             blocks: BlockReader::new(content, options.block_bytes, options.delimiter),
             file_bytes,
@@ -154,9 +155,18 @@ impl Loader<'_> {
 
     fn unreadable(&self, source: io::Error) -> LoadError {
         match source.kind() {
+            _ if self.is_stopped() => self.stopped(),
             io::ErrorKind::InvalidData => self.refused(1, None, source.to_string()),
             _ => SourceError::unreadable(self.path, "read", source).into(),
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.progress.is_stopped() || self.options.cancel.is_cancelled()
+    }
+
+    fn stopped(&self) -> LoadError {
+        LoadError::Stopped { path: self.path.to_owned() }
     }
 
     /// Reads up to the header, and keeps the rest of its block for the threads.
@@ -250,7 +260,7 @@ impl Loader<'_> {
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPosition, Failure)> {
         let mut reader = mutex::lock(&self.reader);
-        if reader.failure.is_some() || self.progress.is_stopped() {
+        if reader.failure.is_some() || self.is_stopped() {
             return Ok(false);
         }
         let is_there = reader.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
@@ -278,7 +288,10 @@ impl Loader<'_> {
 
         let mut bad_rows = mutex::into_inner(bad_rows);
         let dataset = build(builder, &header.columns, &mut bad_rows);
-        let dataset = dataset.map_err(|source| LoadError::TooLarge { path: path.to_owned(), source })?;
+        let dataset = dataset.map_err(|source| match source {
+            ArenaError::Cancelled(_) => LoadError::Stopped { path: path.to_owned() },
+            source => LoadError::TooLarge { path: path.to_owned(), source },
+        })?;
         let bad = bad_rows.count();
         let errors = bad_rows.described(&lines, &header.columns, &dataset);
         // A shard may have no shipments; the guards decide on that.
@@ -313,7 +326,7 @@ impl Loader<'_> {
             Some((place, Failure::IncompleteRecord(incomplete))) => {
                 Err(self.refused(lines.at(place), None, incomplete.reason()))
             }
-            None if self.progress.is_stopped() => Err(LoadError::Stopped { path: self.path.to_owned() }),
+            None if self.is_stopped() => Err(self.stopped()),
             None => Ok(()),
         }
     }

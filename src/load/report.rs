@@ -49,7 +49,7 @@ pub enum LoadError {
     /// The source could not be read, or changed while it was.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The load was stopped through its [`Progress`].
+    /// The load was stopped through its [`Progress`], or cancelled.
     #[error("loading {} was stopped", path.display())]
     Stopped {
         /// Path or URL.

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::current::CurrentLoad;
 use super::guards;
 use super::guards::MemoryGuard;
 use super::report::{History, LastReload, Outcome, ReloadError, Report, log_reload, log_rollback, log_warnings};
 use super::settings::{ReloadSettings, Request};
 use super::watch::SourceWatch;
+use crate::cancel::Cancel;
 use crate::dataset::Changes;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory;
@@ -52,6 +54,7 @@ pub(super) struct LoaderThread {
     /// When the allocator is asked to purge.
     purge_at: Option<Instant>,
     history: Arc<Mutex<History>>,
+    current: Arc<CurrentLoad>,
 }
 
 impl LoaderThread {
@@ -60,16 +63,16 @@ impl LoaderThread {
         store: Arc<Store>,
         progress: Box<dyn FnMut(&Progress) + Send>,
         queue: mpsc::Receiver<Trigger>,
-        history: Arc<Mutex<History>>,
+        (history, current): (Arc<Mutex<History>>, Arc<CurrentLoad>),
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(SourceWatch::new);
         let (waiting, retired) = (Vec::new(), Vec::new());
         let (previous, purge_at) = (None, None);
-        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history }
+        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history, current }
     }
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
-        let outcome = self.load(Request::default());
+        let outcome = self.load(Request::default(), true);
         // Nobody may be waiting any more if the process is ending.
         let _ = first.send(outcome);
         self.settings.load.niceness = RELOAD_NICENESS;
@@ -151,7 +154,7 @@ impl LoaderThread {
     }
 
     fn reload(&mut self, request: Request) -> Outcome {
-        let outcome = self.load(request);
+        let outcome = self.load(request, false);
         if !request.dry_run {
             let last = LastReload { at: Timestamp::now(), outcome: Arc::clone(&outcome) };
             mutex::lock(&self.history).add(last);
@@ -160,16 +163,19 @@ impl LoaderThread {
         outcome
     }
 
-    fn load(&mut self, request: Request) -> Outcome {
+    fn load(&mut self, request: Request, is_first: bool) -> Outcome {
         // The memory that the load is to have.
         self.store.end_leases_of_replaced();
         self.drop_retired();
         let mut stamp = None;
+        let cancel = self.current.begin(is_first);
         let result = catch_panic(|| {
-            let opened = self.settings.data.open().map_err(LoadError::from)?;
+            let opened = self.settings.data.open(&cancel).map_err(LoadError::from)?;
             stamp = opened.stamp().ok();
-            self.try_load(opened, request)
+            self.try_load(opened, request, &cancel)
         });
+        // Cancelling a load explains every other error.
+        let result = self.current.commit().and(result);
         self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
         if !request.dry_run && result.as_ref().is_err_and(ReloadError::is_permanent) {
             self.mark_handled(stamp);
@@ -177,10 +183,11 @@ impl LoaderThread {
         Arc::new(result)
     }
 
-    fn try_load(&mut self, opened: Opened, request: Request) -> Result<Report, ReloadError> {
-        let loaded = self.load_within_memory(opened)?;
+    fn try_load(&mut self, opened: Opened, request: Request, cancel: &Cancel) -> Result<Report, ReloadError> {
+        let loaded = self.load_within_memory(opened, cancel)?;
         log_warnings(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
-        let report = self.compare(&loaded, request)?;
+        let report = self.compare(&loaded, request, cancel)?;
+        self.current.commit()?;
         if !request.dry_run {
             self.mark_handled(Some(loaded.summary.stamp.clone()));
             if let Report::Published { .. } = report {
@@ -191,10 +198,10 @@ impl LoaderThread {
         Ok(report)
     }
 
-    fn load_within_memory(&mut self, opened: Opened) -> Result<Loaded, ReloadError> {
+    fn load_within_memory(&mut self, opened: Opened, cancel: &Cancel) -> Result<Loaded, ReloadError> {
         let mut guard = guards::check_memory(&self.settings, &opened, self.store.load().as_deref())?;
         let memory_bytes_max = guard.as_ref().map_or(u64::MAX, MemoryGuard::bytes_max);
-        let options = load::Options { memory_bytes_max, ..self.settings.load.clone() };
+        let options = load::Options { memory_bytes_max, cancel: cancel.clone(), ..self.settings.load.clone() };
         let loaded = load::load_opened(opened, &options, &mut |progress| {
             (self.progress)(progress);
             if let (Some(guard), Some(available)) = (&mut guard, memory::available()) {
@@ -208,7 +215,7 @@ impl LoaderThread {
     }
 
     /// Compares `loaded` with what is served. Returns what serving it would change, if the guards let it pass.
-    fn compare(&self, loaded: &Loaded, request: Request) -> Result<Report, ReloadError> {
+    fn compare(&self, loaded: &Loaded, request: Request, cancel: &Cancel) -> Result<Report, ReloadError> {
         let shipments = loaded.dataset.shipment_count();
         let load_seconds = loaded.summary.seconds;
         let version = loaded.summary.version.clone();
@@ -219,7 +226,7 @@ impl LoaderThread {
             if served.summary.version == version {
                 return Ok(Report::Unchanged { generation: served.generation, version, shipments, load_seconds });
             }
-            changes = loaded.dataset.changes_since(&served.dataset);
+            changes = loaded.dataset.changes_since(&served.dataset, cancel)?;
             generation = served.generation + 1;
         }
         if !request.force {
@@ -241,7 +248,9 @@ impl LoaderThread {
         self.mark_handled(self.settings.data.stamp(None).ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
         self.retired.push(back);
-        let changes = replaced.as_deref().map(|replaced| dataset.changes_since(&replaced.dataset)).unwrap_or_default();
+        // Nothing cancels this comparison.
+        let compare = |replaced: &Snapshot| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
+        let changes = replaced.as_deref().and_then(compare).unwrap_or_default();
         self.keep_or_retire(replaced);
         Ok(Report::Published {
             generation,
@@ -305,7 +314,7 @@ mod tests {
             watch_interval: Some(Duration::ZERO),
         };
         let (_, queue) = mpsc::channel();
-        LoaderThread::new(settings, Arc::default(), Box::new(|_| ()), queue, Arc::default())
+        LoaderThread::new(settings, Arc::default(), Box::new(|_| ()), queue, Default::default())
     }
 
     fn trigger(task: Task) -> Trigger {
@@ -335,7 +344,7 @@ mod tests {
         let mut thread = thread(&path);
         for number in ["TN0", "TN1"] {
             write(&path, number);
-            assert!(thread.load(Request::default()).is_ok());
+            assert!(thread.load(Request::default(), false).is_ok());
         }
         write(&path, "TN2");
         thread.check_source();
@@ -358,7 +367,7 @@ mod tests {
         let mut thread = thread(&path);
         for (number, kept) in [("TN0", None), ("TN1", Some(1)), ("TN2", Some(2))] {
             write(&path, number);
-            assert!(thread.load(Request::default()).is_ok());
+            assert!(thread.load(Request::default(), false).is_ok());
             assert_eq!(thread.previous.as_ref().map(|previous| previous.generation), kept);
         }
         assert_eq!(thread.retired.iter().map(|retired| retired.generation).collect::<Vec<_>>(), [1]);
@@ -367,7 +376,7 @@ mod tests {
         thread.settings.keep_previous = false;
         thread.previous = None;
         write(&path, "TN4");
-        assert!(thread.load(Request::default()).is_ok());
+        assert!(thread.load(Request::default(), false).is_ok());
         assert!(thread.previous.is_none());
         assert!(matches!(thread.roll_back().as_ref(), Err(ReloadError::NoPrevious)));
     }

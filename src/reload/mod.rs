@@ -3,8 +3,10 @@
 //! Triggers queue up: SIGHUP, `POST /-/reload`, `POST /-/rollback`, and with `--watch` the file itself, which the
 //! thread checks while it waits. All triggers with the same options that wait when a load begins share it; those that
 //! arrive later wait for the next. So there are never two loads at once, every caller gets an answer, and the state of
-//! the file at the last trigger is what ends up served. Loads and rollbacks are never reordered.
+//! the file at the last trigger is what ends up served. Loads and rollbacks are never reordered. The load that runs can
+//! be cancelled; those that wait go on.
 
+mod current;
 mod guards;
 mod loader;
 mod report;
@@ -22,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::load::Progress;
 use crate::mutex;
 use crate::store::Store;
+use current::CurrentLoad;
 use loader::{LoaderThread, Task, Trigger};
 
 /// Handle to the loader thread. Cheap to clone.
@@ -29,6 +32,7 @@ use loader::{LoaderThread, Task, Trigger};
 pub struct Reloader {
     triggers: mpsc::Sender<Trigger>,
     history: Arc<Mutex<History>>,
+    current: Arc<CurrentLoad>,
 }
 
 impl Reloader {
@@ -41,10 +45,11 @@ impl Reloader {
     ) -> std::io::Result<(Reloader, oneshot::Receiver<Outcome>)> {
         let (triggers, queue) = mpsc::channel();
         let (first, first_outcome) = oneshot::channel();
-        let history = Arc::default();
-        let thread = LoaderThread::new(settings, store, progress, queue, Arc::clone(&history));
+        let (history, current) = (Arc::default(), Arc::default());
+        let shared = (Arc::clone(&history), Arc::clone(&current));
+        let thread = LoaderThread::new(settings, store, progress, queue, shared);
         std::thread::Builder::new().name("loader".to_owned()).spawn(move || thread.run(first))?;
-        Ok((Reloader { triggers, history }, first_outcome))
+        Ok((Reloader { triggers, history, current }, first_outcome))
     }
 
     /// Loads the file again. Returns the outcome when that is done.
@@ -57,11 +62,25 @@ impl Reloader {
         self.send(Task::RollBack).await
     }
 
+    /// Cancels the reload that runs. Returns `false` if none does: the first load cannot be cancelled so.
+    pub fn cancel(&self) -> bool {
+        self.current.cancel()
+    }
+
+    /// Ends the load that runs, the first one too, and refuses all that wait or come later: the process is ending.
+    pub fn shut_down(&self) {
+        self.current.end();
+    }
+
     async fn send(&self, task: Task) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let shutting_down = || Arc::new(Err(ReloadError::ShuttingDown));
         match self.triggers.send(Trigger { task, reply }) {
-            Ok(()) => outcome.await.unwrap_or_else(|_| shutting_down()),
+            // What the thread waits for need not know of the end, such as storage that does not answer.
+            Ok(()) => tokio::select! {
+                outcome = outcome => outcome.unwrap_or_else(|_| shutting_down()),
+                () = self.current.ended() => shutting_down(),
+            },
             Err(_) => shutting_down(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::settings::Request;
+use crate::cancel::Cancelled;
 use crate::dataset::Changes;
 use crate::load::{LoadError, Summary};
 use crate::memory::Available;
@@ -110,6 +111,9 @@ pub enum ReloadError {
     /// No dataset is kept to roll back to.
     #[error("no dataset from before is kept (with --keep-previous one is, from the first reload on)")]
     NoPrevious,
+    /// The reload was cancelled.
+    #[error("the reload was {0}")]
+    Cancelled(#[from] Cancelled),
     /// A bug in the loader.
     #[error("the loader panicked; the log has the message")]
     Panicked,
@@ -127,6 +131,7 @@ impl ReloadError {
             | ReloadError::TooFewShipments { .. }
             | ReloadError::TooManyRemoved { .. }
             | ReloadError::MemoryRunsOut { .. }
+            | ReloadError::Cancelled(_)
             | ReloadError::Panicked => true,
             ReloadError::Load(LoadError::Source(_) | LoadError::Stopped { .. })
             | ReloadError::InsufficientMemory { .. }
@@ -161,6 +166,8 @@ pub struct History {
     pub published: u64,
     /// Number of reloads that found the version that was already served.
     pub unchanged: u64,
+    /// Number of reloads that were cancelled.
+    pub cancelled: u64,
     /// Number of reloads that were refused or failed.
     pub failed: u64,
     /// End of the last reload that was neither refused nor failed.
@@ -172,6 +179,7 @@ impl History {
         match reload.outcome.as_ref() {
             Ok(Report::Unchanged { .. }) => self.unchanged += 1,
             Ok(_) => self.published += 1,
+            Err(ReloadError::Cancelled(_)) => self.cancelled += 1,
             Err(_) => self.failed += 1,
         }
         if reload.outcome.is_ok() {
@@ -217,6 +225,7 @@ pub(super) fn log_reload(request: Request, outcome: &Outcome) {
         Ok(Report::Unchanged { generation, version, .. }) if request.dry_run => {
             tracing::info!(generation, version, "dry run: the file has not changed");
         }
+        Err(ReloadError::Cancelled(_)) if request.dry_run => tracing::info!("dry run: cancelled"),
         Err(error) if request.dry_run => tracing::info!(%error, "dry run: the file would not be served"),
         Ok(report @ Report::Published { .. }) => log_published("reloaded", report),
         Ok(Report::Unchanged { generation, version, .. }) => {

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use flate2::bufread::MultiGzDecoder;
 
 use super::object;
+use crate::cancel::Cancel;
 
 /// Size of the buffer for compressed bytes.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -73,9 +74,9 @@ type Raw<'f> = Box<dyn Read + Send + 'f>;
 type Compressed<'f> = BufReader<CountingReader<Raw<'f>>>;
 
 impl<'f> Content<'f> {
-    /// Creates a reader of the content of `raw`, which is at its start.
-    pub(super) fn new(raw: Raw<'f>, compression: Option<Compression>) -> io::Result<Content<'f>> {
-        let raw = CountingReader { source: raw, bytes: 0 };
+    /// Creates a reader of the content of `raw`, which is at its start. Once `cancel` is set, reading is an error.
+    pub(super) fn new(raw: Raw<'f>, compression: Option<Compression>, cancel: &Cancel) -> io::Result<Content<'f>> {
+        let raw = CountingReader { source: raw, bytes: 0, cancel: cancel.clone() };
         let compressed = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
         Ok(match compression {
             None => Content::Plain(raw),
@@ -141,14 +142,16 @@ fn decoder_error(compression: Compression, error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// Counts the bytes that are read.
+/// Counts the bytes that are read, until it is cancelled.
 pub(crate) struct CountingReader<R> {
     source: R,
     bytes: u64,
+    cancel: Cancel,
 }
 
 impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
         let read = self.source.read(buffer)?;
         self.bytes += read as u64;
         Ok(read)

@@ -10,6 +10,7 @@ use rustix::fs::OFlags;
 use super::content::{Compression, Content};
 use super::error::SourceError;
 use super::stamp::{self, Change, Stamp};
+use crate::cancel::Cancel;
 
 /// Opens the file at `path`. A FIFO opens too, without waiting for a writer.
 pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -43,10 +44,10 @@ impl OpenFile {
         &self.stamp
     }
 
-    /// Content of the file, from its start.
-    pub(crate) fn content(&self) -> Result<Content<'_>, SourceError> {
-        let content =
-            Compression::detect(&self.file).and_then(|compression| Content::new(Box::new(&self.file), compression));
+    /// Content of the file, from its start, until `cancel` ends it with an error.
+    pub(crate) fn content(&self, cancel: &Cancel) -> Result<Content<'_>, SourceError> {
+        let content = Compression::detect(&self.file)
+            .and_then(|compression| Content::new(Box::new(&self.file), compression, cancel));
         content.map_err(|source| SourceError::unreadable(&self.path, "read", source))
     }
 

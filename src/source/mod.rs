@@ -18,6 +18,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::cancel::Cancel;
+
 /// Source of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -56,19 +58,19 @@ impl Source {
     }
 
     /// Begins a load. A file is opened later; an object is requested now, since its state and its content come with one
-    /// response.
-    pub fn open(&self) -> Result<Opened, SourceError> {
+    /// response. `cancel` ends the load early.
+    pub fn open(&self, cancel: &Cancel) -> Result<Opened, SourceError> {
         let object = match self {
             Source::File(path) => return Ok(Opened::File(path.clone())),
             Source::Object(object) => object,
         };
         let unreadable = |operation| move |source| SourceError::unreadable(self.name(), operation, source);
         let started = Instant::now();
-        let (state, mut body) = object.open().map_err(io::Error::from).map_err(unreadable("open"))?;
+        let (state, mut body) = object.open(cancel).map_err(io::Error::from).map_err(unreadable("open"))?;
         let mut first = Vec::new();
         body.by_ref().take(Compression::MAGIC_BYTES as u64).read_to_end(&mut first).map_err(unreadable("read"))?;
         let compression = Compression::from_magic(&first);
-        let content = Content::new(Box::new(io::Cursor::new(first).chain(body)), compression);
+        let content = Content::new(Box::new(io::Cursor::new(first).chain(body)), compression, cancel);
         let content = content.map_err(unreadable("read"))?;
         Ok(Opened::Object(OpenObject {
             name: self.name().to_owned(),

@@ -29,7 +29,7 @@ use crate::http::secrets::Secrets;
 use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTERVAL, Tick};
 use crate::http::telemetry::access_log::settings::AccessLogSettings;
 use crate::http::telemetry::access_log::{AccessLog, Writing};
-use crate::reload::{Outcome, Request};
+use crate::reload::{Outcome, ReloadError, Request};
 use crate::systemd;
 use control::Signals;
 
@@ -115,6 +115,7 @@ impl<'s> Server<'s> {
     pub fn drain(self) {
         let Server { settings, control: Control { runtime, mut signals }, app, tick, workers, socket_files, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
+        app.reloader.shut_down();
         systemd::stopping();
         tracing::info!(delay_seconds = settings.drain_delay.as_secs_f64(), "draining");
         runtime.block_on(async {
@@ -206,6 +207,9 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
                 tokio::spawn(async move {
                     // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
+                    if matches!(outcome.as_ref(), Err(ReloadError::ShuttingDown)) {
+                        return;
+                    }
                     systemd::ready(if outcome.is_ok() { "serving" } else { "serving; the last reload failed" });
                 });
             }

@@ -9,6 +9,7 @@ use super::Builder;
 use super::block::{Block, Conflict, Fragment};
 use super::encode;
 use super::postings;
+use crate::cancel::Cancel;
 use crate::dataset::Dataset;
 use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use crate::dataset::index::{Fingerprint, IndexBuilder};
@@ -43,6 +44,7 @@ impl Builder {
             huge_pages,
             threads: self.threads,
             wasted_bytes: 0,
+            cancel: self.cancel,
         };
         let mut collisions = mutex::into_inner(self.collisions);
         merge.number_by_rank(&mut collisions);
@@ -67,6 +69,7 @@ struct Merge {
     threads: usize,
     /// Size of the records that nothing refers to any more.
     wasted_bytes: usize,
+    cancel: Cancel,
 }
 
 /// Shipments with equal fingerprints, each as its first fragment, in file order.
@@ -128,6 +131,7 @@ impl Merge {
         let mut resolved = Resolved::new();
         let mut fragmented: Vec<Vec<Fragment>> = Vec::new();
         for group in collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
+            self.cancel.check()?;
             let shipments = self.shipments_of(group, on_conflict);
             let firsts = shipments.iter().filter_map(|fragments| fragments.first().copied()).collect();
             resolved.push((group[0].fingerprint, firsts));
@@ -144,6 +148,7 @@ impl Merge {
         let mut writer = ArenaWriter::new(&joined);
         let mut positions = Vec::with_capacity(shipments.len());
         for fragments in &shipments {
+            self.cancel.check()?;
             let records: Vec<Record<'_>> = fragments.iter().map(|fragment| self.record(*fragment)).collect();
             positions.push(writer.push(&[&encode::join(&records)])?);
         }
@@ -195,6 +200,7 @@ impl Merge {
         let fresh = ArenaBuilder::new(self.huge_pages);
         let mut writer = ArenaWriter::new(&fresh);
         for position in self.blocks.iter_mut().flat_map(|block| &mut block.positions) {
+            self.cancel.check()?;
             if *position != REMOVED {
                 let record = Record::new(self.arena.at(*position), &self.dictionaries);
                 *position = writer.push(&[record.encoded()])?;
@@ -230,7 +236,7 @@ impl Merge {
             articles: self.articles,
             carriers,
         };
-        let postings = postings::find(&records, self.threads)?;
+        let postings = postings::find(&records, self.threads, &self.cancel)?;
         Ok(Dataset { records, postings })
     }
 
@@ -243,5 +249,40 @@ impl Merge {
             .filter(|id| seen.insert(self.dictionaries.folded_carrier(**id)))
             .map(|id| self.dictionaries.carrier(*id).into_owned())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shipment::Row;
+
+    /// A shipment in two fragments.
+    fn builder(cancel: &Cancel) -> Builder {
+        let builder = Builder::new(1 << 10, 1).with_cancel(cancel.clone());
+        let mut writer = builder.writer();
+        for block in 0..2 {
+            let row = Row {
+                tracking_number: "TN1",
+                carrier: "DHL",
+                article_quantity: "1",
+                article_price: "1",
+                ..Row::default()
+            };
+            assert!(writer.row(0, &row).unwrap());
+            writer.end_block(block, 1 << 9, 1 << 10).unwrap();
+        }
+        drop(writer);
+        builder
+    }
+
+    #[test]
+    fn a_cancelled_merge_has_no_result_nor_has_a_comparison() {
+        let cancel = Cancel::default();
+        let dataset = builder(&cancel).finish(Column::SHARED, &mut |_| ()).unwrap();
+        assert!(dataset.changes_since(&dataset, &cancel).is_ok());
+        cancel.cancel();
+        assert!(matches!(builder(&cancel).finish(Column::SHARED, &mut |_| ()), Err(ArenaError::Cancelled(_))));
+        assert!(dataset.changes_since(&dataset, &cancel).is_err());
     }
 }

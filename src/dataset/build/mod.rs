@@ -19,6 +19,7 @@ use std::sync::{Mutex, OnceLock};
 use block::{Block, Fragment};
 use encode::{Encoder, SharedDictionaries};
 
+use crate::cancel::Cancel;
 use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::mutex;
@@ -38,6 +39,7 @@ pub struct Builder {
     threads: usize,
     memory_bytes_max: u64,
     shard: Option<Shard>,
+    cancel: Cancel,
 }
 
 impl Builder {
@@ -52,6 +54,7 @@ impl Builder {
             threads,
             memory_bytes_max: u64::MAX,
             shard: None,
+            cancel: Cancel::default(),
         }
     }
 
@@ -65,6 +68,12 @@ impl Builder {
     #[must_use]
     pub fn with_shard(self, shard: Option<Shard>) -> Builder {
         Builder { shard, ..self }
+    }
+
+    /// Lets `cancel` end [`Builder::finish`] early.
+    #[must_use]
+    pub fn with_cancel(self, cancel: Cancel) -> Builder {
+        Builder { cancel, ..self }
     }
 
     /// Creates a writer for one thread.

@@ -10,6 +10,7 @@ use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
 
 use super::facet_values::SharedFacetValues;
+use crate::cancel::Cancel;
 use crate::dataset::arena::ArenaError;
 use crate::dataset::records::Records;
 use crate::dataset::search::postings::{FacetPostings, Value};
@@ -38,6 +39,7 @@ pub(super) fn group(
     threads: usize,
     value_ids: &FacetValueIds,
     values: &SharedFacetValues,
+    cancel: &Cancel,
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
     let ordinals_bytes = records.len() * FACETS * LOW_BYTES;
     let bytes = ordinals_bytes + threads.max(1) * IDS_BYTES;
@@ -52,6 +54,9 @@ pub(super) fn group(
             (values.interner(), Grouper::new(mutex::lock(&ids).next().unwrap_or_default()));
         let lows = &lows;
         move |range| {
+            if cancel.is_cancelled() {
+                return Default::default();
+            }
             for ordinal in range * RANGE_SHIPMENTS..records.len().min((range + 1) * RANGE_SHIPMENTS) {
                 let record = records.at(ordinal as u32);
                 grouper.add(value_ids.of(&record, |place| interner.place(place)));
@@ -59,6 +64,7 @@ pub(super) fn group(
             grouper.take(&mut mutex::lock(&lows[range]))
         }
     });
+    cancel.check()?;
     drop(lows);
     let lows = map[..ordinals_bytes].chunks(RANGE_BYTES);
     let ranges: Vec<Range<'_>> = values.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();

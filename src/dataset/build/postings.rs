@@ -2,6 +2,7 @@
 
 use super::facet_values::{self, SharedFacetValues};
 use super::posting_lists::{self, in_parallel};
+use crate::cancel::Cancel;
 use crate::dataset::arena::ArenaError;
 use crate::dataset::records::Records;
 use crate::dataset::search::facets::most_frequent;
@@ -10,10 +11,11 @@ use crate::dataset::search::values::FACETS;
 use crate::shipment::Facet;
 
 /// Finds the values of all shipments in `records`, on so many threads.
-pub(super) fn find(records: &Records, threads: usize) -> Result<Postings, ArenaError> {
+pub(super) fn find(records: &Records, threads: usize, cancel: &Cancel) -> Result<Postings, ArenaError> {
     let values = SharedFacetValues::new();
     let value_ids = facet_values::assign_ids(&records.dictionaries, &mut values.interner());
-    let facets = posting_lists::group(records, threads, &value_ids, &values)?;
+    let facets = posting_lists::group(records, threads, &value_ids, &values, cancel)?;
+    cancel.check()?;
     let top = in_parallel(threads, FACETS, || {
         |facet: usize| {
             let (facet, postings) = (Facet::ALL[facet], &facets[facet]);

@@ -185,7 +185,8 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
 }
 
 fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {
-    let by_result = [("ok", history.published), ("unchanged", history.unchanged), ("failed", history.failed)];
+    let History { published, unchanged, cancelled, failed, .. } = *history;
+    let by_result = [("ok", published), ("unchanged", unchanged), ("cancelled", cancelled), ("failed", failed)];
     let reloads = by_result.map(|(result, count)| counter(count, &[("result", result)])).to_vec();
     let is_successful = history.last.as_ref().is_none_or(|last| last.outcome.is_ok());
     let last_success = history.last_success.unwrap_or(snapshot.loaded_at).as_millisecond() as f64 / 1e3;
@@ -199,7 +200,7 @@ fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {
         ),
         one(
             "waybill_dataset_last_reload_successful",
-            "1 unless the last reload was refused or failed.",
+            "1 unless the last reload was refused, cancelled or failed.",
             f64::from(u8::from(is_successful)),
         ),
         one(

@@ -1,4 +1,4 @@
-//! Reload and rollback on the admin listener.
+//! Reloads, their cancelling, and rollbacks on the admin listener.
 
 use std::sync::Arc;
 
@@ -28,6 +28,21 @@ pub(crate) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
     }
     let app = Arc::clone(app);
     Reply::later(async move { outcome_response(&app.reloader.reload(request).await) })
+}
+
+/// `DELETE /-/reload`
+pub(crate) fn cancel(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
+    if let Some(refusal) = refuse(app, headers) {
+        return refusal;
+    }
+    if query.is_some_and(|query| !query.is_empty()) {
+        return problem::response(Code::InvalidParameter, "cancelling a reload takes no parameters");
+    }
+    if app.reloader.cancel() {
+        document::json(&CancelBody { result: "cancelled" })
+    } else {
+        problem::response(Code::NoReloadRunning, "no reload is running")
+    }
 }
 
 /// `POST /-/rollback`
@@ -85,6 +100,11 @@ fn parse_options(query: &str) -> Result<Request, String> {
 }
 
 #[derive(Serialize)]
+struct CancelBody {
+    result: &'static str,
+}
+
+#[derive(Serialize)]
 struct ReportBody<'a> {
     result: &'static str,
     generation: u64,
@@ -126,6 +146,7 @@ fn failure(error: &ReloadError) -> Response {
         },
         ReloadError::TooFewShipments { .. } => problem::response(Code::TooFewShipments, &detail),
         ReloadError::TooManyRemoved { .. } => problem::response(Code::TooManyRemoved, &detail),
+        ReloadError::Cancelled(_) => problem::response(Code::ReloadCancelled, &detail),
         ReloadError::NoPrevious => problem::response(Code::NoPreviousDataset, &detail),
         ReloadError::InsufficientMemory { .. } | ReloadError::MemoryRunsOut { .. } => {
             problem::response(Code::InsufficientMemory, &detail)

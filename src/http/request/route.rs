@@ -51,7 +51,7 @@ pub enum RouteId {
     Metrics,
     /// The dataset's state, for operators.
     AdminDataset,
-    /// Loads the source again.
+    /// Loads the source again, or cancels that.
     Reload,
     /// Goes back to the dataset before.
     Rollback,
@@ -85,6 +85,7 @@ pub enum Content {
 
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
+const POST_OR_DELETE: &str = "POST, DELETE";
 const PUBLIC: &[Listener] = &[Listener::Public];
 const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
@@ -110,7 +111,7 @@ pub static ROUTES: [RouteSpec; 19] = {
         spec(RouteId::Ready, "/readyz", READ, BOTH, Service),
         spec(RouteId::Metrics, "/metrics", READ, ADMIN, Service),
         spec(RouteId::AdminDataset, "/-/dataset", READ, ADMIN, Service),
-        spec(RouteId::Reload, "/-/reload", POST, ADMIN, Service),
+        spec(RouteId::Reload, "/-/reload", POST_OR_DELETE, ADMIN, Service),
         spec(RouteId::Rollback, "/-/rollback", POST, ADMIN, Service),
     ]
 };
@@ -137,7 +138,8 @@ impl RouteSpec {
     fn allows(&self, method: &Method) -> bool {
         match *method {
             Method::GET | Method::HEAD => self.allow == READ,
-            Method::POST => self.allow == POST,
+            Method::POST => self.allow == POST || self.allow == POST_OR_DELETE,
+            Method::DELETE => self.allow == POST_OR_DELETE,
             _ => false,
         }
     }
@@ -299,7 +301,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_pattern_on_its_listeners_alone() {
         for spec in &ROUTES {
-            let method = if spec.allow == POST { Method::POST } else { Method::GET };
+            let method = if spec.allow == READ { Method::GET } else { Method::POST };
             for listener in [Listener::Public, Listener::Admin] {
                 let found = Route::parse(listener, true, &method, spec.pattern).map(|route| route.id);
                 let expected = if spec.listeners.contains(&listener) { Ok(spec.id) } else { Err(NoRoute::NotFound) };
@@ -356,7 +358,9 @@ mod tests {
         let post = Route::parse(Listener::Public, true, &Method::POST, "/v1/dataset");
         assert_eq!(post, Err(NoRoute::MethodNotAllowed { allow: "GET, HEAD" }));
         let get = Route::parse(Listener::Admin, true, &Method::GET, "/-/reload");
-        assert_eq!(get, Err(NoRoute::MethodNotAllowed { allow: "POST" }));
+        assert_eq!(get, Err(NoRoute::MethodNotAllowed { allow: "POST, DELETE" }));
+        let delete = Route::parse(Listener::Admin, true, &Method::DELETE, "/-/rollback");
+        assert_eq!(delete, Err(NoRoute::MethodNotAllowed { allow: "POST" }));
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub enum Code {
     TooManyRemoved,
     /// The file has too few shipments.
     TooFewShipments,
+    /// The reload was cancelled.
+    ReloadCancelled,
+    /// There is no reload to cancel.
+    NoReloadRunning,
     /// There is no dataset to go back to.
     NoPreviousDataset,
     /// The file's shipments do not fit beside the served ones.
@@ -69,7 +73,11 @@ impl Code {
             Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Code::DatasetUnavailable | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
-            Code::TooManyRemoved | Code::TooFewShipments | Code::NoPreviousDataset => StatusCode::CONFLICT,
+            Code::TooManyRemoved
+            | Code::TooFewShipments
+            | Code::ReloadCancelled
+            | Code::NoReloadRunning
+            | Code::NoPreviousDataset => StatusCode::CONFLICT,
             Code::InsufficientMemory => StatusCode::INSUFFICIENT_STORAGE,
             Code::WrongShard => StatusCode::MISDIRECTED_REQUEST,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io::{self, Read};
+use std::pin::pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::runtime::Runtime;
 
 use super::state::{ObjectError, State};
 use super::url::{ObjectUrl, Scheme};
+use crate::cancel::{Cancel, Cancelled};
 
 /// Time limit of connecting, including name resolution and the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit of requesting an object's state, during which the loader cannot do anything else.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two looks whether a request or transfer is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 /// Number of retries of a failed request.
 const RETRIES_MAX: usize = 3;
 /// Time from a request's start after which it is not retried.
@@ -86,9 +90,9 @@ impl Client {
         }
     }
 
-    pub(super) fn open(this: &Arc<Client>) -> Result<(State, Body), ObjectError> {
-        let response = this.runtime.block_on(this.store.get_opts(&this.key, GetOptions::default()));
-        let response = response.map_err(|error| explain(&error))?;
+    pub(super) fn open(this: &Arc<Client>, cancel: &Cancel) -> Result<(State, Body), ObjectError> {
+        let request = this.store.get_opts(&this.key, GetOptions::default());
+        let response = this.wait(request, cancel)?.map_err(|error| explain(&error))?;
         let state = state(&response.meta);
         let body = Body {
             stream: response.into_stream(),
@@ -97,9 +101,23 @@ impl Client {
             bytes_received: 0,
             tag: state.tag.clone(),
             resumes: 0,
+            cancel: cancel.clone(),
             client: Arc::clone(this),
         };
         Ok((state, body))
+    }
+
+    /// Waits for what storage sends, until `cancel` is set.
+    fn wait<T>(&self, awaited: impl Future<Output = T>, cancel: &Cancel) -> Result<T, ObjectError> {
+        self.runtime.block_on(async {
+            let mut awaited = pin!(awaited);
+            loop {
+                cancel.check().map_err(|Cancelled| ObjectError(Cancelled.to_string()))?;
+                if let Ok(received) = tokio::time::timeout(CANCEL_INTERVAL, &mut awaited).await {
+                    return Ok(received);
+                }
+            }
+        })
     }
 }
 
@@ -119,6 +137,7 @@ pub(in crate::source) struct Body {
     tag: Option<Arc<str>>,
     /// Number of times that the transfer was resumed.
     resumes: usize,
+    cancel: Cancel,
     /// Drives the stream, and must be dropped after it.
     client: Arc<Client>,
 }
@@ -127,7 +146,7 @@ impl Body {
     /// Receives more bytes, resuming the transfer if need be. Returns `false` at the end.
     fn receive(&mut self) -> Result<bool, ObjectError> {
         let (received, bytes) = (self.bytes_received, self.bytes);
-        match self.client.runtime.block_on(self.stream.next()) {
+        match self.client.wait(self.stream.next(), &self.cancel)? {
             Some(Ok(more)) => {
                 self.bytes_received += more.len() as u64;
                 self.unread = more;
@@ -154,8 +173,9 @@ impl Body {
         self.resumes += 1;
         let range = Some(GetRange::Offset(self.bytes_received));
         let options = GetOptions { range, if_match: Some(tag.to_owned()), ..GetOptions::default() };
-        let response = self.client.runtime.block_on(self.client.store.get_opts(&self.client.key, options));
-        let response = response.ok().filter(|response| response.meta.e_tag.as_deref() == Some(tag));
+        let response = self.client.wait(self.client.store.get_opts(&self.client.key, options), &self.cancel);
+        let response =
+            response.ok().and_then(Result::ok).filter(|response| response.meta.e_tag.as_deref() == Some(tag));
         let is_there = response.is_some();
         if let Some(response) = response {
             self.stream = response.into_stream();

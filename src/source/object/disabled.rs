@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::state::{ObjectError, State};
 use super::url::{ObjectUrl, UNSUPPORTED};
+use crate::cancel::Cancel;
 
 /// Client that cannot be created.
 pub(super) struct Client(Infallible);
@@ -20,7 +21,7 @@ impl Client {
         match self.0 {}
     }
 
-    pub(super) fn open(this: &Arc<Client>) -> Result<(State, Body), ObjectError> {
+    pub(super) fn open(this: &Arc<Client>, _: &Cancel) -> Result<(State, Body), ObjectError> {
         match this.0 {}
     }
 }

@@ -20,6 +20,8 @@ use std::sync::{Arc, OnceLock};
 use client::{Body, Client};
 use state::ObjectError;
 
+use crate::cancel::Cancel;
+
 /// An object. Clones share the client that connects to its storage, which is created when it is first needed.
 #[derive(Clone)]
 pub struct Object {
@@ -43,9 +45,9 @@ impl Object {
         self.client()?.head(known)
     }
 
-    /// Requests the object: its state, and its bytes in that state.
-    pub(super) fn open(&self) -> Result<(State, Body), ObjectError> {
-        Client::open(self.client()?)
+    /// Requests the object: its state, and its bytes in that state. Both are an error once `cancel` is set.
+    pub(super) fn open(&self, cancel: &Cancel) -> Result<(State, Body), ObjectError> {
+        Client::open(self.client()?, cancel)
     }
 
     fn client(&self) -> Result<&Arc<Client>, ObjectError> {

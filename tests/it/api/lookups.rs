@@ -257,7 +257,7 @@ fn other_methods_are_405_and_told_which_are_allowed() {
     }
     let mut admin = server.admin_client();
     for (path, wrong, allowed) in
-        [("/-/reload", "GET", "POST"), ("/-/reload", "PUT", "POST"), ("/-/dataset", "POST", "GET, HEAD")]
+        [("/-/reload", "GET", "POST, DELETE"), ("/-/rollback", "DELETE", "POST"), ("/-/dataset", "POST", "GET, HEAD")]
     {
         let answer = admin.request(wrong, path, &[]);
         answer.problem(405, "method_not_allowed");

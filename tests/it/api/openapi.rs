@@ -11,12 +11,14 @@ use tempfile::NamedTempFile;
 use waybill::http::request::route::{Listener, ROUTES};
 
 /// Problems that only operators are told.
-const CODES_OF_ADMIN: [&str; 7] = [
+const CODES_OF_ADMIN: [&str; 9] = [
     "dataset_refused",
     "dataset_unreadable",
     "forbidden_origin",
     "insufficient_memory",
     "no_previous_dataset",
+    "no_reload_running",
+    "reload_cancelled",
     "too_few_shipments",
     "too_many_removed",
 ];

@@ -44,6 +44,12 @@ fn with_a_token_every_post_of_an_operator_shows_it() {
             "a token is needed: Authorization: Bearer TOKEN",
         );
     }
+    is_refused(
+        &server.admin_client().request("DELETE", "/-/reload", &[]),
+        "a token is needed: Authorization: Bearer TOKEN",
+    );
+    let cancelled = server.admin_client().request("DELETE", "/-/reload", &[first]);
+    cancelled.problem(409, "no_reload_running");
     assert_eq!(server.state()["last_reload"], json!(null));
     assert_eq!(post("/-/reload", &[first]).status, 200);
     assert_eq!(post("/-/rollback", &[first]).status, 409);

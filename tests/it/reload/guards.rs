@@ -226,12 +226,12 @@ fn a_post_from_a_page_of_another_host_is_refused() {
 }
 
 #[test]
-fn a_reload_is_a_post() {
+fn a_reload_is_a_post_and_cancelled_by_a_delete() {
     let server = Server::start(shipments(4), &[]);
     server.replace(shipments(5));
     for method in ["GET", "HEAD"] {
         let answer = server.admin_client().request(method, "/-/reload?force=true", &[]);
-        assert_eq!((answer.status, answer.field("allow").as_deref()), (405, Some("POST")));
+        assert_eq!((answer.status, answer.field("allow").as_deref()), (405, Some("POST, DELETE")));
     }
     server.admin_get("/-/reload").problem(405, "method_not_allowed");
     assert_eq!(server.state()["last_reload"], Value::Null);

@@ -1,5 +1,7 @@
 //! Reloads: what triggers one, what refuses one, the way back.
 
+#[cfg(feature = "object-store")]
+mod cancel;
 mod guards;
 mod reloads;
 mod rollback;

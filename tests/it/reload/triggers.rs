@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::client::Client;
 use crate::support::{Server, Signal, csv, row};
 use waybill::load::Options;
-use waybill::reload::{Outcome, ReloadSettings, Reloader, Report, Request};
+use waybill::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report, Request};
 use waybill::store::Store;
 
 const TRIGGERS: usize = 100;
@@ -106,6 +106,46 @@ fn triggers_at_once_share_one_load_besides_that_under_way() {
     let mut shipment = Vec::new();
     served.dataset.shipments().next().unwrap().render(&mut shipment);
     assert!(shipment.starts_with(br#"{"tracking_number":"TN2""#));
+}
+
+#[test]
+fn a_cancelled_load_publishes_nothing_and_those_that_wait_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data.csv");
+    replace(&data, &file_of(0));
+    let (reloader, store, gate) = gated(&data);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let ask = |request| {
+            let reloader = reloader.clone();
+            tokio::spawn(async move { reloader.reload(request).await })
+        };
+        assert!(!reloader.cancel());
+        gate.is_shut.store(true, Ordering::SeqCst);
+        let under_way = ask(Request { dry_run: false, force: true });
+        tokio::task::yield_now().await;
+        gate.reached.recv().unwrap();
+        let waiting = ask(Request::default());
+        tokio::task::yield_now().await;
+        replace(&data, &file_of(1));
+        assert!(reloader.cancel() && reloader.cancel());
+        gate.open.send(()).unwrap();
+        let cancelled = under_way.await.unwrap();
+        assert!(matches!(cancelled.as_ref(), Err(ReloadError::Cancelled(_))), "{cancelled:?}");
+        assert_eq!(generation(&waiting.await.unwrap()), 2);
+        assert!(!reloader.cancel());
+        // Those that wait when the process ends are answered while the load is still held up.
+        gate.is_shut.store(true, Ordering::SeqCst);
+        let under_way = ask(Request::default());
+        tokio::task::yield_now().await;
+        gate.reached.recv().unwrap();
+        reloader.shut_down();
+        let ended = under_way.await.unwrap();
+        assert!(matches!(ended.as_ref(), Err(ReloadError::ShuttingDown)), "{ended:?}");
+        gate.open.send(()).unwrap();
+        assert!(reloader.reload(Request::default()).await.is_err());
+    });
+    assert_eq!(store.load().as_ref().unwrap().generation, 2);
 }
 
 #[test]
