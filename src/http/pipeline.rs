@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request};
 
 use crate::http::handlers::{
@@ -114,6 +115,9 @@ impl Service {
                 if let Some(response) = cors::preflight(context.origin, request.method(), headers, allow) =>
             {
                 return Reply::now(response);
+            }
+            Err(_) if validate::is_about_server(request.method(), &path) => {
+                return Reply::now(response::no_content([(ALLOW, HeaderValue::from_static(route::ALLOW_ANYWHERE))]));
             }
             Err(error) => {
                 let target = validate::check_target(request.method(), &path);

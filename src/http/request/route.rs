@@ -86,6 +86,8 @@ pub enum Content {
 const READ: &str = "GET, HEAD";
 const POST: &str = "POST";
 const POST_OR_DELETE: &str = "POST, DELETE";
+/// Methods of any resource, as `OPTIONS *` asks for them (RFC 9110, section 9.3.7).
+pub const ALLOW_ANYWHERE: &str = "GET, HEAD, POST, OPTIONS";
 const PUBLIC: &[Listener] = &[Listener::Public];
 const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];

@@ -26,11 +26,16 @@ pub(crate) fn check<B: hyper::body::Body>(request: &Request<B>) -> Result<Framin
 /// section 3.2). What is no path has no route, so this is for requests without one.
 pub(crate) fn check_target(method: &Method, path: &str) -> Result<(), &'static str> {
     match path {
-        "*" if *method == Method::OPTIONS => Ok(()),
+        _ if is_about_server(method, path) => Ok(()),
         "" if *method == Method::CONNECT => Ok(()),
         _ if path.starts_with('/') => Ok(()),
         _ => Err("the target must be a path or a URL"),
     }
+}
+
+/// True for a request that asks about the server as a whole (RFC 9110, section 9.3.7).
+pub(crate) fn is_about_server(method: &Method, path: &str) -> bool {
+    *method == Method::OPTIONS && path == "*"
 }
 
 /// One valid `Host` (RFC 9112, section 3.2); HTTP/1.0 may do without.
@@ -46,14 +51,23 @@ fn check_host(headers: &HeaderMap, version: Version) -> Result<(), &'static str>
     }
 }
 
-/// True if `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2).
+/// True if `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2), and its name has no empty label.
 #[inline]
 fn is_valid_host(host: &[u8]) -> bool {
-    match host.iter().position(|byte| !IS_IN_NAME[usize::from(*byte)]) {
-        None => true,
-        Some(end) if host[end] == b':' => host[end + 1..].iter().all(u8::is_ascii_digit),
-        Some(_) => str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_some()),
+    let mut last = b'.';
+    for (at, byte) in host.iter().copied().enumerate() {
+        if !IS_IN_NAME[usize::from(byte)] {
+            return match byte {
+                b':' => host[at + 1..].iter().all(u8::is_ascii_digit),
+                _ => str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_some()),
+            };
+        }
+        if byte == b'.' && last == b'.' {
+            return false;
+        }
+        last = byte;
     }
+    true
 }
 
 /// A host and the port behind it.
@@ -65,7 +79,8 @@ pub(crate) struct Authority<'a> {
 }
 
 impl Authority<'_> {
-    /// Takes `uri-host [ ":" port ]` apart (RFC 3986, section 3.2.2); none where it is no such thing.
+    /// Takes `uri-host [ ":" port ]` apart (RFC 3986, section 3.2.2); none where it is no such thing, or has an empty
+    /// label (RFC 1035, section 2.3.1).
     #[cold]
     pub(crate) fn parse(text: &str) -> Option<Authority<'_>> {
         let (name, rest) = if let Some(rest) = text.strip_prefix('[') {
@@ -75,7 +90,7 @@ impl Authority<'_> {
         } else {
             let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
             let is_plain = name.bytes().all(|byte| byte == b'%' || IS_IN_NAME[usize::from(byte)]);
-            if !is_plain || !has_whole_escapes(name) {
+            if !is_plain || !has_whole_escapes(name) || has_empty_label(name) {
                 return None;
             }
             (Some(name), rest)
@@ -89,6 +104,12 @@ impl Authority<'_> {
 fn has_whole_escapes(name: &str) -> bool {
     let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     name.split('%').skip(1).all(is_escape)
+}
+
+/// True if `name` begins with a dot or has two in a row, in any spelling. One at the end is the root of all names.
+fn has_empty_label(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace("%2e", ".");
+    name.starts_with('.') || name.contains("..")
 }
 
 /// The bytes of a name that stand for themselves.
@@ -133,14 +154,29 @@ mod tests {
 
     #[test]
     fn a_request_names_one_host() {
-        for host in ["localhost", "example.com:8080", "[::1]:80", "[::1]", "a_b~c%20", "a%20:8", "a:", ":1", "a,b", ""]
-        {
+        for host in [
+            "localhost",
+            "example.com:8080",
+            "[::1]:80",
+            "[::1]",
+            "a_b~c%20",
+            "a%20:8",
+            "a:",
+            ":1",
+            "a,b",
+            "",
+            "a.b.",
+            "a.:1",
+            "a.b%2e",
+            "1.2.3.4",
+        ] {
             assert!(check_hosts(&[host], Version::HTTP_11), "{host}");
         }
         let no_names = ["a b", "a/b", "user@host", "a#b", "a?b", "a\\b", "<a>", "a%", "a%2", "a%zz", "a%20 b", "%20@a"];
         let no_addresses = ["[::1", "::1", "[[::1]]", "[a]", "[]", "a[::1]", "[::1]a", "[::1%25eth0]"];
+        let no_labels = ["..", ".", "...", "a..b", ".a", "a..", "a..:80", ".:", "%2e%2E", "a%2E.b", "%41..b"];
         let no_ports = ["a:b", "a:1:2", "a:+1", "[::1]:a", "a%20:b", "a: 1"];
-        for host in no_names.into_iter().chain(no_addresses).chain(no_ports) {
+        for host in no_names.into_iter().chain(no_addresses).chain(no_labels).chain(no_ports) {
             assert!(!check_hosts(&[host], Version::HTTP_11), "{host}");
         }
         assert!(!check_hosts(&[], Version::HTTP_11) && check_hosts(&[], Version::HTTP_10));

@@ -1,9 +1,9 @@
 //! Responses from a dataset: their header fields are the same until it is replaced.
 
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use super::body::Body;
-use super::{JSON, REVALIDATE, Response, etag, not_modified, ok};
+use super::{JSON, NO_SNIFF, REVALIDATE, Response, etag, not_modified, ok};
 
 /// The header fields of all responses from one dataset. Copying them costs a third of putting them together.
 #[derive(Default)]
@@ -17,7 +17,12 @@ impl DatasetFields {
     pub fn new(etag: HeaderValue) -> DatasetFields {
         DatasetFields {
             etag: etag.as_bytes().to_vec(),
-            fields: HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ETAG, etag), (CACHE_CONTROL, REVALIDATE)]),
+            fields: HeaderMap::from_iter([
+                (CONTENT_TYPE, JSON),
+                (ETAG, etag),
+                (CACHE_CONTROL, REVALIDATE),
+                (X_CONTENT_TYPE_OPTIONS, NO_SNIFF),
+            ]),
         }
     }
 

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::body::Body;
 use super::problem::{self, Code};
-use super::{Field, JSON, REVALIDATE, Response, etag, never_cached, not_modified, ok};
+use super::{Field, JSON, NO_SNIFF, REVALIDATE, Response, etag, never_cached, not_modified, ok};
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Of a page for a browser.
@@ -31,7 +31,7 @@ impl Document {
         let mut fields = HeaderMap::from_iter(fields);
         fields.insert(ETAG, etag.clone());
         fields.insert(CACHE_CONTROL, REVALIDATE);
-        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         Document { etag, fields, body }
     }
 

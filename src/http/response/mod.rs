@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION,
+    LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 
 use body::Body;
@@ -26,6 +26,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Caches keep the response but revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
+/// Browsers take the media type as it is (Fetch Standard, section 3.6).
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// 200 with `body` and a copy of `fields`.
 #[inline]
@@ -50,6 +52,7 @@ fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Res
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     response
 }
 

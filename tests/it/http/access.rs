@@ -341,3 +341,19 @@ fn a_setting_of_access_that_cannot_be_used_says_what_is_expected() {
         assert!(ended.code == Some(2) && ended.stderr.contains(expected), "{flag}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn the_server_as_a_whole_tells_its_methods() {
+    let (_dir, keys) = secrets("shop:first-key-of-a-shop\n");
+    let allow = Some("GET, HEAD, POST, OPTIONS");
+    for arguments in [&[][..], &["--api-keys-file", text(&keys), "--cors-origin", "*"]] {
+        let server = Server::start(SEED, arguments);
+        for mut client in [server.client(), server.admin_client()] {
+            for fields in [&[][..], &["Origin: http://other.test", "Access-Control-Request-Method: GET"]] {
+                let answer = client.request("OPTIONS", "*", fields);
+                assert_eq!((answer.status, answer.field("allow").as_deref()), (204, allow), "{}", answer.head);
+            }
+        }
+        server.stop();
+    }
+}

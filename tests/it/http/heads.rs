@@ -52,6 +52,10 @@ fn a_request_names_one_valid_host() {
         "Host: a%zz\r\n",
         "Host: [::1\r\n",
         "Host: ::1\r\n",
+        "Host: ..\r\n",
+        "Host: .\r\n",
+        "Host: a..b:80\r\n",
+        "Host: .a\r\n",
         "Host: http://a\r\n",
         "Host: ü\r\n",
     ] {
@@ -59,7 +63,7 @@ fn a_request_names_one_valid_host() {
         let detail = answer.problem(400, "invalid_parameter");
         assert!(detail.starts_with("Host: "), "{detail}");
     }
-    for host in ["a", "a:1", "a:", "[::1]:80", "[::1]", "a%2Db", "\ta\t", ""] {
+    for host in ["a", "a:1", "a:", "[::1]:80", "[::1]", "a%2Db", "\ta\t", "", "a.b.", "a_b.c:1", "127.0.0.1"] {
         assert_served(&server, &format!("{LOOKUP} HTTP/1.1\r\nHost: {host}\r\n\r\n"), 200);
     }
     // HTTP/1.0 knows no such duty.
@@ -303,7 +307,7 @@ fn targets_of_every_form_have_a_route_or_none() {
         ("GET http://other.test/v1/shipments/DHL/TN12345678", 200),
         ("GET http://other.test", 200),
         ("GET https://other.test:1/v1/shipments/DHL/TN12345678?x=1", 200),
-        ("OPTIONS *", 404),
+        ("OPTIONS *", 204),
         ("OPTIONS /v1/dataset", 405),
         ("OPTIONS http://other.test/v1/dataset", 405),
         ("CONNECT a:1", 404),
@@ -321,6 +325,16 @@ fn targets_of_every_form_have_a_route_or_none() {
     }
     // The host of a target counts, but one must be named all the same.
     assert_last(&server, "GET http://other.test/v1/dataset HTTP/1.1\r\n\r\n", 400);
+}
+
+#[test]
+fn a_head_has_at_most_a_hundred_fields() {
+    let server = Server::start(SEED, &[]);
+    // `Host` is one of them.
+    let head = |fields: usize| format!("{LOOKUP} HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(fields - 1));
+    assert_served(&server, &head(100), 200);
+    let answer = assert_last(&server, &head(101), 431);
+    assert_eq!(answer.text(), "");
 }
 
 #[test]

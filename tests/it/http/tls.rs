@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -132,6 +132,20 @@ fn both_protocols_answer_what_the_plain_one_does() {
             }
             assert_eq!(over_h1.into_body().collect().await.unwrap().to_bytes(), expected.body);
         }
+    });
+}
+
+#[test]
+fn the_server_as_a_whole_tells_its_methods_over_http_2_too() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let everything = Uri::builder().scheme("https").authority("waybill.test").path_and_query("*").build().unwrap();
+        let asked = Request::options(everything).body(Full::default()).unwrap();
+        let answer = send(&mut h2, asked).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert_eq!(answer.headers()["allow"], "GET, HEAD, POST, OPTIONS");
     });
 }
 
