@@ -18,7 +18,7 @@
 pub mod activity;
 pub mod app;
 pub mod budget;
-mod connection;
+pub mod connection;
 mod handlers;
 pub mod listener;
 mod offload;

@@ -9,11 +9,12 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::LocalOptions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::http::activity::TimeLimits;
 use crate::http::app::App;
 use crate::http::connection::Connections;
+use crate::http::connection::places::Places;
 use crate::http::listener::{Accepted, Acceptor, Socket};
 use crate::http::offload::threads;
 use crate::http::pipeline::Service;
@@ -32,7 +33,7 @@ const BLOCKING_NICENESS: i32 = 5;
 /// Limits of a server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections, over all threads.
+    /// Open connections of the public listener, over all threads.
     pub connections_max: usize,
     /// How long a connection may be doing what it does.
     pub time: TimeLimits,
@@ -76,8 +77,10 @@ pub struct Endpoint {
     pub socket: Socket,
     /// The state that all workers share.
     pub app: Arc<App>,
-    /// One permit per open connection.
-    pub permits: Arc<Semaphore>,
+    /// The places for connections of all threads of its listener.
+    pub places: Arc<Places>,
+    /// Index of the thread among them.
+    pub thread: usize,
     /// Certificates, where its connections use TLS.
     pub tls: Option<Arc<Tls>>,
     /// Its limits.
@@ -100,49 +103,62 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
 }
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
-    let Endpoint { listener, socket, app, permits, tls, limits, mut tick } = endpoint;
+    let Endpoint { listener, socket, app, places, thread, tls, limits, mut tick } = endpoint;
     let socket = socket.listen()?;
     let worker = Rc::new(Worker::new(app));
     let connections = Connections::new(limits.time, Rc::clone(&worker), tls);
     let accept = Accept {
         socket,
-        permits,
+        places: Arc::clone(&places),
         accepted: Cell::default(),
         connections: Rc::clone(&connections),
         service: Service::new(listener, Rc::clone(&worker)),
         tick: tick.clone(),
     };
+    let note_idle = || places.note_idle(thread, connections.registry.idle_since());
     tokio::select! {
-        () = follow(&mut tick, Stage::StopAccepting, &connections) => {}
+        () = follow(&mut tick, Stage::StopAccepting, &connections, note_idle) => {}
         never = accept.all() => match never {},
+        never = evict(&places, thread, &connections) => match never {},
     }
     worker.closing.set(true);
     accept.rest().await;
     drop(accept);
-    follow(&mut tick, Stage::Draining, &connections).await;
+    follow(&mut tick, Stage::Draining, &connections, || ()).await;
     connections.registry.drain();
     tokio::select! {
-        () = follow(&mut tick, Stage::Ended, &connections) => {}
+        () = follow(&mut tick, Stage::Ended, &connections, || ()) => {}
         () = connections.registry.emptied() => {}
     }
     Ok(connections.registry.len())
 }
 
-/// Enforces the connections' time limits at each tick, until `stage` has come.
-async fn follow(tick: &mut watch::Receiver<Tick>, stage: Stage, connections: &Connections) {
+/// Enforces the connections' time limits at each tick, after which it calls `swept`, until `stage` has come.
+async fn follow(tick: &mut watch::Receiver<Tick>, stage: Stage, connections: &Connections, swept: impl Fn()) {
     while tick.borrow_and_update().stage < stage {
         connections.sweep(Instant::now());
+        swept();
         if tick.changed().await.is_err() {
             return;
         }
     }
 }
 
+/// Ends idle connections of this thread that others are to have the places of.
+async fn evict(places: &Places, thread: usize, connections: &Connections) -> Infallible {
+    loop {
+        for _ in 0..places.wanted_of(thread).await {
+            connections.registry.evict_longest_idle();
+        }
+        places.note_idle(thread, connections.registry.idle_since());
+    }
+}
+
 /// The accept loop.
 struct Accept {
     socket: Acceptor,
-    permits: Arc<Semaphore>,
-    /// A connection that waits for a permit. Kept here, for the end may come while it waits.
+    places: Arc<Places>,
+    /// A connection that waits for a place. Kept here, for the end may come while it waits.
     accepted: Cell<Option<Accepted>>,
     connections: Rc<Connections>,
     service: Service,
@@ -169,15 +185,31 @@ impl Accept {
         }
     }
 
-    /// The next connection and a permit for it. While there is no permit nothing more is accepted: clients wait in the
-    /// backlog. The permit comes second, or threads without clients would keep permits from those with some.
+    /// The next connection and a place for it. Without one nothing more is accepted: clients wait in the backlog. The
+    /// place comes second, or threads without clients would keep places from those with some.
     async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
         self.accepted.set(Some(std::future::poll_fn(|cx| self.socket.poll_accept(cx)).await?));
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        match (self.accepted.take(), permit) {
-            (Some(accepted), Ok(permit)) => Ok((accepted, permit)),
-            // The semaphore is never closed.
-            _ => std::future::pending().await,
+        let place = self.place().await;
+        match self.accepted.take() {
+            Some(accepted) => Ok((accepted, place)),
+            // It is taken nowhere else while this waits.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A place, if need be that of an idle connection.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Some(place) = self.places.try_take() {
+                return place;
+            }
+            self.places.free_one();
+            // As long as no connection is idle, the next tick may find one.
+            tokio::select! {
+                biased;
+                place = self.places.take() => return place,
+                () = self.wait(1) => {}
+            }
         }
     }
 
@@ -198,7 +230,7 @@ impl Accept {
         });
         // However many they are: tokio would have a task yield after a while.
         let mut accept_now = tokio::task::unconstrained(accept_now);
-        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+        while let Some(permit) = self.places.try_take() {
             let accepted = match self.accepted.take() {
                 Some(accepted) => Some(accepted),
                 None => (&mut accept_now).await,

@@ -9,10 +9,21 @@ use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::secrets::Secrets;
 use crate::systemd;
 
-/// Estimate of open files beside connections: listeners, the data, logs, event queues of threads.
+/// Estimate of open files beside connections: the data, logs, secrets.
 const OTHER_FILES: u64 = 100;
+/// Open files of a thread: its listener, its event queue and what wakes it, and a connection that waits for a place.
+const FILES_OF_THREAD: u64 = 5;
+/// Connections of the admin listener where fewer files may be open than connections.
+const ADMIN_CONNECTIONS: u64 = 64;
 
 const TOO_FEW_FILES: &str = "fewer files may be open than --max-connections allows for on each listener";
+
+/// Connections that each listener may have open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConnectionsMax {
+    pub(super) public: usize,
+    pub(super) admin: usize,
+}
 
 /// The bound sockets of both listeners.
 #[derive(Debug)]
@@ -21,6 +32,8 @@ pub struct Listeners {
     pub(super) public: Vec<Socket>,
     /// Socket of the admin listener, if there is one.
     pub(super) admin: Vec<Socket>,
+    /// Connections that each may have open.
+    pub(super) connections_max: ConnectionsMax,
     /// Files of Unix domain sockets, which are removed when dropped.
     pub(super) files: Vec<SocketFile>,
 }
@@ -28,7 +41,7 @@ pub struct Listeners {
 impl Listeners {
     /// Takes the sockets that systemd provides, and binds the others.
     pub fn bind(settings: &Settings, secrets: &Secrets) -> Result<Listeners, ServeError> {
-        raise_open_files_limit(settings);
+        let connections_max = connections_max(settings);
         let from_systemd = systemd::sockets()?;
         let mut files = Vec::new();
         let mut bind = |address: &Address, threads| {
@@ -52,7 +65,7 @@ impl Listeners {
             }
             (Some(address), None) => bind(address, 1)?,
         };
-        Ok(Listeners { public, admin, files })
+        Ok(Listeners { public, admin, connections_max, files })
     }
 
     /// Logs the addresses.
@@ -76,21 +89,54 @@ fn address(sockets: &[Socket]) -> Option<Address> {
     sockets.first()?.address().ok()
 }
 
-/// Raises the limit on open files to the hard limit, and warns if that is too low for `--max-connections`. With the
-/// default, which few servers need, it is only information: reaching the limit is a warning of its own.
-fn raise_open_files_limit(settings: &Settings) {
+/// Raises the limit on open files to the hard limit. Where that is too low for `--max-connections`, fewer connections may
+/// be open, so that the admin listener always has some. With the default, which few servers need, it is only
+/// information.
+fn connections_max(settings: &Settings) -> ConnectionsMax {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "cannot raise the limit on open files");
     }
-    let connections_max = settings.limits.connections_max;
-    let listeners = 1 + u64::from(settings.admin_listen.is_some());
-    let needed = listeners * connections_max as u64 + OTHER_FILES;
-    let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) else { return };
-    if connections_max == MAX_CONNECTIONS_DEFAULT {
-        tracing::info!(limit, needed, "{TOO_FEW_FILES}");
-    } else {
-        tracing::warn!(limit, needed, "{TOO_FEW_FILES}");
+    let max = settings.limits.connections_max;
+    let threads = settings.threads as u64;
+    let Some(files) = getrlimit(Resource::Nofile).current else { return ConnectionsMax { public: max, admin: max } };
+    let within = connections_within(files, max, threads);
+    if within.public < max {
+        let public = within.public;
+        if max == MAX_CONNECTIONS_DEFAULT {
+            tracing::info!(limit = files, connections = public, "{TOO_FEW_FILES}");
+        } else {
+            tracing::warn!(limit = files, connections = public, "{TOO_FEW_FILES}");
+        }
+    }
+    within
+}
+
+/// The connections of each listener, at most `max`, if `files` files may be open.
+fn connections_within(files: u64, max: usize, threads: u64) -> ConnectionsMax {
+    let other = OTHER_FILES + FILES_OF_THREAD * (threads + 1);
+    // However few there are, half of them are for connections.
+    let for_connections = files.saturating_sub(other).max(files / 2);
+    let number = |connections: u64| usize::try_from(connections).unwrap_or(usize::MAX).clamp(1, max);
+    let admin = for_connections.saturating_sub(max as u64).max(ADMIN_CONNECTIONS.min(for_connections / 4));
+    ConnectionsMax { public: number(for_connections - admin), admin: number(admin) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_listener_has_files_of_its_own_however_few_there_are() {
+        let within = |files, max| {
+            let ConnectionsMax { public, admin } = connections_within(files, max, 2);
+            (public, admin)
+        };
+        assert_eq!(within(1 << 20, 20_000), (20_000, 20_000));
+        assert_eq!(within(1024, 20_000), (1024 - 115 - 64, 64));
+        assert_eq!(within(1024, 500), (500, 1024 - 115 - 500));
+        assert_eq!(within(64, 20_000), (24, 8));
+        assert_eq!(within(1, 20_000), (1, 1));
     }
 }

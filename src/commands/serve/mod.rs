@@ -16,12 +16,13 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::cli::LogFormat;
 use crate::config::Settings;
 use crate::http::app::App;
 use crate::http::budget::Budget;
+use crate::http::connection::places::Places;
 use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
@@ -32,6 +33,7 @@ use crate::http::telemetry::access_log::{AccessLog, Writing};
 use crate::reload::{Outcome, ReloadError, Request};
 use crate::systemd;
 use control::Signals;
+use listeners::ConnectionsMax;
 
 /// Reads the files of secrets.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, ServeError> {
@@ -78,14 +80,14 @@ impl<'s> Server<'s> {
         app.cors = Cors::new(&settings.cors_origins);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
         app.access_log = access_log;
-        app.connections_max = settings.limits.connections_max;
+        app.connections_max = listeners.connections_max.public;
         let app = Arc::new(app);
         if let Some(interval) = settings.reload.watch_interval {
             control.runtime.spawn(watch_secrets(Arc::clone(&app), interval));
         }
         let location = listeners.public_location(settings);
         let (tick, followers) = watch::channel(Tick::default());
-        let endpoints = Endpoints { settings, app: &app, tick: followers };
+        let endpoints = Endpoints { settings, connections_max: listeners.connections_max, app: &app, tick: followers };
         let mut workers = endpoints.spawn(Listener::Public, listeners.public)?;
         workers.extend(endpoints.spawn(Listener::Admin, listeners.admin)?);
         drop(endpoints);
@@ -143,6 +145,7 @@ impl<'s> Server<'s> {
 /// Parameters that all workers share.
 struct Endpoints<'s> {
     settings: &'s Settings,
+    connections_max: ConnectionsMax,
     app: &'s Arc<App>,
     tick: watch::Receiver<Tick>,
 }
@@ -150,17 +153,18 @@ struct Endpoints<'s> {
 impl Endpoints<'_> {
     /// Starts a worker for each socket of a listener.
     fn spawn(&self, listener: Listener, sockets: Vec<Socket>) -> std::io::Result<Vec<JoinHandle<usize>>> {
-        let permits = Arc::new(Semaphore::new(self.settings.limits.connections_max));
-        let name = match listener {
-            Listener::Public => "worker",
-            Listener::Admin => "admin",
+        let (name, connections_max) = match listener {
+            Listener::Public => ("worker", self.connections_max.public),
+            Listener::Admin => ("admin", self.connections_max.admin),
         };
+        let places = Places::new(connections_max, sockets.len());
         let start = |(number, socket)| {
             let endpoint = Endpoint {
                 listener,
                 socket,
                 app: Arc::clone(self.app),
-                permits: Arc::clone(&permits),
+                places: Arc::clone(&places),
+                thread: number,
                 tls: self.app.secrets.certificates.clone().filter(|_| listener == Listener::Public),
                 limits: self.settings.limits.clone(),
                 tick: self.tick.clone(),

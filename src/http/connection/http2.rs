@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::http::activity::{Activity, ConnectionCommand, HEAD_BYTES_MAX, Phase, Taken, UNSENT_BYTES_MAX};
 use crate::http::budget::{Budget, Exhausted, Reservation, TINY_BYTES_MAX};
+use crate::http::connection::frames::CountedFrames;
 use crate::http::connection::registry::Registered;
 use crate::http::connection::stream;
 use crate::http::pipeline::Service;
@@ -68,6 +69,7 @@ impl Http2 {
     pub(crate) async fn run<S: stream::Stream>(&self, registered: &Registered, stream: TlsStream<S>, service: Service) {
         let streams = Rc::new(Streams::new(Arc::clone(&service.worker().app.budget)));
         registered.watch(Rc::clone(&streams) as Rc<_>);
+        let stream = CountedFrames::new(stream, Arc::clone(&service.worker().counters));
         let http = self.builder.serve_connection(TokioIo::new(stream), TrackedService { service, streams });
         let mut http = std::pin::pin!(http);
         let mut is_draining = false;

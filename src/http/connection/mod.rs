@@ -1,7 +1,9 @@
 //! Connections: those of a thread, and the choice of protocol for each.
 
+mod frames;
 mod http1;
 mod http2;
+pub mod places;
 pub(crate) mod registry;
 mod socket;
 mod stream;

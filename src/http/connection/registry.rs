@@ -23,6 +23,8 @@ struct Entry {
     seen: (u64, Instant),
     /// What the client had taken at a sweep, and when: the last one at which that was enough. None while nothing waits.
     taken: Option<(Taken, Instant)>,
+    /// True once it is to give its place to another one.
+    is_evicted: bool,
 }
 
 impl Entry {
@@ -32,6 +34,22 @@ impl Entry {
 
     fn progress(&self) -> u64 {
         self.activity.as_ref().map_or(0, |activity| activity.progress())
+    }
+
+    /// True if it is between two requests, or its first request is not complete.
+    fn is_idle(&self) -> bool {
+        match self.phase() {
+            Phase::Idle => true,
+            Phase::Head => self.progress() == 0,
+            _ => false,
+        }
+    }
+
+    /// Ends the connection in favour of another. First as between requests, where one may have arrived just now.
+    fn evict(&mut self) {
+        let is_between_requests = self.phase() == Phase::Idle && !self.is_evicted;
+        self.command.send(if is_between_requests { ConnectionCommand::Drain } else { ConnectionCommand::End });
+        self.is_evicted = true;
     }
 
     /// The phase that has exceeded its limit by `now`, if one has.
@@ -80,7 +98,13 @@ impl Registry {
     pub(crate) fn register(self: &Rc<Self>) -> Registered {
         self.counters.accepted.add(1);
         let command = Rc::<CommandSlot>::default();
-        let entry = Entry { activity: None, command: Rc::clone(&command), seen: (0, Instant::now()), taken: None };
+        let entry = Entry {
+            activity: None,
+            command: Rc::clone(&command),
+            seen: (0, Instant::now()),
+            taken: None,
+            is_evicted: false,
+        };
         Registered { registry: Rc::clone(self), key: self.entries.borrow_mut().insert(entry), command }
     }
 
@@ -90,7 +114,26 @@ impl Registry {
             if let Some(phase) = entry.overdue(&self.limits, now) {
                 self.counters.timed_out[phase as usize].add(1);
                 entry.command.send(ConnectionCommand::End);
+            } else if entry.is_evicted && entry.is_idle() {
+                entry.evict();
             }
+        }
+    }
+
+    /// Since when the connection is idle that has been so longest, as far as sweeps have seen it.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let entries = self.entries.borrow();
+        let idle = entries.iter().filter(|(_, entry)| !entry.is_evicted && entry.is_idle());
+        idle.map(|(_, entry)| entry.seen.1).min()
+    }
+
+    /// Ends the connection that has been idle longest, if one is.
+    pub(crate) fn evict_longest_idle(&self) {
+        let mut entries = self.entries.borrow_mut();
+        let idle = entries.iter_mut().filter(|(_, entry)| !entry.is_evicted && entry.is_idle());
+        if let Some((_, longest)) = idle.min_by_key(|(_, entry)| entry.seen.1) {
+            longest.evict();
+            self.counters.evicted.add(1);
         }
     }
 

@@ -69,6 +69,8 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
     let rejected = vec![
         counter(sum(&|worker| &worker.accept_errors), &[("reason", "accept_error")]),
         counter(sum(&|worker| &worker.failed_handshakes), &[("reason", "tls_handshake")]),
+        counter(sum(&|worker| &worker.evicted), &[("reason", "evicted")]),
+        counter(sum(&|worker| &worker.floods), &[("reason", "flood")]),
     ];
     let panics = counter(sum(&|worker| &worker.panics), &[]);
     vec![
@@ -104,7 +106,7 @@ fn of_requests(workers: &[Arc<Counters>], connections_max: usize) -> Vec<MetricF
         ),
         family(
             "waybill_http_connections_rejected_total",
-            "Connections that could not be accepted, or whose TLS handshake failed.",
+            "Connections that could not be accepted, whose TLS handshake failed, that gave their place to a new one, or that flooded the server.",
             MetricType::COUNTER,
             rejected,
         ),

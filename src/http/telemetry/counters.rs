@@ -80,6 +80,10 @@ pub(crate) struct Counters {
     pub(crate) closed: Count,
     /// Connections that could not be accepted.
     pub(crate) accept_errors: Count,
+    /// Idle connections that were ended so that another could be accepted.
+    pub(crate) evicted: Count,
+    /// Connections that were ended because their clients flooded them.
+    pub(crate) floods: Count,
     /// Connections on which TLS could not be agreed on.
     pub(crate) failed_handshakes: Count,
     /// Connections that were ended because they took too long, in the order of [`Phase::ALL`].

@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use crate::support::client::{Client, post, request};
 use crate::support::openapi::{Document, Response};
 use crate::support::{DEADLINE, SEED, run, waybill};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use waybill::http::activity::TimeLimits;
 use waybill::http::app::App;
+use waybill::http::connection::places::Places;
 use waybill::http::listener::{Address, Socket};
 use waybill::http::request::route::Listener;
 use waybill::http::server::{self, Endpoint, Limits, Stage, Tick};
@@ -43,7 +44,8 @@ impl InProcess {
                 listener,
                 socket,
                 app: Arc::clone(&app),
-                permits: Arc::new(Semaphore::new(100)),
+                places: Places::new(100, 1),
+                thread: 0,
                 tls: None,
                 limits: Limits {
                     connections_max: 100,
