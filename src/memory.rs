@@ -113,8 +113,7 @@ fn available_below(proc: &Path, cgroups: &Path) -> Option<Available> {
         .ok()
         .and_then(|meminfo| field(&meminfo, "MemAvailable:"))
         .map(|kilobytes| Available { bytes: kilobytes << 10, limit: "the machine's memory" });
-    let left = |version: &Version, group: &Path| version.left_in(group);
-    let groups = least_of_groups(proc, cgroups, left)
+    let groups = least_of_groups(proc, cgroups, Version::left_in)
         .map(|bytes| Available { bytes, limit: "the memory limit of the control group" });
     machine.into_iter().chain(groups).min_by_key(|available| available.bytes)
 }
@@ -128,7 +127,7 @@ pub fn limit() -> Option<u64> {
 fn limit_below(proc: &Path, cgroups: &Path) -> Option<u64> {
     let meminfo = fs::read_to_string(proc.join("meminfo")).unwrap_or_default();
     let machine = field(&meminfo, "MemTotal:").map(|kilobytes| kilobytes << 10);
-    let groups = least_of_groups(proc, cgroups, |version, group| version.limit_of(group));
+    let groups = least_of_groups(proc, cgroups, Version::limit_of);
     machine.into_iter().chain(groups).min()
 }
 

@@ -80,13 +80,13 @@ impl Store {
 
     /// Leases `snapshot`.
     pub fn lease(&self, snapshot: Arc<Snapshot>) -> Lease {
-        let leased = Arc::new(Leased { generation: snapshot.generation, snapshot: Mutex::new(Some(snapshot)) });
-        let mut leases = mutex::lock(&self.leases);
-        if leases.len() == leases.capacity() {
-            leases.retain(|lease| lease.strong_count() > 0);
+        let lease = Arc::new(Leased { generation: snapshot.generation, snapshot: Mutex::new(Some(snapshot)) });
+        let mut all = mutex::lock(&self.leases);
+        if all.len() == all.capacity() {
+            all.retain(|lease| lease.strong_count() > 0);
         }
-        leases.push(Arc::downgrade(&leased));
-        Lease(leased)
+        all.push(Arc::downgrade(&lease));
+        Lease(lease)
     }
 
     /// Ends the leases of all snapshots but the current one.

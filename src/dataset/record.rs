@@ -197,7 +197,7 @@ impl<'a> Record<'a> {
             return None;
         }
         let mut output = Output::over(buffer);
-        self.write_parsed(record, &mut output);
+        self.write_parsed(&record, &mut output);
         Some(output.written())
     }
 
@@ -210,12 +210,12 @@ impl<'a> Record<'a> {
 
     #[inline(always)]
     fn write(&self, out: &mut impl Sink) {
-        self.write_parsed(self.parse(), out);
+        self.write_parsed(&self.parse(), out);
     }
 
     #[inline(always)]
-    fn write_parsed(&self, record: Parsed<'a>, out: &mut impl Sink) {
-        self.write_head(&record, out);
+    fn write_parsed(&self, record: &Parsed<'a>, out: &mut impl Sink) {
+        self.write_head(record, out);
         let mut cursor = record.first_article;
         for article in 0..record.articles {
             if article > 0 {

@@ -106,7 +106,7 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     let Endpoint { listener, socket, app, places, thread, tls, limits, mut tick } = endpoint;
     let socket = socket.listen()?;
     let worker = Rc::new(Worker::new(app));
-    let connections = Connections::new(limits.time, Rc::clone(&worker), tls);
+    let connections = Connections::new(limits.time, Rc::clone(&worker), tls, Arc::clone(&places));
     let accept = Accept {
         socket,
         places: Arc::clone(&places),
@@ -189,27 +189,12 @@ impl Accept {
     /// place comes second, or threads without clients would keep places from those with some.
     async fn next(&self) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
         self.accepted.set(Some(std::future::poll_fn(|cx| self.socket.poll_accept(cx)).await?));
-        let place = self.place().await;
+        // As long as no connection is idle, the next tick may find one.
+        let place = self.places.take(|| self.wait(1)).await;
         match self.accepted.take() {
             Some(accepted) => Ok((accepted, place)),
             // It is taken nowhere else while this waits.
             None => std::future::pending().await,
-        }
-    }
-
-    /// A place, if need be that of an idle connection.
-    async fn place(&self) -> OwnedSemaphorePermit {
-        loop {
-            if let Some(place) = self.places.try_take() {
-                return place;
-            }
-            self.places.free_one();
-            // As long as no connection is idle, the next tick may find one.
-            tokio::select! {
-                biased;
-                place = self.places.take() => return place,
-                () = self.wait(1) => {}
-            }
         }
     }
 

@@ -54,7 +54,7 @@ pub(crate) enum Made {
 }
 
 /// Bytes of a response that is made at once and not in parts.
-pub(crate) const WHOLE_BYTES_MAX: usize = 256 << 10;
+const WHOLE_BYTES_MAX: usize = 256 << 10;
 /// Memory that a worker keeps for rendering.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -120,27 +120,26 @@ impl Worker {
         self.app.budget.keep(body).map_or_else(|Exhausted| exhausted(), |body| fields.ok(Body::whole(body)))
     }
 
-    /// The response to `client` with what `make` makes from `snapshot` on a blocking thread, for what takes long: the
+    /// The response to `client` with what `prepare` makes from `snapshot` on a blocking thread, for what takes long: the
     /// requests of this thread don't wait for it.
     pub(crate) fn offload(
         self: &Rc<Worker>,
         client: Peer,
         snapshot: Arc<Snapshot>,
-        make: impl FnOnce(&Snapshot) -> Made + Send + 'static,
+        prepare: impl FnOnce(&Snapshot) -> Made + Send + 'static,
     ) -> Reply {
         let worker = Rc::clone(self);
         Reply::later(async move {
             let work = move || {
-                let made = match make(&snapshot) {
-                    Made::Outline(outline) if outline.bytes() <= WHOLE_BYTES_MAX as u64 => {
-                        Made::Body(snapshot.dataset.render(outline))
-                    }
-                    made => made,
-                };
+                let mut made = prepare(&snapshot);
+                if let Made::Outline(outline) = made {
+                    let is_small = outline.bytes() <= WHOLE_BYTES_MAX as u64;
+                    made = if is_small { Made::Body(snapshot.dataset.render(outline)) } else { Made::Outline(outline) };
+                }
                 (snapshot, made)
             };
             let (snapshot, made) = match worker.offload.run(client, work).await {
-                Ok(made) => made,
+                Ok(done) => done,
                 Err(NotDone::Busy) => return problem::overloaded("too many requests wait for work that takes long"),
                 Err(NotDone::Panicked) => return worker.panicked(),
             };

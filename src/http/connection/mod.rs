@@ -18,6 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::http::activity::{ConnectionCommand, TimeLimits};
 use crate::http::connection::http1::Http1;
 use crate::http::connection::http2::Http2;
+use crate::http::connection::places::Places;
 use crate::http::connection::registry::{Registered, Registry};
 use crate::http::connection::stream::Stream;
 use crate::http::pipeline::Service;
@@ -35,9 +36,15 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// None yet; those that come are of clients of `worker`, within `limits`, and use TLS if there is `tls`.
-    pub(crate) fn new(limits: TimeLimits, worker: Rc<Worker>, tls: Option<Arc<Tls>>) -> Rc<Connections> {
-        let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters)));
+    /// None yet; those that come are of clients of `worker`, within `limits`, have `places`, and use TLS if there
+    /// is `tls`.
+    pub(crate) fn new(
+        limits: TimeLimits,
+        worker: Rc<Worker>,
+        tls: Option<Arc<Tls>>,
+        places: Arc<Places>,
+    ) -> Rc<Connections> {
+        let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters), places));
         Rc::new(Connections { registry, worker, tls, http1: Http1::new(), http2: Http2::new() })
     }
 

@@ -12,6 +12,7 @@ use slab::Slab;
 use tokio::sync::Notify;
 
 use crate::http::activity::{Activity, CommandSlot, ConnectionCommand, Phase, Taken, TimeLimits};
+use crate::http::connection::places::Places;
 use crate::http::telemetry::counters::Counters;
 
 /// One connection as its thread's [`Registry`] sees it.
@@ -45,10 +46,9 @@ impl Entry {
         }
     }
 
-    /// Ends the connection in favour of another. First as between requests, where one may have arrived just now.
+    /// Ends the connection in favour of another: at first in good order, since a request may have arrived just now.
     fn evict(&mut self) {
-        let is_between_requests = self.phase() == Phase::Idle && !self.is_evicted;
-        self.command.send(if is_between_requests { ConnectionCommand::Drain } else { ConnectionCommand::End });
+        self.command.send(if self.is_evicted { ConnectionCommand::End } else { ConnectionCommand::Drain });
         self.is_evicted = true;
     }
 
@@ -85,13 +85,14 @@ pub(crate) struct Registry {
     entries: RefCell<Slab<Entry>>,
     limits: TimeLimits,
     counters: Arc<Counters>,
+    places: Arc<Places>,
     emptied: Notify,
 }
 
 impl Registry {
-    /// None yet. Those that come have `limits` and are counted in `counters`.
-    pub(crate) fn new(limits: TimeLimits, counters: Arc<Counters>) -> Registry {
-        Registry { entries: RefCell::default(), limits, counters, emptied: Notify::new() }
+    /// None yet. Those that come have `limits` and `places`, and are counted in `counters`.
+    pub(crate) fn new(limits: TimeLimits, counters: Arc<Counters>, places: Arc<Places>) -> Registry {
+        Registry { entries: RefCell::default(), limits, counters, places, emptied: Notify::new() }
     }
 
     /// Counts a connection as open, and sends it commands, until the result is dropped.
@@ -134,6 +135,8 @@ impl Registry {
         if let Some((_, longest)) = idle.min_by_key(|(_, entry)| entry.seen.1) {
             longest.evict();
             self.counters.evicted.add(1);
+        } else {
+            self.places.left();
         }
     }
 
@@ -175,7 +178,9 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut entries = self.registry.entries.borrow_mut();
-        entries.remove(self.key);
+        if entries.remove(self.key).is_evicted {
+            self.registry.places.left();
+        }
         self.registry.counters.closed.add(1);
         if entries.is_empty() {
             self.registry.emptied.notify_one();

@@ -21,6 +21,9 @@ const PART_BYTES: usize = 128 << 10;
 /// Room for what is not split at the end of a part.
 const SPARE_BYTES: usize = 4 << 10;
 
+/// A part on its way, and what is left after it.
+type Making = Pin<Box<dyn Future<Output = io::Result<(Outline, Bytes)>>>>;
+
 /// The body that an outline describes.
 pub(crate) struct LargeBody {
     offload: Offload,
@@ -28,7 +31,7 @@ pub(crate) struct LargeBody {
     lease: Lease,
     /// What is left to be made. None while a part is being made.
     outline: Option<Outline>,
-    making: Option<Pin<Box<dyn Future<Output = io::Result<(Outline, Bytes)>>>>>,
+    making: Option<Making>,
     reservation: Reservation,
 }
 

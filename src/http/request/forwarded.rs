@@ -138,7 +138,7 @@ pub(crate) fn client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) 
     match client {
         Peer::Ip(address) => Peer::Ip(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> IPV6_HOST_BITS << IPV6_HOST_BITS).into(),
-            address => address,
+            address @ IpAddr::V4(_) => address,
         }),
         Peer::Unix => Peer::Unix,
     }

@@ -1,12 +1,13 @@
 //! What clients may not do: dawdle, idle, take nothing, be too many.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::client::{Client, request};
+use crate::support::client::{Client, post, request};
 use crate::support::{DEADLINE, SEED, Server, csv, row};
 
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
@@ -146,6 +147,35 @@ fn pause() {
 }
 
 #[test]
+fn a_client_that_takes_little_of_a_large_answer_is_cut_off_though_it_goes_on() {
+    let arguments = ["--write-timeout", "2s", "--header-timeout", NEVER, "--idle-timeout", NEVER];
+    let server = Server::start(many_articles(200_000), &arguments);
+    let mut client = server.client();
+    client.send(request("GET", "/v1/shipments/DHL/TN1", &[]));
+    // Some 20 KB a second: before, any progress at all was enough.
+    let begun = Instant::now();
+    let mut taken = 0;
+    while begun.elapsed() < DEADLINE {
+        pause();
+        match client.stream().read(&mut [0; 1000]) {
+            Ok(bytes @ 1..) => taken += bytes,
+            ended => {
+                assert!(ended.is_ok() || ended.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+                break;
+            }
+        }
+    }
+    assert!(begun.elapsed() < DEADLINE, "not cut off; {taken} bytes were taken");
+    let timed_out = "waybill_http_connections_timed_out_total{phase=\"write\"} 1\n";
+    assert!(server.admin_get("/metrics").text().contains(timed_out));
+}
+
+/// One shipment with so many articles, some 70 bytes each.
+fn many_articles(count: usize) -> String {
+    csv(&vec![row("TN1", "DHL"); count])
+}
+
+#[test]
 fn a_client_that_takes_its_time_gets_its_answers_whole() {
     let arguments = ["--write-timeout", "1500ms", "--header-timeout", NEVER, "--idle-timeout", NEVER];
     let server = Server::start(large(), &arguments);
@@ -159,16 +189,43 @@ fn a_client_that_takes_its_time_gets_its_answers_whole() {
 }
 
 #[test]
-fn a_connection_too_many_waits_until_another_ends() {
-    let server = Server::start(SEED, &["--max-connections", "1", "--threads", "1"]);
+fn a_connection_too_many_waits_while_none_is_idle() {
+    let server = Server::start(SEED, &["--max-connections", "1", "--threads", "1", "--body-timeout", NEVER]);
     let mut first = server.client();
-    assert_eq!(first.get(LOOKUP).status, 200);
+    let body = r#"{"lookups":[]}"#;
+    let whole = post("/v1/lookup", &["Expect: 100-continue"], body);
+    let (head, body) = whole.split_at(whole.len() - body.len());
+    first.send(head);
+    // The body is awaited.
+    first.expect("HTTP/1.1 100 Continue\r\n\r\n");
     let mut second = server.client();
     second.send(request("GET", LOOKUP, &[]));
-    assert!(second.is_silent_for(Duration::from_millis(300)));
-    assert_eq!(first.get(LOOKUP).status, 200);
-    drop(first);
+    assert!(second.is_silent_for(Duration::from_millis(600)));
+    first.send(body);
+    assert_eq!(first.answer_to("POST").status, 200);
+    // Now the first one is idle, and gives its place to the other.
     assert_eq!(second.answer_to("GET").status, 200);
+    first.expect_end();
+}
+
+#[test]
+fn a_new_client_takes_the_place_of_an_idle_one() {
+    let arguments = ["--max-connections", "50", "--threads", "2", "--idle-timeout", NEVER, "--header-timeout", NEVER];
+    let server = Server::start(SEED, &arguments);
+    let idle: Vec<Client> = (0..25).map(|_| answered(server.client())).collect();
+    // Nor are these in the middle of a request: their first heads are not complete.
+    let mut new: Vec<Client> = (0..25).map(|_| server.client()).collect();
+    for client in &mut new[..10] {
+        client.send("GET /v1");
+    }
+    let clients: Vec<Client> = (0..50).map(|_| answered(server.client())).collect();
+    assert_eq!(server.metric("waybill_http_connections_rejected_total{reason=\"evicted\"}"), 50);
+    drop((idle, new, clients));
+}
+
+fn answered(mut client: Client) -> Client {
+    assert_eq!(client.get(LOOKUP).status, 200);
+    client
 }
 
 #[test]
@@ -223,27 +280,54 @@ fn start_with_descriptors(descriptors: u32, arguments: &[&str]) -> Server {
 }
 
 #[test]
-fn more_clients_than_descriptors_wait_their_turn_and_accepting_does_not_spin() {
-    let begun = Instant::now();
+fn more_clients_than_descriptors_are_all_answered_and_operators_are_heard() {
+    let mut server = start_with_descriptors(64, &["--body-timeout", NEVER]);
+    server.wait_for("serving");
+    let asking = |_| {
+        let mut client = server.client();
+        client.send(request("GET", LOOKUP, &[]));
+        client
+    };
+    for mut client in (0..200).map(asking).collect::<Vec<Client>>() {
+        assert_eq!(client.answer_to("GET").status, 200);
+    }
+    // As many as there is room for are in the middle of a request.
+    let head = &post("/v1/lookup", &[], "0123456789");
+    let mut busy: Vec<Client> = (0..64).map(|_| server.client()).collect();
+    for client in &mut busy {
+        client.send(&head[..head.len() - 1]);
+    }
+    assert_eq!(server.admin_get("/livez").status, 200);
+    assert_eq!(server.reload().status, 200);
+    for mut client in busy {
+        client.send("9");
+        assert_eq!(client.answer_to("POST").status, 400);
+    }
+}
+
+#[test]
+fn accepting_without_descriptors_does_not_spin() {
     let mut server = start_with_descriptors(64, &[]);
     server.wait_for("serving");
-    let mut clients: Vec<Client> = (0..200).map(|_| server.client()).collect();
-    for client in &mut clients {
-        client.send(request("GET", LOOKUP, &[]));
-    }
+    let begun = Instant::now();
+    // Fewer than when it started: none for another connection.
+    let is_open = |number: &u32| Path::new(&format!("/proc/{}/fd/{number}", server.id())).exists();
+    let unused = (0..64_u32).find(|number| !is_open(number)).unwrap();
+    let limit = format!("--nofile={unused}:");
+    assert!(Command::new("prlimit").args(["--pid", &server.id().to_string(), &limit]).status().unwrap().success());
+    let mut client = server.client();
+    client.send(request("GET", LOOKUP, &[]));
     for _ in 0..3 {
         server.wait_for("cannot accept connections; trying again");
     }
-    // Each that goes makes room for another; the kernel completes connections in the order in which they came.
-    for mut client in clients {
-        assert_eq!(client.answer_to("GET").status, 200);
-    }
-    let metrics = server.admin_get("/metrics");
-    let line = "waybill_http_connections_rejected_total{reason=\"accept_error\"} ";
-    let errors: f64 = metrics.text().lines().find_map(|text| text.strip_prefix(line)).unwrap().parse().unwrap();
-    // At least the shortest pause lies between two errors of a listener: 250 ms. There are two listeners.
-    let bound = 2.0 * (begun.elapsed().as_secs_f64() / 0.25 + 1.0);
-    assert!((3.0..=bound).contains(&errors), "{errors} errors, at most {bound}");
+    assert!(
+        Command::new("prlimit").args(["--pid", &server.id().to_string(), "--nofile=64:"]).status().unwrap().success()
+    );
+    assert_eq!(client.answer_to("GET").status, 200);
+    let errors = server.metric("waybill_http_connections_rejected_total{reason=\"accept_error\"}");
+    // At least the shortest pause lies between two errors: 250 ms.
+    let bound = begun.elapsed().as_millis() as u64 / 250 + 1;
+    assert!((3..=bound).contains(&errors), "{errors} errors, at most {bound}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod access;
 mod access_log;
 mod bodies;
 mod heads;
+mod hostile;
 mod limits;
 mod tls;
 mod wire;

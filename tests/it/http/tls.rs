@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -399,6 +399,56 @@ fn a_client_that_lets_no_answer_come_is_cut_off_though_it_pings() {
     let metrics = server.admin_get("/metrics");
     let timed_out = "waybill_http_connections_timed_out_total{phase=\"write\"} 1\n";
     assert!(metrics.text().contains(timed_out), "{}", metrics.text());
+}
+
+#[test]
+fn a_flood_of_frames_without_requests_ends_the_connection() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--idle-timeout", NEVER]);
+    let settings: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    for flood in [&PING[..], settings] {
+        block_on(async {
+            let mut stream = pair.connect(&server, b"h2").await.unwrap();
+            send_frames(&mut stream, &[], &[]).await;
+            let (mut from, mut to) = tokio::io::split(stream);
+            let flooding = async {
+                while to.write_all(&flood.repeat(100)).await.is_ok() {}
+                std::future::pending::<()>().await;
+            };
+            let mut came = Vec::new();
+            tokio::select! {
+                _ = from.read_to_end(&mut came) => {}
+                () = flooding => {}
+            }
+        });
+    }
+    let metrics = server.admin_get("/metrics");
+    let rejected = "waybill_http_connections_rejected_total{reason=\"flood\"} 2\n";
+    assert!(metrics.text().contains(rejected), "{}", metrics.text());
+}
+
+#[test]
+fn many_answers_that_one_connection_leaves_unread_are_bounded() {
+    let pair = Pair::make();
+    let rows: Vec<String> = (0..60).map(|at| row("TN1", "DHL").replace("LP1", &format!("LP{at}"))).collect();
+    let server = pair.start(csv(&rows), &["--max-buffered-bytes", "1MiB", "--write-timeout", NEVER]);
+    let one = block_on(async { ask(&mut pair.http2(&server).await, "GET", "/v1/shipments/DHL/TN1").await });
+    let bytes = one.body().len() as u64;
+    assert!((3000..4096).contains(&bytes), "{bytes}");
+    block_on(async {
+        let mut stream = pair.connect(&server, b"h2").await.unwrap();
+        let fields = [GET, SCHEME, AUTHORITY, (":path", "/v1/shipments/DHL/TN1")];
+        let requests: Vec<Vec<u8>> = (0..100).map(|at| headers(2 * at + 1, true, &fields)).collect();
+        let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
+        send_frames(&mut stream, &[0, 4, 0, 0, 0, 0], &requests).await;
+        // 64 KiB of them are not counted.
+        let beyond = 100 * bytes - (64 << 10);
+        let held = || server.metric("waybill_http_buffered_bytes");
+        let begun = Instant::now();
+        while held().abs_diff(beyond) > bytes {
+            assert!(begun.elapsed() < DEADLINE, "{} bytes are held, {beyond} expected", held());
+        }
+    });
 }
 
 #[test]

@@ -112,6 +112,23 @@ impl Client {
         }
     }
 
+    /// Whether what comes next begins with `text`.
+    pub(crate) fn starts_with(&mut self, text: &str) -> bool {
+        while self.unread.len() < text.len() {
+            self.read_more().unwrap();
+        }
+        self.unread.starts_with(text.as_bytes())
+    }
+
+    /// Reads exactly `text`.
+    pub(crate) fn expect(&mut self, text: &str) {
+        while self.unread.len() < text.len() {
+            self.read_more().unwrap();
+        }
+        let came: Vec<u8> = self.unread.drain(..text.len()).collect();
+        assert_eq!(String::from_utf8_lossy(&came), text);
+    }
+
     /// Waits until the server has closed the connection; it sends nothing more before.
     pub(crate) fn expect_end(&mut self) {
         let read = self.read_some();

@@ -193,6 +193,13 @@ impl Server {
         self.admin_client().request("POST", path, &["Content-Length: 0"])
     }
 
+    /// The value of a whole number among the metrics, such as `waybill_http_buffered_bytes`.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let metrics = self.admin_get("/metrics");
+        let value = metrics.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {series} in {}", metrics.text())).parse().unwrap()
+    }
+
     pub(crate) fn reload(&self) -> Answer {
         self.admin_post("/-/reload")
     }
@@ -209,6 +216,11 @@ impl Server {
         let next = self.dir.path().join("next.csv");
         std::fs::write(&next, file).unwrap();
         std::fs::rename(next, &self.data).unwrap();
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Resident memory of the process, in bytes.
