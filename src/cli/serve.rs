@@ -62,11 +62,15 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
+    /// Tell browsers to use nothing but TLS for so long: `Strict-Transport-Security` in every response over it
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_HSTS", value_name = "TIME", value_parser = duration)]
+    pub hsts: Option<Duration>,
+
     /// Address of the admin listener, likewise; `off` for none. Other than loopback only with --admin-token-file
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|unix:PATH|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,
 
-    /// File of admin tokens, one per line, of which POST requests to the admin listener need one
+    /// File of admin tokens, one per line, of which POST and DELETE requests to the admin listener need one
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 

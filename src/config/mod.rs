@@ -48,6 +48,8 @@ pub struct Settings {
     pub with_pages: bool,
     /// Files of the certificate chain and its key, if TLS is enabled.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Time for which browsers use nothing but TLS, if they are told so.
+    pub hsts: Option<Duration>,
     /// Address of the admin listener, if there is one.
     pub admin_listen: Option<Address>,
     /// File of admin tokens, if admin requests need one.
@@ -84,7 +86,7 @@ pub enum SettingsError {
         "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
     )]
     AdminWithoutToken(Address),
-    /// Only one of certificate and key is set.
+    /// A setting of TLS is set, and another one that it needs is not.
     #[error("--{given}: --{missing} is missing")]
     TlsIncomplete {
         /// The setting that is set.
@@ -136,6 +138,7 @@ impl Settings {
             listen: args.listen.clone(),
             with_pages: args.pages == Pages::On,
             tls: tls_files(args)?,
+            hsts: args.hsts,
             admin_listen,
             admin_token_file: args.admin_token_file.clone(),
             api_keys_file: args.api_keys_file.clone(),
@@ -191,6 +194,10 @@ fn check_ranges(args: &ServeArgs, threads: usize) -> Result<(), SettingsError> {
             return Err(SettingsError::OutOfRange { flag, value: format!("{time:?}"), expected });
         }
     }
+    if let Some(time) = args.hsts.filter(|time| time.subsec_nanos() > 0) {
+        let expected = "whole seconds".to_owned();
+        return Err(SettingsError::OutOfRange { flag: "--hsts", value: format!("{time:?}"), expected });
+    }
     in_range("--max-removed-percent", &args.max_removed_percent, 0.0..=100.0)?;
     if let Some(interval) = args.watch.filter(|interval| !WATCH_INTERVALS.contains(interval)) {
         let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
@@ -204,6 +211,7 @@ fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsErr
         (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
         (Some(_), None) => Err(SettingsError::TlsIncomplete { given: "tls-cert", missing: "tls-key" }),
         (None, Some(_)) => Err(SettingsError::TlsIncomplete { given: "tls-key", missing: "tls-cert" }),
+        (None, None) if args.hsts.is_some() => Err(SettingsError::TlsIncomplete { given: "hsts", missing: "tls-cert" }),
         (None, None) => Ok(None),
     }
 }
@@ -267,6 +275,16 @@ mod tests {
         assert!(settings(&["--admin-listen", "unix:a"]).is_ok());
         assert!(matches!(settings(&["--admin-listen", "0.0.0.0:9"]), Err(SettingsError::AdminWithoutToken(_))));
         assert!(settings(&["--admin-listen", "0.0.0.0:9", "--admin-token-file", "token"]).is_ok());
+    }
+
+    #[test]
+    fn browsers_are_told_of_tls_for_whole_seconds_and_where_there_is_tls() {
+        let tls = ["--tls-cert", "a", "--tls-key", "b"];
+        let hsts = |time| settings(&[&tls[..], &["--hsts", time]].concat()).map(|settings| settings.hsts);
+        assert_eq!(hsts("8760h").unwrap(), Some(Duration::from_hours(8760)));
+        assert_eq!(hsts("0").unwrap(), Some(Duration::ZERO));
+        assert_eq!(hsts("1500ms").unwrap_err().to_string(), "--hsts 1.5s: expected whole seconds");
+        assert_eq!(settings(&["--hsts", "1h"]).unwrap_err().to_string(), "--hsts: --tls-cert is missing");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use crate::http::budget::Budget;
+use hyper::header::HeaderValue;
+
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::secrets::Secrets;
@@ -34,6 +36,8 @@ pub struct App {
     pub draining: AtomicBool,
     /// Pages of other sites that may read responses of the public listener, if any.
     pub cors: Option<Cors>,
+    /// Value of `Strict-Transport-Security` in responses of the public listener, which then uses TLS, if they carry it.
+    pub transport_security: Option<HeaderValue>,
     /// Proxies that are believed about where a request comes from.
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where responses are logged, if they are.
@@ -54,6 +58,7 @@ impl App {
             connections_max: usize::MAX,
             draining: AtomicBool::new(false),
             cors: None,
+            transport_security: None,
             trusted_proxies: Vec::new(),
             access_log: None,
             counters: Mutex::default(),

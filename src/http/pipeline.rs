@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Method, Request};
 
 use crate::http::handlers::{
@@ -34,6 +34,7 @@ pub struct Service {
 /// The facts of a request that are needed when its response is recorded.
 struct RequestContext {
     started: Instant,
+    listener: Listener,
     /// Its route, if it has one.
     route: Option<RouteId>,
     framing: Framing,
@@ -63,6 +64,7 @@ impl Service {
     pub(crate) fn reply(&self, request: Request<Incoming>) -> Reply {
         let mut context = RequestContext {
             started: Instant::now(),
+            listener: self.listener,
             route: None,
             framing: Framing::Length,
             origin: OriginMatch::NotChecked,
@@ -177,11 +179,14 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// Finishes a response that is there: counts it, logs it where the request was noted, and adds what all responses have.
 #[inline]
 fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
-    let RequestContext { started, route, origin, logged, .. } = context;
+    let RequestContext { started, listener, route, origin, logged, .. } = context;
     if origin != OriginMatch::NotChecked
         && let Some(cors) = &worker.app.cors
     {
         cors.mark(origin, response);
+    }
+    if let (Some(value), Listener::Public) = (&worker.app.transport_security, listener) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
     }
     if worker.closing.get() {
         response::close(response);

@@ -26,6 +26,7 @@ use crate::http::connection::places::Places;
 use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
+use crate::http::response;
 use crate::http::secrets::Secrets;
 use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTERVAL, Tick};
 use crate::http::telemetry::access_log::settings::AccessLogSettings;
@@ -78,6 +79,7 @@ impl<'s> Server<'s> {
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.with_pages = settings.with_pages;
         app.cors = Cors::new(&settings.cors_origins);
+        app.transport_security = settings.hsts.map(response::transport_security);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
         app.access_log = access_log;
         app.connections_max = listeners.connections_max.public;

@@ -7,6 +7,8 @@ pub mod etag;
 pub mod problem;
 pub mod reply;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
@@ -54,6 +56,12 @@ fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Res
     response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     response
+}
+
+/// Value of `Strict-Transport-Security` (RFC 6797, section 6.1) for `time`, in whole seconds.
+pub fn transport_security(time: Duration) -> HeaderValue {
+    // Text and digits are fit for a header field.
+    HeaderValue::from_str(&format!("max-age={}", time.as_secs())).unwrap_or(HeaderValue::from_static("max-age=0"))
 }
 
 /// 204 with `fields`.

@@ -150,6 +150,54 @@ fn the_server_as_a_whole_tells_its_methods_over_http_2_too() {
 }
 
 #[test]
+fn browsers_are_told_of_tls_in_every_answer_over_it_and_in_no_other() {
+    const FIELD: &str = "strict-transport-security";
+    let pair = Pair::make();
+    let server = pair.start(SEED, &["--hsts", "1h", "--cors-origin", "*"]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let stream = pair.connect(&server, b"http/1.1").await.unwrap();
+        let (mut h1, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for (method, path) in [
+            ("GET", LOOKUP),
+            ("HEAD", LOOKUP),
+            ("GET", "/"),
+            ("GET", "/shipment/list"),
+            ("GET", "/v1/facets?carrier=dhl"),
+            ("GET", "/nowhere"),
+            ("PUT", LOOKUP),
+            ("OPTIONS", "*"),
+            ("GET", "/livez"),
+        ] {
+            let over_h1 = Request::builder().method(method).uri(path).header("host", "waybill.test");
+            let over_h1 = h1.send_request(over_h1.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+            assert_eq!(over_h1.headers()[FIELD], "max-age=3600", "{method} {path}");
+            over_h1.into_body().collect().await.unwrap();
+            if path != "*" {
+                assert_eq!(ask(&mut h2, method, path).await.headers()[FIELD], "max-age=3600", "{method} {path}");
+            }
+        }
+        let batch = send(&mut h2, post("/v1/lookup", r#"{"lookups":[]}"#)).await;
+        assert_eq!(batch.headers()[FIELD], "max-age=3600");
+        assert_eq!(send(&mut h2, post("/v1/lookup", "no JSON")).await.headers()[FIELD], "max-age=3600");
+    });
+    assert_eq!(server.admin_get("/livez").field(FIELD), None);
+    let silent = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&silent).await;
+        assert!(!ask(&mut h2, "GET", LOOKUP).await.headers().contains_key(FIELD));
+    });
+}
+
+#[test]
+fn tls_for_browsers_needs_tls() {
+    let refused = run(&mut waybill(&["serve", "--hsts", "1h"]));
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("--hsts: --tls-cert is missing"), "{}", refused.stderr);
+}
+
+#[test]
 fn versions_1_2_and_1_3_of_tls_are_spoken() {
     let pair = Pair::make();
     let server = pair.start(SEED, &[]);
