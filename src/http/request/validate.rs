@@ -54,20 +54,20 @@ fn check_host(headers: &HeaderMap, version: Version) -> Result<(), &'static str>
 /// True if `host` is `uri-host [ ":" port ]` (RFC 3986, section 3.2.2), and its name has no empty label.
 #[inline]
 fn is_valid_host(host: &[u8]) -> bool {
-    let mut last = b'.';
+    // Two dots in a row, or one at the start, leave their bit.
+    let (mut before, mut pairs) = (DOT, 0);
     for (at, byte) in host.iter().copied().enumerate() {
-        if !IS_IN_NAME[usize::from(byte)] {
+        let kind = KINDS[usize::from(byte)];
+        if kind == OTHER {
             return match byte {
-                b':' => host[at + 1..].iter().all(u8::is_ascii_digit),
+                b':' => pairs & DOT == 0 && host[at + 1..].iter().all(u8::is_ascii_digit),
                 _ => str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_some()),
             };
         }
-        if byte == b'.' && last == b'.' {
-            return false;
-        }
-        last = byte;
+        pairs |= kind & before;
+        before = kind;
     }
-    true
+    pairs & DOT == 0
 }
 
 /// A host and the port behind it.
@@ -89,7 +89,7 @@ impl Authority<'_> {
             (None, rest)
         } else {
             let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let is_plain = name.bytes().all(|byte| byte == b'%' || IS_IN_NAME[usize::from(byte)]);
+            let is_plain = name.bytes().all(|byte| byte == b'%' || KINDS[usize::from(byte)] != OTHER);
             if !is_plain || !has_whole_escapes(name) || has_empty_label(name) {
                 return None;
             }
@@ -112,21 +112,29 @@ fn has_empty_label(name: &str) -> bool {
     name.starts_with('.') || name.contains("..")
 }
 
-/// The bytes of a name that stand for themselves.
-const IS_IN_NAME: [bool; 256] = {
-    let mut is_in_name = [false; 256];
+/// A byte that stands for itself in a name, a dot, and any other byte.
+const NAME: u8 = 1;
+const DOT: u8 = 2;
+const OTHER: u8 = 0;
+
+/// The kinds of all bytes.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
     let mut byte = 0;
     while byte < 256 {
-        is_in_name[byte] = (byte as u8).is_ascii_alphanumeric();
+        if (byte as u8).is_ascii_alphanumeric() {
+            kinds[byte] = NAME;
+        }
         byte += 1;
     }
-    let signs = b"-._~!$&'()*+,;=";
+    let signs = b"-_~!$&'()*+,;=";
     let mut at = 0;
     while at < signs.len() {
-        is_in_name[signs[at] as usize] = true;
+        kinds[signs[at] as usize] = NAME;
         at += 1;
     }
-    is_in_name
+    kinds[b'.' as usize] = DOT;
+    kinds
 };
 
 /// No coding but one `chunked`: others are not undone here (RFC 9112, section 6.1).
