@@ -163,6 +163,14 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
+/// The start of `header` up to a carriage return that is not quoted and has no line feed behind it.
+pub(super) fn before_lone_cr(header: &[u8]) -> Option<&[u8]> {
+    let mut returns = memchr::memchr_iter(b'\r', header);
+    let lone = returns.find(|at| header.get(at + 1) != Some(&b'\n'))?;
+    let before = &header[..lone];
+    memchr::memchr_iter(b'"', before).count().is_multiple_of(2).then_some(before)
+}
+
 /// Finds the end of the last complete record.
 struct Cutter {
     delimiter: u8,

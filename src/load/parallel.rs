@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::bad_rows::{FirstErrors, Lines, RowError, RowPosition, refusal};
-use super::blocks::{Block, BlockPosition, BlockReader, IncompleteRecord, RECORD_BYTES_MAX};
+use super::blocks::{self, Block, BlockPosition, BlockReader, IncompleteRecord, RECORD_BYTES_MAX};
 use super::columns::Columns;
 use super::csv::{Record, RecordParser};
 use super::estimate::{SizeEstimate, in_proportion};
@@ -30,6 +30,10 @@ use crate::thread::lower_thread_priority;
 const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// Longest time between two progress reports.
 const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
+
+/// Reason of a refusal that would otherwise blame a quote or a column.
+const LONE_CR: &str =
+    "the file's lines end with CR alone, but must end with LF or CRLF; tr '\\r' '\\n' <FILE >NEW converts it";
 
 /// An open file or object.
 pub(super) struct Input<'i> {
@@ -128,6 +132,8 @@ struct Header {
     ignored_columns: Vec<String>,
     /// Line of the header, from 1.
     line: u64,
+    /// It is another one, and a whole one, up to a CR.
+    cr_ends_lines: bool,
     /// Block of the header, and the line on which the block starts.
     block: (u32, u64),
 }
@@ -182,18 +188,28 @@ impl Loader<'_> {
                 continue;
             };
             let line = block_line + record.line;
+            let cr_ends_lines = self.cr_ends_lines(&block.bytes[place.at - record.raw_bytes..place.at]);
+            let explain = |reason: String| if cr_ends_lines { LONE_CR.to_owned() } else { reason };
             if let Some(incomplete) = incomplete_record(&block, &record, place) {
-                return Err(self.refused(line, None, incomplete.reason()));
+                return Err(self.refused(line, None, explain(incomplete.reason())));
             }
             let (columns, ignored_columns) = Columns::from_header(&record, line, &self.options.columns)
-                .map_err(|error| self.refused(error.line, error.column, error.reason))?;
+                .map_err(|error| self.refused(error.line, error.column, explain(error.reason)))?;
             block.parsed = place;
             let block_number = block.number;
             reader.pending = Some(block);
-            return Ok(Header { columns, ignored_columns, line, block: (block_number, block_line) });
+            return Ok(Header { columns, ignored_columns, line, cr_ends_lines, block: (block_number, block_line) });
         }
         let names = Column::ALL.map(|column| self.options.columns.get(column)).join(",");
         Err(self.refused(1, None, format!("the file is empty; a header row is expected: {names}")))
+    }
+
+    /// Returns whether the record that should be the header is a whole one up to a CR.
+    fn cr_ends_lines(&self, header: &[u8]) -> bool {
+        let mut parser = RecordParser::new(self.options.delimiter);
+        let before = blocks::before_lone_cr(header);
+        let record = before.and_then(|header| parser.next(header, &mut BlockPosition::default()));
+        record.is_some_and(|record| Columns::from_header(&record, 1, &self.options.columns).is_ok())
     }
 
     fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
@@ -277,7 +293,8 @@ impl Loader<'_> {
         self.check_ended(&lines)?;
         let (rows, rows_elsewhere) = (self.progress.rows(), self.rows_elsewhere.load(Ordering::Relaxed));
         if rows + rows_elsewhere == 0 {
-            return Err(self.refused(header.line, None, "no rows after the header"));
+            let reason = if header.cr_ends_lines { LONE_CR } else { "no rows after the header" };
+            return Err(self.refused(header.line, None, reason));
         }
         let final_newline_missing = mutex::lock(&self.reader).blocks.last_byte() != Some(b'\n');
         if final_newline_missing && self.options.require_final_newline {

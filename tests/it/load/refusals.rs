@@ -237,6 +237,31 @@ fn a_file_that_is_wrong_as_a_whole_refuses_a_reload_whatever_is_tolerated() {
 }
 
 #[test]
+fn a_file_whose_lines_end_with_cr_alone_is_told_so() {
+    let quoted = "\"TN2\",\"DHL\",\"Street 1, 10115 Berlin\",\"to\rhere\",\"Laptop 15\"\"\",1,800,LP1,scanned";
+    let header_in_quotes = format!("\"{}\"", HEADER.replace(',', "\",\""));
+    let many = vec![row("TN1", "DHL"); 20_000].join("\r");
+    for lines in [
+        vec![HEADER, &row("TN1", "DHL")],
+        vec![HEADER, &row("TN1", "DHL"), quoted, ""],
+        vec![HEADER, quoted, "TN1,DHL,\"from,to,Laptop,1,800,LP1,scanned"],
+        vec![&header_in_quotes, quoted, quoted],
+        vec![&format!("{HEADER},note"), &(row("TN1", "DHL") + ",x"), ""],
+        vec![HEADER, &many],
+    ] {
+        let (_dir, path) = in_file(lines.join("\r").as_bytes());
+        let ended = run_serve(&path, &[]);
+        assert_eq!(ended.code, Some(1), "{lines:?}");
+        let expected = "the file's lines end with CR alone, but must end with LF or CRLF; tr '\\r' '\\n' <FILE >NEW";
+        assert!(ended.stderr.contains("line 1") && ended.stderr.contains(expected), "{}", ended.stderr);
+    }
+    // A quoted one in the header is data, and no reason for another error.
+    let (_dir, path) = in_file(format!("\"a\rb\",{}\nx,{}\n", &HEADER[9..], row("TN1", "DHL")).as_bytes());
+    let ended = run_serve(&path, &[]);
+    assert!(ended.stderr.contains("the header has no column"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_file_of_bad_rows_alone_has_no_rows_to_serve() {
     let server = Server::start(prelude(), &["--max-bad-rows", "1000"]);
     let expected = [(2, Some("carrier")), (3, None)];
