@@ -23,11 +23,8 @@ pub use report::{FileError, LoadError, LoadErrorCode, Loaded, Progress, REPORTED
 use std::path::Path;
 use std::time::Instant;
 
-use crate::source::{Change, OpenFile, OpenObject, Opened, Source, SourceError};
+use crate::source::{OpenFile, OpenObject, Opened, Source};
 use parallel::Input;
-
-/// Attempts to load a file that is replaced by another each time.
-const ATTEMPTS_MAX: u32 = 5;
 
 /// Loads the CSV file or object `source`, compressed or not. `watch` is called about twenty times a second,
 /// at first more often, and when all is parsed, on this thread; it may stop the load.
@@ -39,19 +36,12 @@ pub fn load(
     load_opened(source.into().open(&options.cancel)?, options, watch)
 }
 
-/// Loads what was opened, like [`load`]. A file that is replaced meanwhile is loaded again.
+/// Loads what was opened, like [`load`].
 pub fn load_opened(opened: Opened, options: &Options, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
-    let path = match opened {
-        Opened::File(path) => path,
-        Opened::Object(object) => return load_object(object, options, watch),
-    };
-    for _ in 1..ATTEMPTS_MAX {
-        match load_file(&path, options, watch) {
-            Err(LoadError::Source(SourceError::Changed { what: Change::Replaced, .. })) => {}
-            result => return result,
-        }
+    match opened {
+        Opened::File(path) => load_file(&path, options, watch),
+        Opened::Object(object) => load_object(object, options, watch),
     }
-    load_file(&path, options, watch)
 }
 
 /// Loads an object, which cannot change while it is read: storage ends the transfer instead.

@@ -104,8 +104,6 @@ impl MemoryGuard {
         let unread = file_bytes.saturating_sub(read_bytes);
         self.step_bytes_max = self.step_bytes_max.max(self.left_last.saturating_sub(left));
         self.left_last = left;
-        // If the file was replaced meanwhile, the new one is read from its beginning.
-        self.start = self.start.filter(|(start_read, _)| *start_read <= read_bytes);
         // The unread part takes at most as much per byte as the part before, or after `start` once that is set.
         let taken = self.available.bytes.saturating_sub(left);
         let mut rest = in_proportion(taken, unread, read_bytes);
@@ -209,17 +207,6 @@ mod tests {
         assert_eq!(stopped_at(guard(100), &[(10, 100), (20, 3)]), Some(20));
         assert_eq!(stopped_at(guard(100), &[(0, 98), (0, 90), (0, 60), (0, 40)]), Some(0));
         assert_eq!(stopped_at(guard(100), &[(50, 70), (99, 55), (100, 3)]), Some(100));
-    }
-
-    #[test]
-    fn a_load_that_begins_anew_is_still_guarded() {
-        let mut guard = guard(100);
-        let mut first = Progress::default();
-        first.bytes_total = 100 * MIB;
-        first.add(60 * MIB, 0);
-        guard.observe(&first, available(90));
-        assert!(!first.is_stopped());
-        assert_eq!(stopped_at(guard, &[(10, 80), (20, 30)]), Some(20));
     }
 
     #[test]

@@ -51,12 +51,10 @@ impl OpenFile {
         content.map_err(|source| SourceError::unreadable(&self.path, "read", source))
     }
 
-    /// Checks that the file has not changed since, and still has its name.
+    /// Checks that the file has not changed since. Which file has its name by now does not matter: this one stood there.
     pub(crate) fn check_unchanged(&self) -> Result<(), SourceError> {
-        let unreadable = |source| SourceError::unreadable(&self.path, "stat", source);
-        let now = Stamp::of(&self.file.metadata().map_err(unreadable)?);
-        let named = Stamp::at(&self.path).map_err(unreadable)?;
-        match self.stamp.change_to(&now).or_else(|| self.stamp.change_to(&named)) {
+        let metadata = self.file.metadata().map_err(|source| SourceError::unreadable(&self.path, "stat", source))?;
+        match self.stamp.change_to(&Stamp::of(&metadata)) {
             Some(what) => Err(SourceError::changed(&self.path, what)),
             None => Ok(()),
         }

@@ -58,11 +58,9 @@ impl Stamp {
         self.bytes
     }
 
-    /// Change from this state to the `later` one, if there is any.
+    /// Change from this state of a file to the `later` one, if there is any.
     pub(super) fn change_to(&self, later: &Stamp) -> Option<Change> {
-        if (self.device, self.inode) != (later.device, later.inode) {
-            Some(Change::Replaced)
-        } else if self.bytes != later.bytes {
+        if self.bytes != later.bytes {
             Some(Change::Size)
         } else if self.modified != later.modified {
             Some(Change::ModificationTime)
@@ -75,8 +73,6 @@ impl Stamp {
 /// Change of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Another file took its name; the one that was read is unchanged.
-    Replaced,
     /// The size is another one.
     Size,
     /// The file was written to.
@@ -86,7 +82,6 @@ pub enum Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Change::Replaced => "each time, another file took its name",
             Change::Size => "size",
             Change::ModificationTime => "modification time",
         })

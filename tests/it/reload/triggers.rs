@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use crate::support::client::Client;
-use crate::support::{Server, Signal, csv, row};
+use crate::support::{DEADLINE, Server, Signal, csv, row};
 use waybill::load::Options;
 use waybill::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report, Request};
 use waybill::store::Store;
@@ -146,6 +146,40 @@ fn a_cancelled_load_publishes_nothing_and_those_that_wait_go_on() {
         assert!(reloader.reload(Request::default()).await.is_err());
     });
     assert_eq!(store.load().as_ref().unwrap().generation, 2);
+}
+
+#[test]
+fn a_file_that_is_replaced_during_its_load_is_loaded_by_the_watch_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data.csv");
+    replace(&data, &file_of(0));
+    let (reloader, store, gate) = gated(&data);
+    for round in 0..5 {
+        gate.is_shut.store(true, Ordering::SeqCst);
+        replace(&data, &file_of(2 * round + 1));
+        gate.reached.recv_timeout(DEADLINE).unwrap();
+        // The load that is under way has opened the file.
+        replace(&data, &file_of(2 * round + 2));
+        let opened = format!("TN{}", 2 * round + 1);
+        while first_number(&store) != opened {
+            // A load reaches the gate several times. Once it is served, another one does.
+            gate.is_shut.store(true, Ordering::SeqCst);
+            gate.open.send(()).unwrap();
+            gate.reached.recv_timeout(DEADLINE).expect("the watch loads the other file");
+        }
+        gate.open.send(()).unwrap();
+        // A reload has its turn after it.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(reloader.reload(Request::default())).is_ok());
+        assert_eq!(first_number(&store), format!("TN{}", 2 * round + 2));
+    }
+}
+
+fn first_number(store: &Store) -> String {
+    let served = store.load();
+    let mut shipment = Vec::new();
+    served.as_deref().unwrap().dataset.shipments().next().unwrap().render(&mut shipment);
+    serde_json::from_slice::<serde_json::Value>(&shipment).unwrap()["tracking_number"].as_str().unwrap().to_owned()
 }
 
 #[test]
