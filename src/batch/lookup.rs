@@ -6,7 +6,7 @@ use crate::shipment::FoldedKey;
 /// Most lookups of a batch.
 pub const LOOKUPS_MAX: usize = 1000;
 /// Largest response, in bytes.
-pub const RESPONSE_BYTES_MAX: u64 = 64 << 20;
+pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
 
 /// Lookup of a batch, as the client spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

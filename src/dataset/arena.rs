@@ -37,6 +37,12 @@ impl Position {
     pub(super) fn segment(self) -> usize {
         (self.0 >> OFFSET_BITS) as usize
     }
+
+    /// Bytes up to a `later` position of the same segment: at least those of the record here.
+    pub(super) fn bytes_until(self, later: Position) -> Option<usize> {
+        let is_later = self.segment() == later.segment() && self < later;
+        is_later.then(|| (later.0 - self.0) as usize * ALIGNMENT_BYTES)
+    }
 }
 
 /// Error of an arena that cannot take more records, or is no longer needed.

@@ -34,6 +34,12 @@ impl Dictionary {
         self.ends.len()
     }
 
+    /// Size of the longest text.
+    pub(super) fn longest(&self) -> usize {
+        let starts = [0].iter().chain(&self.ends);
+        self.ends.iter().zip(starts).map(|(end, start)| end - start).max().unwrap_or(0)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<usize>()
     }

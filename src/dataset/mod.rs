@@ -10,6 +10,7 @@ pub mod build;
 mod dictionary;
 mod groups;
 mod index;
+mod long;
 mod matches;
 mod order;
 mod outline;
@@ -109,6 +110,12 @@ impl Dataset {
     /// All shipments, in file order.
     pub fn shipments(&self) -> impl Iterator<Item = Record<'_>> {
         self.records.iter()
+    }
+
+    /// Finds the shipments whose JSON is longer than `bytes_max`, with its length, in file order. Reads hardly any of the
+    /// others, unless some texts are nearly as long.
+    pub fn shipments_longer_than(&self, bytes_max: usize) -> impl Iterator<Item = (Record<'_>, usize)> {
+        long::longer_than(&self.records, bytes_max)
     }
 
     /// Number of shipments.

@@ -61,6 +61,12 @@ impl Dictionaries {
             .sum()
     }
 
+    /// Most bytes that a record's head takes from dictionaries, and most that the name of an article does.
+    pub(super) fn longest(&self) -> (usize, usize) {
+        let Dictionaries { carriers, statuses, tails, names, .. } = self;
+        (carriers.longest() + statuses.longest() + 2 * tails.longest(), names.longest())
+    }
+
     pub(super) fn carrier(&self, id: u32) -> Cow<'_, str> {
         unescape(self.carriers.get(id))
     }
@@ -152,6 +158,16 @@ impl<'a> Record<'a> {
         self.dictionaries.folded_carriers.get(cursor.varint() as u32)
     }
 
+    /// Tracking number, as the file spells it.
+    pub fn tracking_number(&self) -> Cow<'a, str> {
+        unescape(self.parse().number.bytes())
+    }
+
+    /// Carrier, as the file spells it.
+    pub fn carrier(&self) -> Cow<'a, str> {
+        self.dictionaries.carrier(self.parse().carrier)
+    }
+
     /// Hash of the tracking number and the carrier.
     pub(super) fn pair_hash(&self) -> PairHash {
         PairHash::of(&self.folded_number(), self.folded_carrier())
@@ -160,16 +176,6 @@ impl<'a> Record<'a> {
     /// Tracking number, folded.
     pub(super) fn folded_number(&self) -> FoldedKey {
         FoldedKey::new(&unescape(self.parse().number.bytes()))
-    }
-
-    /// Tracking number, as its first row spells it.
-    pub fn tracking_number(&self) -> Cow<'a, str> {
-        unescape(self.parse().number.bytes())
-    }
-
-    /// Carrier, as its first row spells it.
-    pub fn carrier(&self) -> Cow<'a, str> {
-        self.dictionaries.carrier(self.parse().carrier)
     }
 
     /// Appends the shipment as JSON, with keys in the documented order and no spaces.

@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use super::current::CurrentLoad;
 use super::guards;
 use super::guards::MemoryGuard;
-use super::report::{History, LastReload, Outcome, ReloadError, Report, log_reload, log_rollback, log_warnings};
+use super::report::{
+    History, LastReload, Outcome, ReloadError, Report, log_large_shipments, log_reload, log_rollback, log_warnings,
+};
 use super::settings::{ReloadSettings, Request};
 use super::watch::SourceWatch;
 use crate::cancel::Cancel;
@@ -186,6 +188,7 @@ impl LoaderThread {
     fn try_load(&mut self, opened: Opened, request: Request, cancel: &Cancel) -> Result<Report, ReloadError> {
         let loaded = self.load_within_memory(opened, cancel)?;
         log_warnings(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
+        log_large_shipments(&loaded.dataset);
         let report = self.compare(&loaded, request, cancel)?;
         self.current.commit()?;
         if !request.dry_run {

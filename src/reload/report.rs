@@ -5,11 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::settings::Request;
+use crate::batch::RESPONSE_BYTES_MAX;
 use crate::cancel::Cancelled;
-use crate::dataset::Changes;
+use crate::dataset::{Changes, Dataset};
 use crate::load::{LoadError, Summary};
 use crate::memory::Available;
 use crate::shard::Shard;
+use crate::truncate::truncate;
 
 /// Outcome of a load or a rollback that did not fail.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,6 +211,26 @@ pub(super) fn log_warnings(summary: &Summary, served: Option<&Summary>) {
     }
     for error in &summary.errors {
         tracing::warn!(line = error.line, column = error.column, reason = error.reason, "left out");
+    }
+}
+
+/// Most shipments that are named because they are too large.
+const NAMED_LARGE_MAX: usize = 5;
+/// Longest tracking number or carrier that is logged of them, in characters.
+const NAMED_CHARS_MAX: usize = 80;
+
+/// Warns of shipments that no batch or page can have, because they alone are over the limit of a response.
+pub(super) fn log_large_shipments(dataset: &Dataset) {
+    let mut large = dataset.shipments_longer_than(RESPONSE_BYTES_MAX);
+    for (shipment, bytes) in large.by_ref().take(NAMED_LARGE_MAX) {
+        let (carrier, tracking_number) = (shipment.carrier(), shipment.tracking_number());
+        let (carrier, _) = truncate(&carrier, NAMED_CHARS_MAX);
+        let (tracking_number, _) = truncate(&tracking_number, NAMED_CHARS_MAX);
+        tracing::warn!(carrier, tracking_number, bytes, "a shipment is too large for batches and pages");
+    }
+    let others = large.count();
+    if others > 0 {
+        tracing::warn!(others, "further shipments are too large for batches and pages");
     }
 }
 

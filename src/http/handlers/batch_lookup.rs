@@ -23,7 +23,7 @@ use crate::store::Snapshot;
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
 /// A response within these limits is made on the worker.
 const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, articles_max: 2000 };
-const LONG: OutlineLimits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX, articles_max: u64::MAX };
+const LONG: OutlineLimits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX as u64, articles_max: u64::MAX };
 
 /// `POST /v1/lookup`
 pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, request: Request<Incoming>) -> Reply {

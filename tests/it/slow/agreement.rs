@@ -115,6 +115,17 @@ proptest! {
         }
     }
 
+    #[test]
+    fn shipments_over_a_length_are_found(Bytes(file) in exports(60), options in any_options(), bytes_max in 150..1200_usize) {
+        if let Ok(loaded) = loaded(&file, &options) {
+            let long = |shipment: &waybill::dataset::Record<'_>| shipment.rendered_bytes() > bytes_max;
+            let expected: Vec<usize> =
+                loaded.dataset.shipments().filter(long).map(|shipment| shipment.rendered_bytes()).collect();
+            let found: Vec<usize> = loaded.dataset.shipments_longer_than(bytes_max).map(|(_, bytes)| bytes).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
     /// Carriage returns apart: which of them are data, the csv crate sees otherwise.
     #[test]
     fn the_reference_splits_fields_as_the_csv_crate_does(file in "[a,\"\n\r ]{0,60}") {
