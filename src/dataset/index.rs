@@ -178,6 +178,16 @@ pub(super) enum Candidates<'a> {
     Many(std::slice::Iter<'a, u32>),
 }
 
+impl Candidates<'_> {
+    /// Number of positions left.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Candidates::One(position) => usize::from(position.is_some()),
+            Candidates::Many(positions) => positions.len(),
+        }
+    }
+}
+
 impl Iterator for Candidates<'_> {
     type Item = Position;
 

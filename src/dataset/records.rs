@@ -49,9 +49,21 @@ impl Records {
         self.index.candidates(number).filter(move |position| self.record(*position).has_number(number))
     }
 
-    /// Ordinals of the shipments with this number.
-    pub(super) fn ordinals_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = u32> {
-        self.with_number(number).filter_map(|position| self.order.ordinal(position))
+    /// Ordinals of the shipments with this number: all of them, or at least those of `carriers` if many carriers share
+    /// it.
+    pub(super) fn ordinals_with<'a>(
+        &'a self,
+        number: &'a FoldedKey,
+        carriers: &'a [FoldedKey],
+    ) -> impl Iterator<Item = u32> {
+        let all = self.index.candidates(number);
+        let by_carrier = !carriers.is_empty() && carriers.len() < all.len();
+        let all = (!by_carrier).then_some(all).into_iter().flatten();
+        let carriers = if by_carrier { carriers } else { &[] };
+        let of_carriers = carriers.iter().flat_map(|carrier| self.index.candidates_with(number, carrier.as_bytes()));
+        all.chain(of_carriers)
+            .filter(move |position| self.record(*position).has_number(number))
+            .filter_map(|position| self.order.ordinal(position))
     }
 
     /// All shipments, in file order.

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use crate::http::budget::Budget;
 use hyper::header::HeaderValue;
 
+use crate::http::budget::Budget;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::secrets::Secrets;

@@ -37,7 +37,7 @@ pub struct Selection<'d> {
 impl<'d> Selection<'d> {
     /// Selects those of `records` that match `filter`.
     pub(in crate::dataset) fn new(records: &'d Records, postings: &'d Postings, filter: &Filter) -> Selection<'d> {
-        let of_numbers = with_any_number(records, &filter.tracking_numbers);
+        let of_numbers = with_any_number(records, &filter.tracking_numbers, &filter.facets[Facet::Carrier as usize]);
         let of_facets = Facet::ALL.into_iter().zip(&filter.facets);
         let mut sets: Vec<OrdinalSet<'d>> = of_numbers
             .into_iter()
@@ -72,12 +72,17 @@ impl<'d> Selection<'d> {
     }
 }
 
-/// Shipments with one of the tracking numbers; `None` if no numbers are given.
-fn with_any_number<'d>(records: &Records, numbers: &[FoldedKey]) -> Option<OrdinalSet<'d>> {
+/// Shipments with one of the tracking numbers; `None` if no numbers are given. Of numbers that many carriers share, some
+/// shipments without one of the `carriers` may be left out, if carriers are given.
+fn with_any_number<'d>(records: &Records, numbers: &[FoldedKey], carriers: &[FoldedKey]) -> Option<OrdinalSet<'d>> {
     if numbers.is_empty() {
         return None;
     }
-    let mut ordinals: Vec<u32> = numbers.iter().flat_map(|number| records.ordinals_with_number(number)).collect();
+    let mut numbers: Vec<&FoldedKey> = numbers.iter().collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut ordinals: Vec<u32> =
+        numbers.into_iter().flat_map(|number| records.ordinals_with(number, carriers)).collect();
     ordinals.sort_unstable();
     ordinals.dedup();
     Some(OrdinalSet::List(Cow::Owned(ordinals)))

@@ -5,9 +5,9 @@ use std::fs;
 
 use proptest::prelude::*;
 use waybill::cancel::Cancel;
-use waybill::dataset::{Changes, Dataset, Key};
+use waybill::dataset::{Changes, Dataset, Filter, Key};
 use waybill::load::{Options, load};
-use waybill::shipment::FoldedKey;
+use waybill::shipment::{Facet, FoldedKey};
 
 use crate::support::csv;
 
@@ -47,6 +47,30 @@ proptest! {
             changed: new.iter().filter(|(key, now)| old.get(*key).is_some_and(|then| then != *now)).count() as u64,
         };
         prop_assert_eq!(loaded(&new).changes_since(&loaded(&old), &Cancel::default()), Ok(expected));
+    }
+
+    #[test]
+    fn filters_by_numbers_and_carriers_select_what_has_both(
+        shipments in shipments(),
+        numbers in prop::collection::vec(0..5_u8, 1..6),
+        carriers in prop::collection::vec(0..=CARRIERS, 0..20),
+    ) {
+        let tracking_numbers = numbers.iter().map(|number| FoldedKey::new(&format!("TN{number}"))).collect();
+        let mut filter = Filter { tracking_numbers, ..Filter::default() };
+        filter.facets[Facet::Carrier as usize] =
+            carriers.iter().map(|carrier| FoldedKey::new(&format!("Ä{carrier}"))).collect();
+        let is_selected = |(number, carrier): &&(u8, u8)| {
+            numbers.contains(number) && (carriers.is_empty() || carriers.contains(carrier))
+        };
+        let expected: Vec<String> =
+            shipments.keys().filter(is_selected).map(|(number, carrier)| format!("tn{number} ä{carrier}")).collect();
+        let dataset = loaded(&shipments);
+        let selection = dataset.select(&filter);
+        let found = selection.page(0, 1000).into_iter();
+        let found: Vec<String> =
+            found.map(|record| format!("{} {}", record.tracking_number(), record.carrier()).to_lowercase()).collect();
+        prop_assert_eq!(selection.count(), expected.len() as u64);
+        prop_assert_eq!(found, expected);
     }
 
     #[test]
