@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Slow clients of each kind: they dribble a head (slowhttptest -H) or a body (-B), or hardly take an answer (-X), or hold
 # connections on which they never asked, or asked once. Meanwhile others ask on and are all answered; the slow ones are
-# gone in time, with what they cost; and when a server has used up its descriptors, accepting costs it next to nothing
-# and it takes new clients as soon as others leave. How much longer others wait, by p99, is printed, and fails nothing:
+# gone in time, with what they cost; and when clients in the middle of requests have used up the descriptors, waiting costs
+# the server next to nothing, operators are heard, and it takes new clients as soon as others leave. How much longer others wait, by p99, is printed, and fails nothing:
 # that is for a quiet machine to say.
 #
 # Needs curl, jq, python3, slowhttptest, ss, wrk and a release build. WAYBILL_BIN is the binary, SLOW how many clients
@@ -157,8 +157,8 @@ for kind in "${kinds[@]}"; do
         "p99 of others \($loaded) µs, \($quiet) µs without: \($loaded / $quiet * 100 | round / 100)"' "$dir/$kind"
 done
 
-# All descriptors in use: nobody else is accepted until somebody leaves.
-limits=(--header-timeout 10m --idle-timeout 10m)
+# All descriptors in use by requests that are on their way: nobody else is accepted until somebody leaves.
+limits=(--header-timeout 10m --idle-timeout 10m --body-timeout 10m)
 # shellcheck disable=SC2016
 serve sh -c "ulimit -n $descriptors && exec \"\$0\" \"\$@\"" "$bin"
 coproc CLIENT { exec python3 tests/system/slow_clients/hold.py "${public%:*}" "${public#*:}" "$crowd" crowd; }
@@ -166,24 +166,24 @@ client=$CLIENT_PID
 pids+=("$client")
 read -r -t 60 -u "${CLIENT[0]}" line
 [[ $line == open ]] || fail "crowd: $line"
-open_files() { find "/proc/$server/fd" -mindepth 1 | wc -l; }
+places=$(metric _max)
 for ((tries = 0; tries < 600; tries++)); do
-    (($(open_files) < descriptors)) || break
+    (($(metric "") < places)) || break
     sleep 0.1
 done
-(($(open_files) >= descriptors)) || fail "crowd: only $(open_files) of $descriptors descriptors are in use"
+(($(metric "") >= places)) || fail "crowd: only $(metric "") of $places connections are open"
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
 ticks=$(cpu_ticks)
 begun=$(now)
 sleep "$cpu_seconds"
 percent=$(jq -n "($(cpu_ticks) - $ticks) / $(getconf CLK_TCK) / $(since "$begun") * 10000 | round / 100")
 is_true "$percent < $accepting_percent_max" || fail "crowd: $percent % CPU without descriptors"
+curl -fsS -X POST "http://$admin/-/reload" >/dev/null || fail "crowd: operators are not heard"
 echo leave >&"${CLIENT[1]}"
 read -r -t 60 -u "${CLIENT[0]}" line || fail "crowd: nobody was answered after all had left"
 relief=${line#answered }
 is_true "$relief <= $relief_seconds + $slack_seconds" || fail "crowd: $relief s until somebody was answered"
 wait "$client" || fail "crowd: $line"
-(($(metric '_rejected_total{reason="accept_error"}') > 0)) || fail "crowd: nothing kept clients from being accepted"
 end
-echo "crowd: $crowd clients, $descriptors descriptors: $percent % CPU, served again after $relief s"
+echo "crowd: $crowd clients, $descriptors descriptors, $places places: $percent % CPU, served again after $relief s"
 echo ok

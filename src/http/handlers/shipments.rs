@@ -20,31 +20,49 @@ use crate::store::Snapshot;
 const SHIPMENTS_INLINE: usize = 4;
 /// Shipments and articles of a response that is made at once; others are offloaded.
 const SHORT_SHIPMENTS_MAX: usize = 100;
-pub(crate) const SHORT_ARTICLES_MAX: u32 = 1000;
+const SHORT_ARTICLES_MAX: u32 = 1000;
 /// A lookup has no limit of its own: what it finds is made in parts.
 const UNLIMITED: OutlineLimits = OutlineLimits { bytes_max: u64::MAX, articles_max: u64::MAX };
 
-/// `GET /v1/shipments/{carrier}/{tracking_number}`
+/// `GET /v1/shipments/{carrier}/{tracking_number}`. None, at once, where the response takes long.
 #[inline]
-pub(crate) fn one(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Reply {
+pub(crate) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Option<Response> {
     let folded = (FoldedKey::new(tracking_number), FoldedKey::new(carrier));
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
+    let Some(snapshot) = current.as_deref() else { return Some(problem::loading()) };
     let Some(record) = snapshot.dataset.shipment(&folded.0, &folded.1) else {
         let detail = || format!("no shipment {tracking_number} with carrier {carrier}");
-        return Reply::now(missing(snapshot, &folded.0, tracking_number, detail));
+        return Some(missing(snapshot, &folded.0, tracking_number, detail));
     };
     let fields = worker.dataset_fields(snapshot);
     if fields.are_known(headers) {
-        return Reply::now(fields.not_modified());
+        return Some(fields.not_modified());
     }
-    match record.render_over(&mut worker.scratch(), SHORT_ARTICLES_MAX) {
-        Some(body) => Reply::now(worker.ok(&fields, body)),
-        None => large(worker, peer, headers, snapshot, move |dataset, outline| {
-            let position = dataset.shipment_position(&folded.0, &folded.1);
-            position.map_or(Ok(()), |position| dataset.outline(outline, position))
-        }),
+    let mut scratch = worker.scratch();
+    let body = record.render_over(&mut scratch, SHORT_ARTICLES_MAX)?;
+    Some(worker.ok(&fields, body))
+}
+
+/// The same, where the response takes long.
+#[cold]
+pub(crate) fn large_one(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    headers: &HeaderMap,
+    carrier: &str,
+    tracking_number: &str,
+) -> Reply {
+    let (number, carrier) = (FoldedKey::new(tracking_number), FoldedKey::new(carrier));
+    let current = worker.app.store.load();
+    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
+    // Another dataset may be served now, which has no such shipment.
+    if snapshot.dataset.shipment(&number, &carrier).is_none() {
+        return Reply::now(missing(snapshot, &number, tracking_number, || format!("no shipment {tracking_number}")));
     }
+    large(worker, peer, headers, snapshot, move |dataset, outline| {
+        let position = dataset.shipment_position(&number, &carrier);
+        position.map_or(Ok(()), |position| dataset.outline(outline, position))
+    })
 }
 
 /// `GET /v1/shipments/{tracking_number}`

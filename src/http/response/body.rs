@@ -16,7 +16,7 @@ pub struct Body {
     /// What is there and was not handed over.
     ready: Bytes,
     /// Makes the rest.
-    rest: Option<Rest>,
+    rest: Option<Box<Rest>>,
 }
 
 struct Rest {
@@ -45,7 +45,7 @@ impl Body {
 
     /// A body of `bytes` bytes, more than none, that `parts` makes.
     pub fn in_parts(parts: Box<dyn Parts>, bytes: u64) -> Body {
-        Body { ready: Bytes::new(), rest: Some(Rest { parts, bytes }) }
+        Body { ready: Bytes::new(), rest: Some(Box::new(Rest { parts, bytes })) }
     }
 
     /// Bytes that were not handed over.
@@ -55,6 +55,7 @@ impl Body {
     }
 
     /// Takes the next part from those who make it. False if there is none.
+    #[cold]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let Some(rest) = &mut self.rest else { return Poll::Ready(Ok(false)) };
         self.ready = ready!(rest.parts.poll_part(cx))?;
@@ -72,7 +73,7 @@ impl hyper::body::Body for Body {
 
     #[inline]
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.ready.is_empty() && !ready!(self.poll_ready(cx))? {
+        if self.ready.is_empty() && (self.rest.is_none() || !ready!(self.poll_ready(cx))?) {
             return Poll::Ready(None);
         }
         let chunk = if self.ready.len() <= CHUNK_BYTES {

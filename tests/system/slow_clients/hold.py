@@ -2,7 +2,7 @@
 
     hold.py HOST PORT COUNT unasked   says "open" when all are, and "gone SECONDS" when the server has ended the last
     hold.py HOST PORT COUNT asked     the same, each having got one answer first
-    hold.py HOST PORT COUNT crowd     each asks, answers or not; says "open", waits for a line, leaves with all, and
+    hold.py HOST PORT COUNT crowd     each sends a part of a request; says "open", waits for a line, leaves with all, and
                                       says "answered SECONDS": until somebody new had an answer
 """
 
@@ -12,6 +12,9 @@ import sys
 import time
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PART = (
+    b"POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+)
 ANSWER_END = b'{"status":"live"}'
 # So many connections come from one address of the loopback network: ports are 28,000.
 PER_ADDRESS = 5000
@@ -64,7 +67,7 @@ def main(host, port, count, mode):
         if mode == "asked":
             get_answer(connection)
         elif mode == "crowd":
-            connection.sendall(REQUEST)
+            connection.sendall(PART)
     begun = time.monotonic()
     say("open")
     if mode != "crowd":
