@@ -158,6 +158,36 @@ impl Place<'_> {
 /// Longest folded value that needs no allocation, in bytes.
 const FOLDED_INLINE_BYTES: usize = 40;
 
+/// Makes all of `bytes` ASCII lowercase. Returns whether they are printable ASCII without blanks; if not, what they are
+/// then has no meaning.
+#[inline]
+fn lower_plain(bytes: &mut [u8]) -> bool {
+    let mut is_plain = true;
+    let mut words = bytes.chunks_exact_mut(size_of::<u64>());
+    for word in &mut words {
+        let (lowered, is_plain_word) = lower_plain_word(u64::from_ne_bytes(word.try_into().unwrap_or_default()));
+        word.copy_from_slice(&lowered.to_ne_bytes());
+        is_plain &= is_plain_word;
+    }
+    for byte in words.into_remainder() {
+        is_plain &= byte.is_ascii_graphic();
+        byte.make_ascii_lowercase();
+    }
+    is_plain
+}
+
+/// The same for eight bytes at once.
+#[inline]
+fn lower_plain_word(word: u64) -> (u64, bool) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    // The high bit of each byte that is at least `least`, where all are ASCII: no sum carries to the next byte.
+    let at_least = |least: u8| word.wrapping_add(u64::from(0x80 - least) * EACH);
+    let is_plain = (word | !at_least(b'!') | at_least(0x7f)) & HIGH == 0;
+    let upper = at_least(b'A') & !at_least(b'Z' + 1) & HIGH;
+    (word | upper >> 2, is_plain)
+}
+
 /// Value in the form in which values are compared, called folded: trimmed, then in Unicode lowercase.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FoldedKey(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
@@ -166,13 +196,8 @@ impl FoldedKey {
     /// Folds `text`.
     pub fn new(text: &str) -> FoldedKey {
         let mut bytes = SmallVec::<[u8; FOLDED_INLINE_BYTES]>::from_slice(text.as_bytes());
-        // Nearly all values are printable ASCII without blanks, which takes one pass.
-        let mut is_plain = true;
-        for byte in &mut *bytes {
-            is_plain &= byte.is_ascii_graphic();
-            byte.make_ascii_lowercase();
-        }
-        if is_plain {
+        // Nearly all values are printable ASCII without blanks.
+        if lower_plain(&mut bytes) {
             return FoldedKey(bytes);
         }
         FoldedKey(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
@@ -202,6 +227,16 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn plain_texts_are_those_of_printable_ascii_and_become_lowercase(text in "[\\x00-\\x7f]{0,30}|[!-~]{0,30}|\\PC{0,20}") {
+            let mut bytes = text.clone().into_bytes();
+            let is_plain = lower_plain(&mut bytes);
+            prop_assert_eq!(is_plain, text.bytes().all(|byte| byte.is_ascii_graphic()));
+            if is_plain {
+                prop_assert_eq!(bytes, text.to_ascii_lowercase().into_bytes());
+            }
+        }
+
         #[test]
         fn folding_is_trimming_and_unicode_lowercase(text in "\\PC{0,60}") {
             let folded = FoldedKey::new(&text);

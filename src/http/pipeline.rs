@@ -70,10 +70,7 @@ impl Service {
             origin: OriginMatch::NotChecked,
             logged: None,
         };
-        let (mut request, mut reply) = (Some(request), Reply::Now(None));
-        if let Some(panicked) = self.worker.catch_panic(|| reply = self.respond(&mut request, &mut context)) {
-            reply = Reply::now(panicked);
-        }
+        let mut reply = self.worker.catch_panic(|| self.respond(request, &mut context), Reply::now);
         // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `json_body`): nothing
         // after them is taken for a request.
         if context.framing == Framing::Chunked {
@@ -86,20 +83,19 @@ impl Service {
         RequestRecorder { worker: Rc::clone(&self.worker), context }.record_later(reply)
     }
 
-    /// The steps of a request, which is there. Each passes it on or has the response.
+    /// The steps of a request. Each passes it on or has the response.
     #[inline]
-    fn respond(&self, whole_request: &mut Option<Request<Incoming>>, context: &mut RequestContext) -> Reply {
-        let Some(request) = whole_request.as_ref() else { return Reply::now(problem::bug()) };
+    fn respond(&self, request: Request<Incoming>, context: &mut RequestContext) -> Reply {
         let worker = &self.worker;
         let app = &worker.app;
 
         // 1. Note it for the access log. Not before: a request that was looked at is copied when it is handed on (+35
         //    instructions, logged or not).
         context.logged =
-            worker.sampler.as_ref().and_then(|sampler| sampler.choose(&app.trusted_proxies, self.peer, request));
+            worker.sampler.as_ref().and_then(|sampler| sampler.choose(&app.trusted_proxies, self.peer, &request));
 
         // 2. Refuse what a proxy may have read otherwise than hyper.
-        match validate::check(request) {
+        match validate::check(&request) {
             Ok(framing) => context.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
@@ -152,13 +148,7 @@ impl Service {
             RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route.tracking_number),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
-            RouteId::BatchLookup => {
-                drop(route);
-                drop(path);
-                return whole_request
-                    .take()
-                    .map_or_else(|| Reply::now(problem::bug()), |request| batch_lookup::batch(worker, peer, request));
-            }
+            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, request),
             RouteId::Dataset => dataset::dataset(worker, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
@@ -247,11 +237,8 @@ struct RecordedBody {
 impl ReceiveBody for RecordedBody {
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let Some(recorder) = self.recorder.take() else { return self.body.poll_received(cx) };
-        let mut polled = Poll::Pending;
-        if let Some(panicked) = recorder.worker.catch_panic(|| polled = self.body.poll_received(cx)) {
-            polled = Poll::Ready(Received { reply: Reply::now(panicked), is_whole: false });
-        }
-        let Poll::Ready(received) = polled else {
+        let panicked = |response| Poll::Ready(Received { reply: Reply::now(response), is_whole: false });
+        let Poll::Ready(received) = recorder.worker.catch_panic(|| self.body.poll_received(cx), panicked) else {
             self.recorder = Some(recorder);
             return Poll::Pending;
         };

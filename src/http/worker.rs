@@ -161,11 +161,11 @@ impl Worker {
         }
     }
 
-    /// Does `work`. If it panics, which would end the connection without a response, returns one of 500.
-    // `work` has its result elsewhere: what is handed through here is copied several times.
+    /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a
+    /// response.
     #[inline]
-    pub(crate) fn catch_panic(&self, work: impl FnOnce()) -> Option<Response> {
-        catch_unwind(AssertUnwindSafe(work)).err().map(|_| self.panicked())
+    pub(crate) fn catch_panic<T>(&self, make: impl FnOnce() -> T, otherwise: impl FnOnce(Response) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| otherwise(self.panicked()))
     }
 
     #[cold]

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Serves under everything at once for as long as it is told: lookups, pages, facets, batches, reloads by every trigger,
-files that must be refused, rollbacks, and clients that are slow, idle or break off. Every answer is checked; in the end
-memory, descriptors and threads must be what they were.
+"""Serves under everything at once for as long as it is told: lookups, pages, facets, batches, a shipment of very many
+articles, reloads by every trigger, files that must be refused, rollbacks, and clients that are slow, idle or break off,
+leave answers unread over HTTP/1.1 and HTTP/2, stall in the middle of large bodies, or fill the queues. Every answer is
+checked; in the end memory, descriptors and threads must be what they were.
 
-Needs a release build. WAYBILL_BIN is the binary, SECONDS how long, SHIPMENTS how many shipments, RATE how many requests
+Needs openssl and a release build. WAYBILL_BIN is the binary, SECONDS how long, SHIPMENTS how many shipments, RATE how many requests
 a second. Full form: SECONDS=3600
 """
 
@@ -14,7 +15,9 @@ import os
 import random
 import re
 import shutil
+import ssl
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +33,15 @@ CLIENTS = 16
 KEYS = 500
 SLOW_OF_A_KIND = 20
 IDLE = 100
+# Of one shipment: some 1 MB as JSON.
+MONSTER_ARTICLES = 20_000
+MONSTER = "/v1/shipments/dhl/monster"
+# Requests that one client sends at once to fill a queue.
+CROWD = 300
+# Far less than hostile clients want.
+BUFFERED_BYTES = 16 << 20
+# Clients that do harm come from an address of their own, so that others have their turns.
+HOSTILE = ("127.0.0.2", 0)
 # Of the server: short, so that slow clients come and go many times.
 TIMEOUT_SECONDS = 6
 # An answer or a reload that takes longer has failed, on however busy a machine.
@@ -52,10 +64,11 @@ def check(condition, what):
 
 
 class Client:
-    """One keep-alive connection."""
+    """One keep-alive connection, with TLS if there is a context for it."""
 
-    def __init__(self, address):
+    def __init__(self, address, tls=None):
         self.address = address
+        self.tls = tls
         self.streams = None
         self.used = 0
 
@@ -71,7 +84,7 @@ class Client:
             # The server may be about to end a connection that was idle for long.
             if self.streams is None or time.monotonic() - self.used > TIMEOUT_SECONDS / 3:
                 self.close()
-                self.streams = await asyncio.open_connection(*self.address)
+                self.streams = await connect(self.address, self.tls)
             reader, writer = self.streams
             length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
             writer.write(f"{method} {target} HTTP/1.1\r\nHost: soak\r\n{fields}{length}\r\n".encode() + body)
@@ -88,6 +101,11 @@ class Client:
             self.streams[1].close()
 
 
+async def connect(address, tls, **options):
+    name = "localhost" if tls else None
+    return await asyncio.open_connection(*address, ssl=tls, server_hostname=name, **options)
+
+
 class Files:
     """The contents that are published, by name."""
 
@@ -96,7 +114,8 @@ class Files:
         a = directory / "a.csv"
         made = ["generate", "--shipments", str(SHIPMENTS), "--seed", "1", "--output", str(a)]
         check(os.spawnv(os.P_WAIT, BIN, [str(BIN), *made]) == 0, "waybill generate fails")
-        whole = a.read_bytes()
+        article = b"monster,DHL,from,to,Article,1,1.50,SKU,in-transit\n"
+        whole = a.read_bytes() + article * MONSTER_ARTICLES
         header, rows = whole.split(b"\n", 1)
         self.contents = {
             "a": whole,
@@ -114,19 +133,34 @@ class Files:
         following.rename(self.data)
 
     def keys(self):
-        rows = self.contents["a"].split(b"\n")[1:-1]
+        rows = self.contents["a"].split(b"\n")[1 : -1 - MONSTER_ARTICLES]
         fields = (row.decode().split(",") for row in random.Random(1).sample(rows, KEYS))
         return sorted({(fields[1], fields[0]) for fields in fields})
+
+
+def make_certificate(directory):
+    """Certificate and key for localhost, as files."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
 
 
 class Server:
     """The process and where it listens."""
 
-    async def start(self, files):
+    async def start(self, files, certificate, key):
+        self.http1, self.http2 = (ssl.create_default_context(cafile=certificate) for _ in range(2))
+        self.http1.set_alpn_protocols(["http/1.1"])
+        self.http2.set_alpn_protocols(["h2"])
         time_limits = [f"--{kind}-timeout={TIMEOUT_SECONDS}s" for kind in ("header", "body", "idle", "write")]
         self.process = await asyncio.create_subprocess_exec(
             BIN, "serve", "--data", files.data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
             "--log-format", "json", "--keep-previous", "--watch", "500ms", *time_limits,
+            "--tls-cert", certificate, "--tls-key", key, "--max-buffered-bytes", str(BUFFERED_BYTES),
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         while (fields := json.loads(await self.process.stderr.readline())["fields"])["message"] != "serving":
@@ -157,7 +191,7 @@ class Server:
 
 async def ask(server, keys, answers, asked):
     """Sends requests of all kinds, in turn and at a steady pace, and checks what comes."""
-    client = Client(server.public)
+    client = Client(server.public, server.http1)
     while True:
         begun = time.monotonic()
         carrier, number = key = random.choice(keys)
@@ -171,6 +205,7 @@ async def ask(server, keys, answers, asked):
             ("GET", path.replace("/" + quote(carrier, safe=""), ""), 200, lists, b"", ""),
             ("GET", path, 304, lambda body: body == b"", b"", "If-None-Match: *\r\n"),
             ("HEAD", path, 200, lambda body: body == b"", b"", ""),
+            ("HEAD", MONSTER, (200, 503), lambda body: body == b"", b"", ""),
             ("GET", path + "-not", 404, lambda body: b"shipment_not_found" in body, b"", ""),
             ("GET", "/v1/shipments?limit=0", 400, lambda body: b"invalid_parameter" in body, b"", ""),
             ("GET", f"/v1/shipments?limit=20&offset={random.randrange(SHIPMENTS // 10)}", 200,
@@ -183,8 +218,9 @@ async def ask(server, keys, answers, asked):
             ("GET", f"/shipment/list/?tracking_number={quote(number)}&carrier={quote(carrier)}", 200, lists, b"", ""),
         ]:  # fmt: skip
             got, answer = await client.request(method, target, body, fields)
-            check(got == status and is_right(answer), f"{method} {target}: {got} {answer[:300]!r}")
-            asked[method, status] = asked.get((method, status), 0) + 1
+            wanted = status if isinstance(status, tuple) else (status,)
+            check(got in wanted and is_right(answer), f"{method} {target}: {got} {answer[:300]!r}")
+            asked[method, got] = asked.get((method, got), 0) + 1
         await asyncio.sleep(max(0, 10 * CLIENTS / RATE - (time.monotonic() - begun)))
 
 
@@ -244,7 +280,7 @@ async def reload_on_and_on(server, files, done):
 async def dawdle(server, begin, then, pause):
     """Sends `begin`, then `then` again and again, each after a pause, until the server ends the connection."""
     while True:
-        reader, writer = await asyncio.open_connection(*server.public)
+        reader, writer = await connect(server.public, server.http1)
         with contextlib.suppress(ConnectionError):
             writer.write(begin)
             while not reader.at_eof():
@@ -257,21 +293,82 @@ async def dawdle(server, begin, then, pause):
         writer.close()
 
 
+async def read_monster(server, answers, asked):
+    """Reads a shipment of very many articles, over and over, whole or refused for want of memory."""
+    client = Client(server.public, server.http1)
+    while True:
+        status, body = await client.request("GET", MONSTER)
+        check(status == 200 and body in answers or status == 503 and b"overloaded" in body, f"GET {MONSTER}: {status}")
+        asked["monster", status] = asked.get(("monster", status), 0) + 1
+        await asyncio.sleep(0.1)
+
+
 async def take_nothing(server):
     """Asks for more than fits the buffers on the way and reads none of it."""
     wanted = b"GET /v1/shipments?limit=1000 HTTP/1.1\r\nHost: soak\r\n\r\n" * 50
     while True:
-        _, writer = await asyncio.open_connection(*server.public, limit=1 << 10)
-        writer.write(wanted)
-        # Longer than the server puts up with.
-        await asyncio.sleep(TIMEOUT_SECONDS * 1.5)
-        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            _, writer = await connect(server.public, server.http1, limit=1 << 10, local_addr=HOSTILE)
+            writer.write(wanted)
+            # Longer than the server puts up with.
+            await asyncio.sleep(TIMEOUT_SECONDS * 1.5)
+            writer.transport.abort()
+
+
+def frame(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+async def take_no_stream(server):
+    """Asks a hundred times over HTTP/2 and lets no byte of an answer come."""
+    fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"soak"), (b":path", MONSTER.encode())]
+    block = b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in fields)
+    no_window = frame(4, 0, 0, (4).to_bytes(2, "big") + bytes(4))
+    requests = b"".join(frame(1, 5, 2 * number + 1, block) for number in range(100))
+    while True:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await connect(server.public, server.http2, local_addr=HOSTILE)
+            writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + no_window + requests)
+            while await reader.read(1 << 16):
+                pass
+            writer.close()
+
+
+async def stall(server):
+    """Sends most of a large body and stops, or is refused."""
+    head = b"POST /v1/lookup HTTP/1.1\r\nHost: soak\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n"
+    while True:
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await connect(server.public, server.http1, local_addr=HOSTILE)
+            writer.write(head + b" " * 1_000_000)
+            while await reader.read(1 << 16):
+                pass
+            writer.close()
+
+
+async def crowd(server, asked):
+    """Asks for what takes long on many connections at once."""
+    request = b"GET /v1/facets?status=delivered HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n"
+
+    async def one():
+        reader, writer = await connect(server.public, server.http1, local_addr=HOSTILE)
+        writer.write(request)
+        answer = await reader.read()
+        writer.close()
+        status = int(answer[9:12])
+        check(status == 200 or status == 503 and b"overloaded" in answer, f"of a crowd: {answer[:300]!r}")
+        asked["crowd", status] = asked.get(("crowd", status), 0) + 1
+
+    while True:
+        await asyncio.gather(*(one() for _ in range(CROWD)))
+        await asyncio.sleep(1)
 
 
 async def break_off(server):
     """Asks and is gone."""
     while True:
-        _, writer = await asyncio.open_connection(*server.public)
+        _, writer = await connect(server.public, server.http1)
         writer.write(b"GET /v1/facets?status=delivered HTTP/1.1\r\nHost: soak\r\n\r\nGET /v1")
         await asyncio.sleep(random.random() / 10)
         writer.transport.abort()
@@ -284,6 +381,8 @@ def slow_clients(server):
         yield dawdle(server, lookup, b"X-A: b\r\n", 1)
         yield dawdle(server, post, b" ", 1)
         yield take_nothing(server)
+        yield take_no_stream(server)
+        yield stall(server)
         yield break_off(server)
     for number in range(IDLE):
         yield dawdle(server, b"" if number % 2 else lookup + b"\r\n", b"", 0)
@@ -304,8 +403,9 @@ async def settle(server, at_rest):
 
 async def known_answers(server, files, keys):
     """The answers to each of `keys` from either file. In the end the first one is served."""
-    client, admin = Client(server.public), Client(server.admin)
+    client, admin = Client(server.public, server.http1), Client(server.admin)
     answers = {key: set() for key in keys}
+    monsters = set()
     for name in "b", "a":
         files.publish(name)
         status, body = await admin.request("POST", "/-/reload")
@@ -315,10 +415,13 @@ async def known_answers(server, files, keys):
             status, body = await client.request("GET", path)
             check(status == 200, f"GET {path}: {status}")
             answers[carrier, number].add(body)
+        status, body = await client.request("GET", MONSTER)
+        check(status == 200 and body.count(b'"quantity"') == MONSTER_ARTICLES, f"GET {MONSTER}: {status}")
+        monsters.add(body)
     check(all(len(bodies) == 2 for bodies in answers.values()), "both files give the same answers")
     client.close()
     admin.close()
-    return answers
+    return answers, monsters
 
 
 def report(samples, asked, done):
@@ -335,15 +438,16 @@ def report(samples, asked, done):
 async def soak(directory):
     files, server = Files(directory), Server()
     files.publish("a")
-    await server.start(files)
+    await server.start(files, *make_certificate(directory))
     try:
         keys = files.keys()
-        answers = await known_answers(server, files, keys)
+        answers, monsters = await known_answers(server, files, keys)
         await asyncio.sleep(TIMEOUT_SECONDS)
         at_rest = server.usage()
         asked, done, samples = {}, {}, []
         # None of these ends by itself, unless it fails.
         tasks = [*(ask(server, keys, answers, asked) for _ in range(CLIENTS)), *slow_clients(server)]
+        tasks += [read_monster(server, monsters, asked), crowd(server, asked)]
         tasks += [reload_on_and_on(server, files, done), sample(server, samples)]
         tasks = [asyncio.create_task(task) for task in tasks]
         ended, _ = await asyncio.wait([server.log, *tasks], timeout=RUN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
