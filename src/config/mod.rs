@@ -288,6 +288,14 @@ mod tests {
     }
 
     #[test]
+    fn clients_may_hold_an_eighth_of_the_memory_or_256_mib_unless_told_otherwise() {
+        let bytes = |arguments: &[&str]| settings(arguments).unwrap().buffered_bytes_max;
+        let share = memory::limit().map_or(usize::MAX, |limit| limit as usize / 8);
+        assert_eq!(bytes(&[]), share.min(256 << 20));
+        assert_eq!(bytes(&["--max-buffered-bytes", "2MiB"]), 2 << 20);
+    }
+
+    #[test]
     fn pages_can_be_switched_off() {
         assert!(settings(&[]).is_ok_and(|settings| settings.with_pages));
         assert!(settings(&["--pages", "off"]).is_ok_and(|settings| !settings.with_pages));
@@ -315,7 +323,12 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_name_their_flag() {
-        for (flag, value) in [("--threads", "0"), ("--max-connections", "0"), ("--max-removed-percent", "101")] {
+        for (flag, value) in [
+            ("--threads", "0"),
+            ("--max-connections", "0"),
+            ("--max-removed-percent", "101"),
+            ("--max-buffered-bytes", "1023KiB"),
+        ] {
             let error = settings(&[flag, value]).unwrap_err().to_string();
             assert!(error.starts_with(flag) && error.contains("expected a number from"), "{error}");
         }

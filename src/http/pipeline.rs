@@ -149,7 +149,7 @@ impl Service {
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, request),
-            RouteId::Dataset => dataset::dataset(worker, headers),
+            RouteId::Dataset => return dataset::dataset(worker, peer, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
             RouteId::Track => ui::track(headers),

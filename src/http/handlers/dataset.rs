@@ -1,15 +1,24 @@
 //! The state of the dataset, for clients and for operators.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::http::app::App;
+use crate::http::request::forwarded::{self, Peer};
 use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem;
-use crate::http::worker::Worker;
+use crate::http::response::reply::Reply;
+use crate::http::worker::{Made, Worker};
 use crate::reload::LastReload;
+use crate::store::Snapshot;
+
+/// Carriers that are listed at once; more are offloaded.
+const SHORT_CARRIERS_MAX: usize = 1000;
 
 #[derive(Serialize)]
 struct DatasetBody<'a> {
@@ -21,20 +30,34 @@ struct DatasetBody<'a> {
 }
 
 /// `GET /v1/dataset`
-pub(crate) fn dataset(worker: &Worker, headers: &HeaderMap) -> Response {
+pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return problem::loading() };
-    worker.dataset_response(snapshot, headers, |out| {
-        let body = DatasetBody {
-            version: &snapshot.summary.version,
-            loaded_at: rfc3339(snapshot.loaded_at),
-            shipments: snapshot.dataset.shipment_count(),
-            articles: snapshot.dataset.article_count(),
-            carriers: snapshot.dataset.carriers(),
-        };
-        // Writing to memory cannot fail, and the body has no map whose keys could.
-        let _ = serde_json::to_writer(out, &body);
+    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
+    if snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX {
+        return Reply::now(worker.dataset_response(snapshot, headers, |out| render(snapshot, out)));
+    }
+    let fields = worker.dataset_fields(snapshot);
+    if fields.are_known(headers) {
+        return Reply::now(fields.not_modified());
+    }
+    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    worker.offload(client, Arc::clone(snapshot), |snapshot| {
+        let mut out = Vec::new();
+        render(snapshot, &mut out);
+        Made::Body(out)
     })
+}
+
+fn render(snapshot: &Snapshot, out: &mut Vec<u8>) {
+    let body = DatasetBody {
+        version: &snapshot.summary.version,
+        loaded_at: rfc3339(snapshot.loaded_at),
+        shipments: snapshot.dataset.shipment_count(),
+        articles: snapshot.dataset.article_count(),
+        carriers: snapshot.dataset.carriers(),
+    };
+    // Writing to memory cannot fail, and the body has no map whose keys could.
+    let _ = serde_json::to_writer(out, &body);
 }
 
 #[derive(Serialize)]

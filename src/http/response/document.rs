@@ -54,6 +54,6 @@ pub fn json(value: &impl Serialize) -> Response {
 }
 
 /// 200 with the text format of Prometheus, version 0.0.4.
-pub fn metrics(text: String) -> Response {
-    never_cached(StatusCode::OK, PROMETHEUS_TEXT, text.into())
+pub fn metrics(text: Bytes) -> Response {
+    never_cached(StatusCode::OK, PROMETHEUS_TEXT, text)
 }

@@ -76,6 +76,18 @@ fn a_monster_is_answered_whole_by_every_route_and_its_size_by_head() {
 }
 
 #[test]
+fn very_many_carriers_are_listed_off_the_worker() {
+    let carriers: Vec<String> = (0..1500).map(|at| format!("Carrier {at}")).collect();
+    let rows: Vec<String> = carriers.iter().map(|carrier| row("TN1", carrier)).collect();
+    let server = Server::start(csv(&rows), &[]);
+    let answer = server.get("/v1/dataset");
+    assert_eq!((answer.status, &answer.json()["carriers"]), (200, &json!(carriers)));
+    let mut client = server.client();
+    assert_eq!(client.request("HEAD", "/v1/dataset", &[]).content_length(), Some(answer.body.len()));
+    assert_eq!(client.request("GET", "/v1/dataset", &["If-None-Match: *"]).status, 304);
+}
+
+#[test]
 fn answers_that_nobody_reads_are_bounded_in_sum_and_small_ones_go_on() {
     let server = Server::start(monster(), &BUDGET);
     let before = server.resident_bytes();
