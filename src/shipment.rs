@@ -158,20 +158,16 @@ impl Place<'_> {
 /// Longest folded value that needs no allocation, in bytes.
 const FOLDED_INLINE_BYTES: usize = 40;
 
-/// Makes all of `bytes` ASCII lowercase. Returns whether they are printable ASCII without blanks; if not, what they are
-/// then has no meaning.
+/// Makes the first `len` of `bytes`, or some more, ASCII lowercase. Returns whether they are printable ASCII without blanks;
+/// if not, what they are then has no meaning.
 #[inline]
-fn lower_plain(bytes: &mut [u8]) -> bool {
+fn lower_plain(bytes: &mut [u8; FOLDED_INLINE_BYTES], len: usize) -> bool {
     let mut is_plain = true;
-    let mut words = bytes.chunks_exact_mut(size_of::<u64>());
-    for word in &mut words {
-        let (lowered, is_plain_word) = lower_plain_word(u64::from_ne_bytes(word.try_into().unwrap_or_default()));
-        word.copy_from_slice(&lowered.to_ne_bytes());
+    let (words, _) = bytes.as_chunks_mut::<{ size_of::<u64>() }>();
+    for word in &mut words[..len.div_ceil(size_of::<u64>())] {
+        let (lowered, is_plain_word) = lower_plain_word(u64::from_ne_bytes(*word));
+        *word = lowered.to_ne_bytes();
         is_plain &= is_plain_word;
-    }
-    for byte in words.into_remainder() {
-        is_plain &= byte.is_ascii_graphic();
-        byte.make_ascii_lowercase();
     }
     is_plain
 }
@@ -195,10 +191,13 @@ pub struct FoldedKey(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
 impl FoldedKey {
     /// Folds `text`.
     pub fn new(text: &str) -> FoldedKey {
-        let mut bytes = SmallVec::<[u8; FOLDED_INLINE_BYTES]>::from_slice(text.as_bytes());
-        // Nearly all values are printable ASCII without blanks.
-        if lower_plain(&mut bytes) {
-            return FoldedKey(bytes);
+        // Nearly all values are short, and printable ASCII without blanks.
+        if text.len() <= FOLDED_INLINE_BYTES {
+            let mut bytes = [b'a'; FOLDED_INLINE_BYTES];
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            if lower_plain(&mut bytes, text.len()) {
+                return FoldedKey(SmallVec::from_buf_and_len(bytes, text.len()));
+            }
         }
         FoldedKey(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
     }
@@ -228,12 +227,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn plain_texts_are_those_of_printable_ascii_and_become_lowercase(text in "[\\x00-\\x7f]{0,30}|[!-~]{0,30}|\\PC{0,20}") {
-            let mut bytes = text.clone().into_bytes();
-            let is_plain = lower_plain(&mut bytes);
+        fn plain_texts_are_those_of_printable_ascii_and_become_lowercase(text in "[\\x00-\\x7f]{0,40}|[!-~]{0,40}|\\PC{0,10}") {
+            let mut bytes = [b'a'; FOLDED_INLINE_BYTES];
+            bytes[..text.len()].copy_from_slice(text.as_bytes());
+            let is_plain = lower_plain(&mut bytes, text.len());
             prop_assert_eq!(is_plain, text.bytes().all(|byte| byte.is_ascii_graphic()));
             if is_plain {
-                prop_assert_eq!(bytes, text.to_ascii_lowercase().into_bytes());
+                let lowered = text.to_ascii_lowercase();
+                prop_assert_eq!(&bytes[..text.len()], lowered.as_bytes());
             }
         }
 

@@ -141,10 +141,14 @@ impl Service {
         // 6. Hand it to its handler.
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
-            RouteId::Shipment => match shipments::one(worker, headers, &route.carrier, &route.tracking_number) {
-                Some(response) => response,
-                None => return shipments::large_one(worker, peer, headers, &route.carrier, &route.tracking_number),
-            },
+            RouteId::Shipment => {
+                let (carrier, tracking_number, mut takes_long) = (&*route.carrier, &*route.tracking_number, false);
+                let response = shipments::one(worker, headers, carrier, tracking_number, &mut takes_long);
+                if takes_long {
+                    return shipments::large_one(worker, peer, headers, carrier, tracking_number);
+                }
+                response
+            }
             RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route.tracking_number),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),

@@ -115,9 +115,9 @@ impl Worker {
     #[inline]
     pub(crate) fn ok(&self, fields: &DatasetFields, body: &[u8]) -> Response {
         if body.len() <= TINY_BYTES_MAX {
-            return fields.ok(Body::whole(Bytes::copy_from_slice(body)));
+            return fields.ok(Body::Whole(Bytes::copy_from_slice(body)));
         }
-        self.app.budget.keep(body).map_or_else(|Exhausted| exhausted(), |body| fields.ok(Body::whole(body)))
+        self.app.budget.keep(body).map_or_else(|Exhausted| exhausted(), |body| fields.ok(Body::Whole(body)))
     }
 
     /// The response to `client` with what `prepare` makes from `snapshot` on a blocking thread, for what takes long: the

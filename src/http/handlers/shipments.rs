@@ -24,23 +24,31 @@ const SHORT_ARTICLES_MAX: u32 = 1000;
 /// A lookup has no limit of its own: what it finds is made in parts.
 const UNLIMITED: OutlineLimits = OutlineLimits { bytes_max: u64::MAX, articles_max: u64::MAX };
 
-/// `GET /v1/shipments/{carrier}/{tracking_number}`. None, at once, where the response takes long.
+/// `GET /v1/shipments/{carrier}/{tracking_number}`. Where that takes long it sets `takes_long` instead, and the response is
+/// to be made by [`large_one`]. (An optional response would be copied twice more: +60 instructions.)
 #[inline]
-pub(crate) fn one(worker: &Worker, headers: &HeaderMap, carrier: &str, tracking_number: &str) -> Option<Response> {
+pub(crate) fn one(
+    worker: &Worker,
+    headers: &HeaderMap,
+    carrier: &str,
+    tracking_number: &str,
+    takes_long: &mut bool,
+) -> Response {
     let folded = (FoldedKey::new(tracking_number), FoldedKey::new(carrier));
     let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return Some(problem::loading()) };
+    let Some(snapshot) = current.as_deref() else { return problem::loading() };
     let Some(record) = snapshot.dataset.shipment(&folded.0, &folded.1) else {
         let detail = || format!("no shipment {tracking_number} with carrier {carrier}");
-        return Some(missing(snapshot, &folded.0, tracking_number, detail));
+        return missing(snapshot, &folded.0, tracking_number, detail);
     };
     let fields = worker.dataset_fields(snapshot);
     if fields.are_known(headers) {
-        return Some(fields.not_modified());
+        return fields.not_modified();
     }
     let mut scratch = worker.scratch();
-    let body = record.render_over(&mut scratch, SHORT_ARTICLES_MAX)?;
-    Some(worker.ok(&fields, body))
+    let body = record.render_over(&mut scratch, SHORT_ARTICLES_MAX);
+    *takes_long = body.is_none();
+    worker.ok(&fields, body.unwrap_or_default())
 }
 
 /// The same, where the response takes long.

@@ -12,16 +12,20 @@ use hyper::body::{Frame, SizeHint};
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// The body of a response.
-pub struct Body {
+pub enum Body {
     /// What is there and was not handed over.
-    ready: Bytes,
-    /// Makes the rest.
-    rest: Option<Box<Rest>>,
+    Whole(Bytes),
+    /// One that is made part by part. Boxed, since responses are copied several times on their way.
+    InParts(Box<InParts>),
 }
 
-struct Rest {
+/// A body that others make.
+pub struct InParts {
+    /// The part that is there, as far as it was not handed over.
+    ready: Bytes,
+    /// Bytes of the parts after it.
+    bytes_to_come: u64,
     parts: Box<dyn Parts>,
-    bytes: u64,
 }
 
 /// A body that is made part by part, as it is taken.
@@ -31,40 +35,44 @@ pub trait Parts {
 }
 
 impl Body {
-    /// A body that is there as a whole.
-    #[inline]
-    pub fn whole(bytes: Bytes) -> Body {
-        Body { ready: bytes, rest: None }
-    }
-
     /// No body.
     #[inline]
     pub fn empty() -> Body {
-        Body::whole(Bytes::new())
+        Body::Whole(Bytes::new())
     }
 
     /// A body of `bytes` bytes, more than none, that `parts` makes.
     pub fn in_parts(parts: Box<dyn Parts>, bytes: u64) -> Body {
-        Body { ready: Bytes::new(), rest: Some(Box::new(Rest { parts, bytes })) }
+        Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: bytes, parts }))
     }
 
     /// Bytes that were not handed over.
     #[inline]
     pub fn bytes_left(&self) -> u64 {
-        self.ready.len() as u64 + self.rest.as_ref().map_or(0, |rest| rest.bytes)
-    }
-
-    /// Takes the next part from those who make it. False if there is none.
-    #[cold]
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let Some(rest) = &mut self.rest else { return Poll::Ready(Ok(false)) };
-        self.ready = ready!(rest.parts.poll_part(cx))?;
-        rest.bytes = rest.bytes.saturating_sub(self.ready.len() as u64);
-        if rest.bytes == 0 {
-            self.rest = None;
+        match self {
+            Body::Whole(left) => left.len() as u64,
+            Body::InParts(body) => body.ready.len() as u64 + body.bytes_to_come,
         }
-        Poll::Ready(Ok(true))
     }
+}
+
+impl InParts {
+    /// The next bytes to be handed over; none at the end.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.ready.is_empty() {
+            if self.bytes_to_come == 0 {
+                return Poll::Ready(None);
+            }
+            self.ready = ready!(self.parts.poll_part(cx))?;
+            self.bytes_to_come = self.bytes_to_come.saturating_sub(self.ready.len() as u64);
+        }
+        Poll::Ready(Some(Ok(take_chunk(&mut self.ready))))
+    }
+}
+
+#[inline]
+fn take_chunk(bytes: &mut Bytes) -> Bytes {
+    if bytes.len() <= CHUNK_BYTES { std::mem::take(bytes) } else { bytes.split_to(CHUNK_BYTES) }
 }
 
 impl hyper::body::Body for Body {
@@ -73,20 +81,16 @@ impl hyper::body::Body for Body {
 
     #[inline]
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.ready.is_empty() && (self.rest.is_none() || !ready!(self.poll_ready(cx))?) {
-            return Poll::Ready(None);
+        match &mut *self {
+            Body::Whole(left) if left.is_empty() => Poll::Ready(None),
+            Body::Whole(left) => Poll::Ready(Some(Ok(Frame::data(take_chunk(left))))),
+            Body::InParts(body) => body.poll_chunk(cx).map_ok(Frame::data),
         }
-        let chunk = if self.ready.len() <= CHUNK_BYTES {
-            std::mem::take(&mut self.ready)
-        } else {
-            self.ready.split_to(CHUNK_BYTES)
-        };
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.rest.is_none()
+        self.bytes_left() == 0
     }
 
     #[inline]
@@ -122,8 +126,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_handed_over_in_chunks() {
         assert_eq!(chunks(Body::empty()).await, [0; 0]);
-        assert_eq!(chunks(Body::whole(Bytes::from_static(b"a"))).await, [1]);
-        let large = Body::whole(vec![0; 2 * CHUNK_BYTES + 1].into());
+        assert_eq!(chunks(Body::Whole(Bytes::from_static(b"a"))).await, [1]);
+        let large = Body::Whole(vec![0; 2 * CHUNK_BYTES + 1].into());
         assert_eq!(large.bytes_left(), 2 * CHUNK_BYTES as u64 + 1);
         assert_eq!(chunks(large).await, [CHUNK_BYTES, CHUNK_BYTES, 1]);
         let parts = Body::in_parts(Box::new(Given(vec![CHUNK_BYTES + 1, 2].into_iter())), CHUNK_BYTES as u64 + 3);

@@ -40,7 +40,7 @@ impl Document {
         if etag::is_known(headers, self.etag.as_bytes()) {
             not_modified(&self.fields)
         } else {
-            ok(&self.fields, Body::whole(self.body.clone()))
+            ok(&self.fields, Body::Whole(self.body.clone()))
         }
     }
 }

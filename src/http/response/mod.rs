@@ -50,7 +50,7 @@ fn not_modified(fields: &HeaderMap) -> Response {
 
 /// `status` with what holds for this moment alone.
 fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Response {
-    let mut response = Response::new(Body::whole(body));
+    let mut response = Response::new(Body::Whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
