@@ -14,11 +14,15 @@ pub use value::{AdminListen, LogFormat, Pages};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::source::Source;
 use value::SourceParser;
+
+/// Most threads of a kind.
+pub const THREADS_MAX: usize = 1024;
 
 /// Serves shipment lookups from a CSV export, in memory, and reloads it without interruption
 #[derive(Debug, Parser)]
@@ -80,6 +84,10 @@ pub struct CheckArgs {
     #[command(flatten)]
     /// Defects of the file that are tolerated.
     pub tolerance: ToleranceArgs,
+
+    /// Threads that load, for which the memory is foretold too: --load-threads of the server [default: one per core]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=THREADS_MAX as u64))]
+    pub threads: Option<usize>,
 
     /// Format of the report, which goes to standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]

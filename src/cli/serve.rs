@@ -87,9 +87,13 @@ pub struct ServeArgs {
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_TRUSTED_PROXY", value_name = "CIDR|unix", value_delimiter = ',')]
     pub trusted_proxy: Vec<TrustedProxy>,
 
-    /// Threads that serve, and threads that load [default: one per core]
+    /// Threads that serve [default: one per core]
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+
+    /// Threads that load [default: as --threads]; each takes some memory during a load
+    #[arg(long, help_heading = LIMITS, env = "WAYBILL_LOAD_THREADS", value_name = "N")]
+    pub load_threads: Option<usize>,
 
     /// Open connections per listener; a further one takes the place of the one that has been idle longest, or waits
     #[arg(long, help_heading = LIMITS, env = "WAYBILL_MAX_CONNECTIONS", value_name = "N", default_value_t = MAX_CONNECTIONS_DEFAULT)]

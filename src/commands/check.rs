@@ -16,6 +16,7 @@ const NAMED_CARRIERS_MAX: usize = 20;
 /// Loads the file of `args`. Returns the report, and whether the file can be served.
 pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
     let options = load_options(&args.input, &args.tolerance);
+    let options = load::Options { threads: args.threads.unwrap_or(options.threads), ..options };
     let result = load::load(args.file.clone(), &options, watch);
     let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary, options.threads);
     let report = match (args.format, &result) {

@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, ToleranceArgs};
+use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, THREADS_MAX, ToleranceArgs};
 use crate::http::activity::TimeLimits;
 use crate::http::app::BUFFERED_BYTES_MAX_DEFAULT;
 use crate::http::listener::Address;
@@ -36,8 +36,6 @@ const WATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Du
 const BUFFERED_MEMORY_SHARE: u64 = 8;
 /// Least memory that can be held for clients: a large body, or a few large responses.
 const BUFFERED_BYTES_MIN: usize = 1 << 20;
-/// Most threads that serve.
-const THREADS_MAX: usize = 1024;
 
 /// Checked settings of `serve`.
 #[derive(Clone, Debug)]
@@ -127,7 +125,8 @@ impl Settings {
         };
         let load = load_options(&args.input, &args.tolerance);
         let threads = args.threads.unwrap_or(load.threads);
-        check_ranges(args, threads)?;
+        let load_threads = args.load_threads.unwrap_or(threads);
+        check_ranges(args, threads, load_threads)?;
         let access_log = match args.access_log.to_str() {
             Some("off") => None,
             Some("-") => Some(Target::Stdout),
@@ -159,7 +158,7 @@ impl Settings {
             grace_period: args.grace_period,
             reload: ReloadSettings {
                 data: args.data.clone(),
-                load: load::Options { threads, ..load },
+                load: load::Options { threads: load_threads, ..load },
                 shipments_min: args.min_shipments,
                 removed_percent_max: args.max_removed_percent,
                 keep_previous: args.keep_previous,
@@ -177,8 +176,9 @@ fn buffered_bytes_max_default() -> usize {
     usize::try_from(share).unwrap_or(usize::MAX).min(BUFFERED_BYTES_MAX_DEFAULT)
 }
 
-fn check_ranges(args: &ServeArgs, threads: usize) -> Result<(), SettingsError> {
+fn check_ranges(args: &ServeArgs, threads: usize, load_threads: usize) -> Result<(), SettingsError> {
     in_range("--threads", &threads, 1..=THREADS_MAX)?;
+    in_range("--load-threads", &load_threads, 1..=THREADS_MAX)?;
     in_range("--max-connections", &args.max_connections, 1..=tokio::sync::Semaphore::MAX_PERMITS)?;
     if let Some(bytes) = &args.max_buffered_bytes {
         in_range("--max-buffered-bytes", bytes, BUFFERED_BYTES_MIN..=usize::MAX / 4)?;
@@ -302,6 +302,13 @@ mod tests {
     }
 
     #[test]
+    fn as_many_threads_load_as_serve_unless_told_otherwise() {
+        let threads = |arguments: &[&str]| settings(arguments).map(|settings| settings.reload.load.threads);
+        assert_eq!(threads(&["--threads", "3"]).unwrap(), 3);
+        assert_eq!(threads(&["--threads", "3", "--load-threads", "1"]).unwrap(), 1);
+    }
+
+    #[test]
     fn a_time_limit_that_no_client_could_meet_is_refused() {
         let error = settings(&["--idle-timeout", "0"]).unwrap_err().to_string();
         assert_eq!(error, "--idle-timeout 0ns: expected at least 1ms");
@@ -325,6 +332,7 @@ mod tests {
     fn numbers_out_of_range_name_their_flag() {
         for (flag, value) in [
             ("--threads", "0"),
+            ("--load-threads", "1025"),
             ("--max-connections", "0"),
             ("--max-removed-percent", "101"),
             ("--max-buffered-bytes", "1023KiB"),
