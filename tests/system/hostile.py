@@ -67,7 +67,7 @@ def write_data(path):
         for number in range(20_000):
             file.write(f'ORDINARY{number},DHL,"{place}","{place}",Laptop,1,800,LP{number},in-transit\n')
         for number in range(1000):
-            for article in range(scaled(900)):
+            for article in range(scaled(700)):
                 file.write(f"BULK{number},BULK,a,b,Article of a large shipment,1,19.90,SKU{article},in-transit\n")
         for article in range(scaled(1_000_000)):
             file.write(f"MONSTER,DHL,a,b,Article of a very large shipment,1,19.90,SKU{article},in-transit\n")

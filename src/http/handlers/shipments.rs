@@ -46,9 +46,11 @@ pub(crate) fn one(
         return fields.not_modified();
     }
     let mut scratch = worker.scratch();
-    let body = record.render_over(&mut scratch, SHORT_ARTICLES_MAX);
-    *takes_long = body.is_none();
-    worker.ok(&fields, body.unwrap_or_default())
+    let Some(body) = record.render_over(&mut scratch, SHORT_ARTICLES_MAX) else {
+        *takes_long = true;
+        return fields.not_modified();
+    };
+    worker.ok(&fields, body)
 }
 
 /// The same, where the response takes long.
