@@ -52,17 +52,19 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
     let content_bytes = SizeEstimate::usual(file_bytes, compression) / u64::from(parts);
+    // Who watches the progress may cancel this load alone.
+    let cancel = options.cancel.part();
     let loader = Loader {
         path: name,
         started,
         stamp,
         compression,
         options,
-        progress: Progress::new(file_bytes),
+        progress: Progress::new(file_bytes, cancel.clone()),
         builder: Builder::new(content_bytes, options.threads)
             .with_memory_max(options.memory_bytes_max)
             .with_shard(options.shard)
-            .with_cancel(options.cancel.clone()),
+            .with_cancel(cancel),
         reader: Mutex::new(Reader {
             blocks: BlockReader::new(content, options.block_bytes, options.delimiter),
             file_bytes,
@@ -161,14 +163,10 @@ impl Loader<'_> {
 
     fn unreadable(&self, source: io::Error) -> LoadError {
         match source.kind() {
-            _ if self.is_stopped() => self.stopped(),
+            _ if self.progress.is_stopped() => self.stopped(),
             io::ErrorKind::InvalidData => self.refused(1, None, source.to_string()),
             _ => SourceError::unreadable(self.path, "read", source).into(),
         }
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.progress.is_stopped() || self.options.cancel.is_cancelled()
     }
 
     fn stopped(&self) -> LoadError {
@@ -276,7 +274,7 @@ impl Loader<'_> {
 
     fn next_block(&self, block: &mut Block) -> Result<bool, (RowPosition, Failure)> {
         let mut reader = mutex::lock(&self.reader);
-        if reader.failure.is_some() || self.is_stopped() {
+        if reader.failure.is_some() || self.progress.is_stopped() {
             return Ok(false);
         }
         let is_there = reader.next_block(block).map_err(|error| ((u32::MAX, 0), Failure::Read(error)))?;
@@ -343,7 +341,7 @@ impl Loader<'_> {
             Some((place, Failure::IncompleteRecord(incomplete))) => {
                 Err(self.refused(lines.at(place), None, incomplete.reason()))
             }
-            None if self.is_stopped() => Err(self.stopped()),
+            None if self.progress.is_stopped() => Err(self.stopped()),
             None => Ok(()),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::cancel::Cancel;
 use crate::dataset::{ArenaError, Dataset};
 use crate::shard::Shard;
 use crate::source::{Compression, SourceError, Stamp};
@@ -139,12 +140,13 @@ pub struct Progress {
     pub bytes_total: u64,
     bytes: AtomicU64,
     rows: AtomicU64,
-    stopped: AtomicBool,
+    cancel: Cancel,
 }
 
 impl Progress {
-    pub(super) fn new(bytes_total: u64) -> Progress {
-        Progress { bytes_total, ..Progress::default() }
+    /// Creates the progress of a load of so many bytes, which `cancel` cancels.
+    pub(super) fn new(bytes_total: u64, cancel: Cancel) -> Progress {
+        Progress { bytes_total, cancel, ..Progress::default() }
     }
 
     pub(crate) fn add(&self, bytes: u64, rows: u64) {
@@ -154,11 +156,11 @@ impl Progress {
 
     /// Stops the load, which then has no result.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
+        self.cancel.is_cancelled()
     }
 
     /// Number of bytes of the file parsed so far.
