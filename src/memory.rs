@@ -13,53 +13,39 @@ const PROC: &str = "/proc";
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Memory of the process itself: code, stacks, runtimes, the allocator.
-const PROCESS_BYTES: u64 = 21 << 20;
-/// The most that a loading thread takes. For a small file it is about twice the content.
-const LOADER_THREAD_BYTES_MAX: u64 = 10 << 20;
-/// Parts of that, and of what a shipment needed during the load, that stay allocated for good.
-const LOADED_THREAD_BYTES_MAX: u64 = 3 << 20;
-const LOADED_SHIPMENT_BYTES: u64 = 8;
-/// Part of what a shipment needed that stays until the allocator purges it, see [`PURGE_DELAY`].
-const KEPT_SHIPMENT_BYTES: u64 = 4;
+const PROCESS_BYTES: u64 = 22 << 20;
+/// Memory that stays allocated for each shipment, and at most for the threads, from what the load needed.
+const LEFT_SHIPMENT_BYTES: u64 = 8;
+const LEFT_THREADS_BYTES_MAX: u64 = 6 << 20;
 
-/// Estimated memory of a dataset. The constants were measured: from 100,000 shipments on `serving_bytes` holds within
-/// 10 %, from 300,000 on `reload_peak_bytes` too; smaller files take less.
+/// Estimated memory of a dataset, from what its load has counted. Measured: from 50 MiB on it holds within 10 %, for
+/// less within 10 MiB (`tests/system/data_shapes.py`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// Resident memory of a process that serves the dataset, some seconds after the load.
     pub serving_bytes: u64,
-    /// Memory that the load leaves on top of that until the allocator purges it.
-    pub kept_bytes: u64,
-    /// Memory that loading another one like it takes on top of both.
+    /// Memory that loading another one like it takes on top of that.
     pub load_bytes: u64,
     /// Memory of each dataset that is kept.
     pub dataset_bytes: u64,
 }
 
 impl Forecast {
-    /// Estimates the memory for `dataset`, which was loaded as `summary` says, if `threads` threads load.
-    pub fn new(dataset: &Dataset, summary: &Summary, threads: usize) -> Forecast {
-        let (dataset_bytes, shipments) = (dataset.bytes(), dataset.shipment_count());
-        let of_threads = |bytes_max: u64| threads as u64 * bytes_max.min(2 * summary.content_bytes);
-        let loading = of_threads(LOADER_THREAD_BYTES_MAX);
-        let loaded = of_threads(LOADED_THREAD_BYTES_MAX);
-        Forecast {
-            serving_bytes: PROCESS_BYTES + dataset_bytes + loaded + shipments * LOADED_SHIPMENT_BYTES,
-            kept_bytes: loading - loaded + shipments * KEPT_SHIPMENT_BYTES,
-            load_bytes: dataset_bytes + loading,
-            dataset_bytes,
-        }
+    /// Estimates the memory for `dataset`, which was loaded as `summary` says.
+    pub fn new(dataset: &Dataset, summary: &Summary) -> Forecast {
+        let dataset_bytes = dataset.bytes();
+        let left = dataset.shipment_count() * LEFT_SHIPMENT_BYTES + summary.content_bytes.min(LEFT_THREADS_BYTES_MAX);
+        Forecast { serving_bytes: PROCESS_BYTES + dataset_bytes + left, load_bytes: summary.peak_bytes, dataset_bytes }
     }
 
-    /// The most that a process needs while it serves one such dataset and loads another, however soon after the last
-    /// load.
+    /// The most that a process needs while it serves one such dataset and loads another.
     pub fn reload_peak_bytes(&self) -> u64 {
-        self.serving_bytes + self.kept_bytes + self.load_bytes
+        self.serving_bytes + self.load_bytes
     }
 
-    /// The same with the previous dataset kept (`--keep-previous`), and what its load left.
+    /// The same with the previous dataset kept (`--keep-previous`).
     pub fn reload_peak_with_previous_bytes(&self) -> u64 {
-        self.reload_peak_bytes() + self.dataset_bytes + self.kept_bytes
+        self.reload_peak_bytes() + self.dataset_bytes
     }
 }
 

@@ -18,7 +18,7 @@ pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, boo
     let options = load_options(&args.input, &args.tolerance);
     let options = load::Options { threads: args.threads.unwrap_or(options.threads), ..options };
     let result = load::load(args.file.clone(), &options, watch);
-    let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary, options.threads);
+    let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary);
     let report = match (args.format, &result) {
         (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded)),
         (LogFormat::Json, Ok(loaded)) => json_of(loaded, forecast(loaded)).to_string(),
@@ -81,6 +81,7 @@ fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
         "bad_rows": summary.bad_rows,
         "dataset_bytes": dataset.bytes(),
         "memory_bytes": forecast.serving_bytes,
+        "load_bytes": forecast.load_bytes,
         "reload_peak_bytes": forecast.reload_peak_bytes(),
         "reload_peak_with_previous_bytes": forecast.reload_peak_with_previous_bytes(),
         "compression": summary.compression.map(Compression::name),

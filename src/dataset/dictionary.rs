@@ -1,13 +1,20 @@
 //! Dictionaries: values that many shipments share, stored once and named by an id.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use super::output::{CHUNK_BYTES, Text};
 use crate::mutex;
 
-/// Most entries of a thread's own table. A full table is cleared, so that a column of unique values stays bounded.
-const LOCAL_ENTRIES_MAX: usize = 1 << 16;
+/// Most and fewest entries of a thread's own table. A full table is cleared, so that a column of unique values stays
+/// bounded.
+const LOCAL_ENTRIES: RangeInclusive<usize> = 1 << 12..=1 << 16;
+/// Most entries of the tables of all threads, as far as the fewest of each allow.
+const ALL_LOCAL_ENTRIES_MAX: usize = 1 << 17;
+/// Memory of an entry of a table besides its text, measured: buckets, also those of the smaller table before, and what the
+/// allocator rounds up.
+const ENTRY_BYTES: usize = 68;
 
 /// Texts by id, concatenated.
 #[derive(Default)]
@@ -65,6 +72,8 @@ type Ids = HashMap<Box<str>, u32, foldhash::fast::FixedState>;
 struct Growing {
     ids: Ids,
     dictionary: Dictionary,
+    /// Memory of `ids`.
+    ids_bytes: usize,
 }
 
 /// Dictionary that several threads fill.
@@ -94,7 +103,14 @@ impl SharedDictionary {
         (self.encode)(value, &mut text);
         let id = growing.dictionary.push(&text);
         growing.ids.insert(value.into(), id);
+        growing.ids_bytes += value.len() + ENTRY_BYTES;
         Some(id)
+    }
+
+    /// Memory that it takes while it is filled.
+    pub(super) fn bytes(&self) -> usize {
+        let growing = mutex::lock(&self.growing);
+        growing.ids_bytes + growing.dictionary.bytes()
     }
 
     pub(super) fn finish(self) -> Dictionary {
@@ -108,11 +124,24 @@ impl SharedDictionary {
 pub(super) struct Interner<'b> {
     shared: &'b SharedDictionary,
     local: Ids,
+    local_entries_max: usize,
+    /// Memory of the entries.
+    added_bytes: usize,
+    /// The most that was ever.
+    local_bytes: usize,
 }
 
 impl<'b> Interner<'b> {
-    pub(super) fn new(shared: &'b SharedDictionary) -> Interner<'b> {
-        Interner { shared, local: Ids::default() }
+    /// Creates the access of one of so many threads.
+    pub(super) fn new(shared: &'b SharedDictionary, threads: usize) -> Interner<'b> {
+        let of_thread = ALL_LOCAL_ENTRIES_MAX / threads.max(1);
+        let local_entries_max = of_thread.clamp(*LOCAL_ENTRIES.start(), *LOCAL_ENTRIES.end());
+        Interner { shared, local: Ids::default(), local_entries_max, added_bytes: 0, local_bytes: 0 }
+    }
+
+    /// Memory of the thread's own table.
+    pub(super) fn bytes(&self) -> usize {
+        self.local_bytes
     }
 
     /// Returns the id of `value`; `None` if the dictionary is full and does not have it.
@@ -121,10 +150,14 @@ impl<'b> Interner<'b> {
             return Some(id);
         }
         let id = self.shared.insert(value)?;
-        if self.local.len() >= LOCAL_ENTRIES_MAX {
+        if self.local.len() >= self.local_entries_max {
+            // It keeps its memory.
             self.local.clear();
+            self.added_bytes = 0;
         }
         self.local.insert(value.into(), id);
+        self.added_bytes += value.len() + ENTRY_BYTES;
+        self.local_bytes = self.local_bytes.max(self.added_bytes);
         Some(id)
     }
 }
@@ -140,7 +173,7 @@ mod tests {
     #[test]
     fn equal_values_share_an_id_across_threads() {
         let dictionary = shared(100);
-        let (mut a, mut b) = (Interner::new(&dictionary), Interner::new(&dictionary));
+        let (mut a, mut b) = (Interner::new(&dictionary, 2), Interner::new(&dictionary, 2));
         let first = a.id("DHL").unwrap();
         assert_eq!(b.id("DHL"), Some(first));
         assert_ne!(b.id("UPS"), Some(first));
@@ -153,7 +186,7 @@ mod tests {
     #[test]
     fn a_full_dictionary_still_knows_what_it_has() {
         let dictionary = shared(2);
-        let mut interner = Interner::new(&dictionary);
+        let mut interner = Interner::new(&dictionary, 1);
         let known = interner.id("Laptop");
         assert!(known.is_some());
         assert_eq!(interner.id("Mouse"), None);

@@ -22,8 +22,13 @@ pub(super) struct PairHash(u32);
 
 impl PairHash {
     pub(super) fn of(number: &FoldedKey, carrier: &[u8]) -> PairHash {
-        PairHash(xxh3_64_with_seed(carrier, xxh3_64(number.as_bytes())) as u32)
+        PairHash(hash_of_pair(number, carrier) as u32)
     }
+}
+
+/// Hash of a folded tracking number and a folded carrier.
+pub(super) fn hash_of_pair(number: &FoldedKey, carrier: &[u8]) -> u64 {
+    xxh3_64_with_seed(carrier, xxh3_64(number.as_bytes()))
 }
 
 /// Groups one after the other, each named by its start.

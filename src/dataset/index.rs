@@ -25,7 +25,7 @@ const ENTRY_BYTES: usize = size_of::<(Fingerprint, u32)>() + 1;
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Hash of a folded value, in 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Fingerprint(u32);
 
 impl Fingerprint {
@@ -89,14 +89,24 @@ impl IndexBuilder {
         (buckets * ENTRY_BYTES) as u64
     }
 
-    /// Inserts a record. Returns `false`, and does nothing, if there is one with this fingerprint.
+    /// Inserts a record that `write` writes, unless there is one with this fingerprint, whose position `write` is given.
+    /// Returns the position of the new one, and whether it was inserted.
     #[inline]
-    pub(super) fn insert(&self, fingerprint: Fingerprint, position: Position) -> bool {
+    pub(super) fn insert<E>(
+        &self,
+        fingerprint: Fingerprint,
+        write: impl FnOnce(Option<Position>) -> Result<Position, E>,
+    ) -> Result<(Position, bool), E> {
         match self.map.entry(fingerprint) {
-            Entry::Occupied(_) => false,
+            Entry::Occupied(entry) => {
+                let first = Position(*entry.get());
+                drop(entry);
+                write(Some(first)).map(|position| (position, false))
+            }
             Entry::Vacant(entry) => {
+                let position = write(None)?;
                 entry.insert(position.0);
-                true
+                Ok((position, true))
             }
         }
     }

@@ -67,7 +67,7 @@ mod tests {
                 writer.end_block(block, 1 << 10, 1 << 20).unwrap();
             }
             drop(writer);
-            let dataset = builder.finish(Column::SHARED, &mut |_| ()).unwrap();
+            let dataset = builder.finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap();
             let lengths = dataset.shipments().map(|shipment| shipment.rendered_bytes());
             let expected: Vec<usize> = lengths.filter(|bytes| *bytes > bytes_max).collect();
             let found: Vec<usize> = dataset.shipments_longer_than(bytes_max).map(|(_, bytes)| bytes).collect();

@@ -7,6 +7,7 @@
 
 mod arena;
 pub mod build;
+mod dictionaries;
 mod dictionary;
 mod groups;
 mod index;
@@ -141,18 +142,13 @@ impl Dataset {
     /// Compares with an `old` dataset.
     pub fn changes_since(&self, old: &Dataset, cancel: &Cancel) -> Result<Changes, Cancelled> {
         let mut changes = Changes::default();
-        let (mut now, mut then) = (Vec::new(), Vec::new());
         for record in self.shipments() {
             cancel.check()?;
             let Some(old_record) = old.records.shipment(&record.folded_number(), record.folded_carrier()) else {
                 changes.added += 1;
                 continue;
             };
-            now.clear();
-            then.clear();
-            record.render(&mut now);
-            old_record.render(&mut then);
-            changes.changed += u64::from(now != then);
+            changes.changed += u64::from(!record.renders_as(&old_record));
         }
         changes.removed = old.shipment_count() + changes.added - self.shipment_count();
         Ok(changes)

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn every_record_has_its_ordinal_and_nothing_else_has_one() {
-        let segment = |number: u32, offset: u32| Position(number << 23 | offset);
+        let segment = |number: u32, offset: u32| Position(number << 19 | offset);
         let positions = vec![
             segment(1, 0),
             segment(1, 4),

@@ -236,7 +236,7 @@ mod tests {
         writer.end_block(0, 1 << 20, 1 << 20).unwrap();
         drop(writer);
         let columns = [Column::Status, Column::SenderAddress, Column::ReceiverAddress];
-        builder.finish(columns, &mut |_| ()).unwrap()
+        builder.finish(columns, &mut |_| (), &mut |_| ()).unwrap()
     }
 
     fn positions(dataset: &Dataset) -> Vec<Position> {

@@ -13,7 +13,7 @@
 
 use std::borrow::Cow;
 
-use super::dictionary::Dictionary;
+use super::dictionaries::Dictionaries;
 use super::groups::PairHash;
 use super::output::{Output, Sink, Size, Text};
 use super::varint::Cursor;
@@ -35,62 +35,6 @@ pub(super) const AFTER_ARTICLES: &[u8; 2] = b"]}";
 
 /// Version of the rendering. Part of a dataset's version; incremented when the bytes of responses change.
 pub const RENDERING_VERSION: u32 = 1;
-
-/// Dictionaries of the values that records name by id.
-pub(super) struct Dictionaries {
-    carriers: Dictionary,
-    folded_carriers: Dictionary,
-    statuses: Dictionary,
-    tails: Dictionary,
-    names: Dictionary,
-}
-
-impl Dictionaries {
-    pub(super) fn new(carriers: Dictionary, statuses: Dictionary, tails: Dictionary, names: Dictionary) -> Self {
-        let mut folded_carriers = Dictionary::default();
-        for id in 0..carriers.len() {
-            folded_carriers.push(FoldedKey::new(&unescape(carriers.get(id as u32))).as_bytes());
-        }
-        Dictionaries { carriers, folded_carriers, statuses, tails, names }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        [&self.carriers, &self.folded_carriers, &self.statuses, &self.tails, &self.names]
-            .into_iter()
-            .map(Dictionary::bytes)
-            .sum()
-    }
-
-    /// Most bytes that a record's head takes from dictionaries, and most that the name of an article does.
-    pub(super) fn longest(&self) -> (usize, usize) {
-        let Dictionaries { carriers, statuses, tails, names, .. } = self;
-        (carriers.longest() + statuses.longest() + 2 * tails.longest(), names.longest())
-    }
-
-    pub(super) fn carrier(&self, id: u32) -> Cow<'_, str> {
-        unescape(self.carriers.get(id))
-    }
-
-    pub(super) fn status(&self, id: u32) -> Cow<'_, str> {
-        unescape(self.statuses.get(id))
-    }
-
-    pub(super) fn carriers(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        (0..self.carriers.len() as u32).map(|id| self.carrier(id))
-    }
-
-    pub(super) fn statuses(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        (0..self.statuses.len() as u32).map(|id| self.status(id))
-    }
-
-    pub(super) fn tails(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        (0..self.tails.len() as u32).map(|id| unescape(self.tails.get(id)))
-    }
-
-    pub(super) fn folded_carrier(&self, id: u32) -> &[u8] {
-        self.folded_carriers.get(id)
-    }
-}
 
 /// Encoded shipment, with the dictionaries that it refers to.
 #[derive(Clone, Copy)]
@@ -207,6 +151,26 @@ impl<'a> Record<'a> {
         Some(output.written())
     }
 
+    /// Returns whether the shipment renders as `other` does, which may be of another dataset.
+    pub(super) fn renders_as(&self, other: &Record<'_>) -> bool {
+        let (mine, theirs) = (self.dictionaries, other.dictionaries);
+        let (record, old) = (self.parse(), other.parse());
+        let same_articles = || {
+            let (mut cursor, mut old_cursor) = (record.first_article, old.first_article);
+            (0..record.articles).all(|_| {
+                let (article, old) = (Article::parse(&mut cursor), Article::parse(&mut old_cursor));
+                article.renders_as(mine, &old, theirs)
+            })
+        };
+        record.number.bytes() == old.number.bytes()
+            && record.articles == old.articles
+            && mine.carriers.get(record.carrier) == theirs.carriers.get(old.carrier)
+            && mine.statuses.get(record.status) == theirs.statuses.get(old.status)
+            && self.escaped_address(record.sender) == other.escaped_address(old.sender)
+            && self.escaped_address(record.receiver) == other.escaped_address(old.receiver)
+            && same_articles()
+    }
+
     /// Number of bytes that [`Record::render`] appends.
     pub fn rendered_bytes(&self) -> usize {
         let mut size = Size::default();
@@ -280,35 +244,12 @@ impl<'a> Record<'a> {
 
     /// Bytes of the head: everything before the number of articles.
     pub(super) fn head(&self) -> &'a [u8] {
-        let mut cursor = Cursor::new(self.bytes);
-        let number_bytes = (cursor.varint() >> 1) as usize;
-        cursor.take(number_bytes);
-        let (_carrier, _status) = (cursor.varint(), cursor.varint());
-        let (_sender, _receiver) = ((cursor.text(), cursor.varint()), (cursor.text(), cursor.varint()));
-        &self.bytes[..self.bytes.len() - cursor.rest().len()]
-    }
-
-    /// Bytes of the articles, without their number.
-    pub(super) fn articles(&self) -> &'a [u8] {
-        let record = self.parse();
-        let start = record.first_article.rest();
-        let mut cursor = record.first_article;
-        for _ in 0..record.articles {
-            Article::parse(&mut cursor);
-        }
-        &start[..start.len() - cursor.rest().len()]
+        head_of(self.bytes)
     }
 
     /// Number of articles.
     pub fn article_count(&self) -> u32 {
         self.parse().articles
-    }
-
-    /// Bytes of the record.
-    pub(super) fn encoded(&self) -> &'a [u8] {
-        let articles = self.articles();
-        let before = self.bytes.len() - self.parse().first_article.rest().len();
-        &self.bytes[..before + articles.len()]
     }
 
     /// Finds the first of `columns` in which `other`, of the same dataset, differs.
@@ -351,6 +292,39 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Bytes of a record's head: everything before the number of articles.
+pub(super) fn head_of(record: &[u8]) -> &[u8] {
+    let mut cursor = Cursor::new(record);
+    let number_bytes = (cursor.varint() >> 1) as usize;
+    cursor.take(number_bytes);
+    let (_carrier, _status) = (cursor.varint(), cursor.varint());
+    let (_sender, _receiver) = ((cursor.text(), cursor.varint()), (cursor.text(), cursor.varint()));
+    &record[..record.len() - cursor.rest().len()]
+}
+
+/// Number of articles, and their bytes; `counted` begins with their number.
+pub(super) fn articles_of(counted: &[u8]) -> (u32, &[u8]) {
+    let mut cursor = Cursor::new(counted);
+    let articles = cursor.varint() as u32;
+    let start = cursor.rest();
+    (articles, &start[..start.len() - after_articles(articles, cursor).len()])
+}
+
+/// Bytes of the record that `bytes` begin with.
+pub(super) fn whole(bytes: &[u8]) -> &[u8] {
+    let mut cursor = Cursor::new(&bytes[head_of(bytes).len()..]);
+    let articles = cursor.varint() as u32;
+    &bytes[..bytes.len() - after_articles(articles, cursor).len()]
+}
+
+/// Bytes after so many articles.
+fn after_articles(articles: u32, mut cursor: Cursor<'_>) -> &[u8] {
+    for _ in 0..articles {
+        Article::parse(&mut cursor);
+    }
+    cursor.rest()
+}
+
 struct Article<'a> {
     name: u32,
     own_name: Text<'a>,
@@ -373,5 +347,25 @@ impl<'a> Article<'a> {
         let price = cursor.take_text(widths & 31);
         let sku = cursor.text();
         Article { name, own_name, quantity, price, sku }
+    }
+
+    /// Returns whether the article renders as `other` does; each with the dictionaries that it refers to.
+    fn renders_as(&self, dictionaries: &Dictionaries, other: &Article<'_>, others: &Dictionaries) -> bool {
+        self.quantity.bytes() == other.quantity.bytes()
+            && self.price.bytes() == other.price.bytes()
+            && self.sku.bytes() == other.sku.bytes()
+            && self.name(dictionaries) == other.name(others)
+    }
+
+    /// The name, JSON-escaped.
+    fn name<'d>(&self, dictionaries: &'d Dictionaries) -> &'d [u8]
+    where
+        'a: 'd,
+    {
+        if self.name == 0 {
+            return self.own_name.bytes();
+        }
+        let rendered = dictionaries.names.get(self.name);
+        &rendered[BEFORE_NAME.len()..rendered.len() - BEFORE_QUANTITY.len()]
     }
 }

@@ -1,9 +1,10 @@
 //! All records of a dataset: lookups by tracking number, by ordinal, and in file order.
 
 use super::arena::{Arena, Position};
+use super::dictionaries::Dictionaries;
 use super::index::{Candidates, Index};
 use super::order::Order;
-use super::record::{Dictionaries, Record};
+use super::record::Record;
 use crate::shipment::FoldedKey;
 
 /// Shipments of one file.
@@ -121,7 +122,7 @@ mod tests {
         }
         writer.end_block(0, 1 << 20, 1 << 20).unwrap();
         drop(writer);
-        let dataset = builder.finish(Column::SHARED, &mut |_| ()).unwrap();
+        let dataset = builder.finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap();
         let number = FoldedKey::new("TN1");
         let steps = |carrier: &FoldedKey| dataset.records.candidates(&number, Some(carrier)).count();
         let all: usize = carriers.iter().map(|carrier| steps(&FoldedKey::new(carrier))).sum();

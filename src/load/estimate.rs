@@ -88,6 +88,7 @@ mod tests {
             stamp: Stamp::default(),
             version: String::new(),
             seconds: 0.0,
+            peak_bytes: 0,
         }
     }
 

@@ -18,7 +18,7 @@ use super::estimate::{SizeEstimate, in_proportion};
 use super::options::Options;
 use super::report::{FileError, LoadError, Loaded, Progress, Summary};
 use super::version::version;
-use crate::dataset::build::Builder;
+use crate::dataset::build::{Builder, Conflict};
 use crate::dataset::{ArenaError, Dataset};
 use crate::mutex;
 use crate::shard::Shard;
@@ -34,6 +34,13 @@ const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 /// Reason of a refusal that would otherwise blame a quote or a column.
 const LONE_CR: &str =
     "the file's lines end with CR alone, but must end with LF or CRLF; tr '\\r' '\\n' <FILE >NEW converts it";
+/// Fewest blocks for each thread.
+const BLOCKS_PER_THREAD: usize = 8;
+/// Most bytes in the blocks of all threads, as far as the smallest blocks allow.
+const BLOCKS_BYTES_MAX: usize = 8 << 20;
+const BLOCK_BYTES_MIN: usize = 256 << 10;
+/// Memory of a thread for a byte of its block, measured: the block, what is parsed of it, and what the allocator keeps.
+const THREAD_BYTES_PER_BLOCK_BYTE: u64 = 8;
 
 /// An open file or object.
 pub(super) struct Input<'i> {
@@ -51,7 +58,9 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     let Input { name, started, stamp, content } = input;
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
-    let content_bytes = SizeEstimate::usual(file_bytes, compression) / u64::from(parts);
+    let content_bytes = SizeEstimate::usual(file_bytes, compression);
+    let threads = threads_for(content_bytes, options);
+    let block_bytes = options.block_bytes.min((BLOCKS_BYTES_MAX / threads).max(BLOCK_BYTES_MIN));
     // Who watches the progress may cancel this load alone.
     let cancel = options.cancel.part();
     let loader = Loader {
@@ -61,12 +70,13 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
         compression,
         options,
         progress: Progress::new(file_bytes, cancel.clone()),
-        builder: Builder::new(content_bytes, options.threads)
-            .with_memory_max(options.memory_bytes_max)
+        threads,
+        builder: Builder::new(content_bytes / u64::from(parts), threads)
+            .with_memory(options.memory_bytes_max, THREAD_BYTES_PER_BLOCK_BYTE * content_bytes.min(block_bytes as u64))
             .with_shard(options.shard)
             .with_cancel(cancel),
         reader: Mutex::new(Reader {
-            blocks: BlockReader::new(content, options.block_bytes, options.delimiter),
+            blocks: BlockReader::new(content, block_bytes, options.delimiter),
             file_bytes,
             position: 0,
             hash: Xxh3::new(),
@@ -80,7 +90,13 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     };
     let header = loader.read_header()?;
     loader.parse_all(&header.columns, watch);
-    loader.finish(header)
+    loader.finish(header, watch)
+}
+
+/// Number of threads for a file with so much content. Each takes memory.
+fn threads_for(content_bytes: u64, options: &Options) -> usize {
+    let blocks = usize::try_from(content_bytes / options.block_bytes.max(1) as u64).unwrap_or(usize::MAX);
+    options.threads.min(blocks / BLOCKS_PER_THREAD + 1).max(1)
 }
 
 /// Reader of the file, which one thread uses at a time.
@@ -147,6 +163,7 @@ struct Loader<'l> {
     compression: Option<Compression>,
     options: &'l Options,
     progress: Progress,
+    threads: usize,
     builder: Builder,
     reader: Mutex<Reader<'l>>,
     /// Number of line breaks in each block.
@@ -211,12 +228,9 @@ impl Loader<'_> {
     }
 
     fn parse_all(&self, columns: &Columns, watch: &mut dyn FnMut(&Progress)) {
-        let content_bytes = mutex::lock(&self.reader).pending.as_ref().map_or(0, |block| block.content_bytes);
-        let blocks = content_bytes / self.options.block_bytes.max(1) as u64 + 1;
-        let threads = (self.options.threads.max(1) as u64).min(blocks);
         std::thread::scope(|scope| {
             let (running, all_done) = mpsc::channel::<()>();
-            for _ in 0..threads {
+            for _ in 0..self.threads {
                 let running = running.clone();
                 scope.spawn(move || {
                     lower_thread_priority(self.options.niceness);
@@ -267,6 +281,7 @@ impl Loader<'_> {
                 .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
             mutex::lock(&self.block_lines).insert(block.number, place.lines);
             self.rows_elsewhere.fetch_add(rows_elsewhere, Ordering::Relaxed);
+            self.progress.set_ahead(self.builder.finish_bytes());
             self.progress.add(block.file_bytes, rows - rows_elsewhere);
         }
         Ok(())
@@ -286,7 +301,7 @@ impl Loader<'_> {
     }
 
     /// Puts the results of the threads together.
-    fn finish(self, header: Header) -> Result<Loaded, LoadError> {
+    fn finish(self, header: Header, watch: &mut dyn FnMut(&Progress)) -> Result<Loaded, LoadError> {
         let lines = Lines::new(&mutex::lock(&self.block_lines), header.block);
         self.check_ended(&lines)?;
         let (rows, rows_elsewhere) = (self.progress.rows(), self.rows_elsewhere.load(Ordering::Relaxed));
@@ -298,15 +313,16 @@ impl Loader<'_> {
         if final_newline_missing && self.options.require_final_newline {
             return Err(self.refused(lines.last(), None, "the last line has no line break: was the file cut?"));
         }
-        let Loader { path, started, stamp, compression, options, builder, reader, bad_rows, .. } = self;
+        let Loader { path, started, stamp, compression, options, progress, builder, reader, bad_rows, .. } = self;
         let Reader { position: file_bytes, hash, bytes: content_bytes, .. } = mutex::into_inner(reader);
 
         let mut bad_rows = mutex::into_inner(bad_rows);
-        let dataset = build(builder, &header.columns, &mut bad_rows);
-        let dataset = dataset.map_err(|source| match source {
-            ArenaError::Cancelled(_) => LoadError::Stopped { path: path.to_owned() },
-            source => LoadError::TooLarge { path: path.to_owned(), source },
-        })?;
+        let account = builder.account();
+        let dataset = build(builder, &header.columns, &mut bad_rows, &mut |bytes| {
+            progress.set_ahead(bytes);
+            watch(&progress);
+        });
+        let dataset = dataset.map_err(|error| too_large(path, error))?;
         let bad = bad_rows.count();
         let errors = bad_rows.described(&lines, &header.columns, &dataset);
         // A shard may have no shipments; the guards decide on that.
@@ -328,6 +344,7 @@ impl Loader<'_> {
             stamp,
             version: version(hash.digest128(), options),
             seconds: started.elapsed().as_secs_f64(),
+            peak_bytes: account.peak_bytes(),
         };
         Ok(Loaded { dataset, summary })
     }
@@ -337,7 +354,7 @@ impl Loader<'_> {
         let failure = mutex::lock(&self.reader).failure.take();
         match failure {
             Some((_, Failure::Read(source))) => Err(self.unreadable(source)),
-            Some((_, Failure::TooLarge(source))) => Err(LoadError::TooLarge { path: self.path.to_owned(), source }),
+            Some((_, Failure::TooLarge(error))) => Err(too_large(self.path, error)),
             Some((place, Failure::IncompleteRecord(incomplete))) => {
                 Err(self.refused(lines.at(place), None, incomplete.reason()))
             }
@@ -352,11 +369,21 @@ fn build(
     builder: Builder,
     columns: &Columns,
     bad_rows: &mut FirstErrors<RowPosition, RowError>,
+    watch: &mut dyn FnMut(u64),
 ) -> Result<Dataset, ArenaError> {
-    builder.finish(columns.shared(), &mut |conflict| {
+    let on_conflict = &mut |conflict: Conflict| {
         let place = (conflict.block, u64::from(conflict.line));
         bad_rows.add(place, || RowError::Contradiction(conflict.column));
-    })
+    };
+    builder.finish(columns.shared(), on_conflict, watch)
+}
+
+fn too_large(path: &Path, error: ArenaError) -> LoadError {
+    let path = path.to_owned();
+    match error {
+        ArenaError::Cancelled(_) => LoadError::Stopped { path },
+        source => LoadError::TooLarge { path, source },
+    }
 }
 
 /// Returns why `record`, which ends at `place`, is incomplete, if it is.

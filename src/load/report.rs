@@ -131,6 +131,8 @@ pub struct Summary {
     pub version: String,
     /// Wall time of the load.
     pub seconds: f64,
+    /// The most memory that the load took, with the dataset.
+    pub peak_bytes: u64,
 }
 
 /// Progress of a load, written by its threads.
@@ -140,6 +142,7 @@ pub struct Progress {
     pub bytes_total: u64,
     bytes: AtomicU64,
     rows: AtomicU64,
+    ahead: AtomicU64,
     cancel: Cancel,
 }
 
@@ -152,6 +155,15 @@ impl Progress {
     pub(crate) fn add(&self, bytes: u64, rows: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_ahead(&self, bytes: u64) {
+        self.ahead.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of memory that the load would still take, at least, if the file ended here.
+    pub fn bytes_ahead(&self) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
     }
 
     /// Stops the load, which then has no result.

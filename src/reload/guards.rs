@@ -22,7 +22,7 @@ pub(super) fn check_memory(
     let file_bytes = file.file_bytes;
     let (needed, usual) = match served {
         Some(served) => {
-            let forecast = Forecast::new(&served.dataset, &served.summary, settings.load.threads);
+            let forecast = Forecast::new(&served.dataset, &served.summary);
             let content_bytes = served.summary.content_bytes.max(1);
             let needed = |content| in_proportion(forecast.load_bytes, content, content_bytes);
             (needed(file.content_bytes_min), needed(file.content_bytes_usual))
@@ -59,8 +59,6 @@ pub(super) fn check_memory(
 
 /// Memory that a load leaves for serving; a file with less content leaves the size of its content.
 const RESERVE_BYTES: u64 = 4 << 20;
-/// Memory that the end of a load takes for each row of the file, while the dataset is put together.
-const FINISH_ROW_BYTES: u64 = 8;
 
 /// From this part of the file on, memory grows evenly with what is read.
 const STARTED_SHARE: u64 = 20;
@@ -118,7 +116,7 @@ impl MemoryGuard {
             return;
         }
         let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
-        let reserve = RESERVE_BYTES.min(self.file.content_bytes_usual) + progress.rows() * FINISH_ROW_BYTES;
+        let reserve = RESERVE_BYTES.min(self.file.content_bytes_usual) + progress.bytes_ahead();
         if left < ahead + reserve {
             self.refusal = Some(ReloadError::MemoryRunsOut { read_bytes, file_bytes, taken, available });
             progress.stop();

@@ -38,6 +38,11 @@ impl Block {
         }
     }
 
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Block>() + size_of_val(&self.positions[..]) + self.rows.len() + size_of_val(&self.carriers[..])
+    }
+
     /// Finds the fragment of this block whose record is at `position`.
     pub(super) fn find(&self, position: Position) -> Option<u32> {
         self.positions.binary_search(&position).ok().map(|at| at as u32)
@@ -51,6 +56,11 @@ impl Block {
             *last = *line;
         }
         self.row_count += lines.len() as u32;
+    }
+
+    /// Gives up the lines of the rows.
+    pub(super) fn forget_lines(&mut self) {
+        self.rows = Vec::new();
     }
 
     /// Lines of each fragment's rows.
@@ -70,6 +80,9 @@ impl Block {
     }
 }
 
+/// Place of a fragment: its block, and its index in it.
+pub(super) type Place = (u32, u32);
+
 /// Fragment that collided with another one, ordered by fingerprint, then as in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fragment {
@@ -78,6 +91,29 @@ pub(super) struct Fragment {
     pub(super) at: u32,
 }
 
+impl Fragment {
+    pub(super) fn place(self) -> Place {
+        (self.block, self.at)
+    }
+}
+
+/// A later fragment of a shipment, ordered by the shipment's first one, then as in the file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Link {
+    pub(super) first: Place,
+    pub(super) later: Place,
+}
+
+/// What the collisions have come to.
+pub(super) struct Resolved {
+    /// Fragments to be joined to the first ones of their shipments, in file order of these.
+    pub(super) links: Vec<Link>,
+    /// First fragments of shipments that share a fingerprint, in the order of fingerprints, then as in the file.
+    pub(super) shared: Vec<Fragment>,
+}
+
+/// Position of a fragment that was joined to another one, or left out.
+pub(super) const REMOVED: Position = Position(u32::MAX);
 /// Conflict of a good row with the first row of its shipment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {

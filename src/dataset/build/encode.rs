@@ -1,7 +1,9 @@
-//! Encoding rows as records, whose layout is described in `record`.
+//! Encoding rows as records, whose layout is described in `record`, and reading them again where they are joined.
 
+use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaError, ArenaWriter, Position};
+use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::dictionary::{Interner, SharedDictionary};
-use crate::dataset::record::{BEFORE_NAME, BEFORE_QUANTITY, Dictionaries, Record};
+use crate::dataset::record::{BEFORE_NAME, BEFORE_QUANTITY, articles_of, head_of};
 use crate::dataset::varint::put_varint;
 use crate::json::escape;
 use crate::shipment::Row;
@@ -33,6 +35,11 @@ impl SharedDictionaries {
         }
     }
 
+    /// Memory that they take while they are filled.
+    pub(super) fn bytes(&self) -> usize {
+        [&self.carriers, &self.statuses, &self.tails, &self.names].map(SharedDictionary::bytes).iter().sum()
+    }
+
     pub(super) fn finish(self) -> Dictionaries {
         let [carriers, statuses, tails, names] =
             [self.carriers, self.statuses, self.tails, self.names].map(SharedDictionary::finish);
@@ -53,17 +60,24 @@ pub(super) struct Encoder<'b> {
 }
 
 impl<'b> Encoder<'b> {
-    pub(super) fn new(shared: &'b SharedDictionaries) -> Encoder<'b> {
+    /// Creates the encoder of one of so many threads.
+    pub(super) fn new(shared: &'b SharedDictionaries, threads: usize) -> Encoder<'b> {
         Encoder {
-            carriers: Interner::new(&shared.carriers),
-            statuses: Interner::new(&shared.statuses),
-            tails: Interner::new(&shared.tails),
-            names: Interner::new(&shared.names),
+            carriers: Interner::new(&shared.carriers, threads),
+            statuses: Interner::new(&shared.statuses, threads),
+            tails: Interner::new(&shared.tails, threads),
+            names: Interner::new(&shared.names, threads),
             escaped: Vec::new(),
             head: Vec::new(),
             count: Vec::new(),
             articles: Vec::new(),
         }
+    }
+
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let tables = [&self.carriers, &self.statuses, &self.tails, &self.names].map(Interner::bytes);
+        tables.iter().sum::<usize>() + self.articles.capacity()
     }
 
     /// Begins a record with the values that all its rows share. Returns the carrier's id.
@@ -126,21 +140,87 @@ impl<'b> Encoder<'b> {
         self.escaped = escaped;
     }
 
-    /// Parts of the record, which has `articles` articles.
-    pub(super) fn parts(&mut self, articles: u32) -> [&[u8]; 3] {
+    /// Writes the record, which has `articles` articles. If `earlier` is a record with the same head, only the articles
+    /// are written. Returns the position, and whether it is only the articles.
+    pub(super) fn write(
+        &mut self,
+        articles: u32,
+        earlier: Option<Position>,
+        writer: &mut ArenaWriter<'_>,
+    ) -> Result<(Position, bool), ArenaError> {
         self.count.clear();
         put_varint(&mut self.count, u64::from(articles));
-        [&self.head, &self.count, &self.articles]
+        let continued =
+            earlier.filter(|earlier| writer.read(*earlier).is_some_and(|bytes| bytes.starts_with(&self.head)));
+        match continued {
+            Some(Position(earlier)) => {
+                let parts = [&[CONTINUED][..], &earlier.to_le_bytes(), &self.count, &self.articles];
+                Ok((writer.push(&parts)?, true))
+            }
+            None => Ok((writer.push(&[&self.head, &self.count, &self.articles])?, false)),
+        }
     }
 }
 
-/// Joins records of one shipment: the head of the first, and the articles of all in order.
-pub(super) fn join(records: &[Record<'_>]) -> Vec<u8> {
-    let Some(first) = records.first() else { return Vec::new() };
-    let mut joined = first.head().to_vec();
-    put_varint(&mut joined, records.iter().map(|record| u64::from(record.article_count())).sum());
-    for record in records {
-        joined.extend_from_slice(record.articles());
+/// First byte of a fragment that continues a record, whose head it shares. A head never begins so, since no tracking
+/// number is empty.
+const CONTINUED: u8 = 0;
+/// Size of the position that follows.
+const POSITION_BYTES: usize = size_of::<u32>();
+
+/// A run of rows as it was written: a record, or the articles of one that was written before with the same head.
+#[derive(Clone, Copy)]
+pub(super) enum Written<'a> {
+    /// A whole record.
+    Record(&'a [u8]),
+    /// Articles, after their number, and the record with their head.
+    Continued(Position, &'a [u8]),
+}
+
+impl<'a> Written<'a> {
+    /// Reads the fragment that `bytes` begin with.
+    pub(super) fn new(bytes: &'a [u8]) -> Written<'a> {
+        match bytes.split_first() {
+            Some((&CONTINUED, rest)) => match rest.split_first_chunk::<POSITION_BYTES>() {
+                Some((position, articles)) => Written::Continued(Position(u32::from_le_bytes(*position)), articles),
+                None => Written::Record(bytes),
+            },
+            _ => Written::Record(bytes),
+        }
     }
-    joined
+
+    /// Number of articles, and their bytes.
+    pub(super) fn articles(self) -> (u32, &'a [u8]) {
+        match self {
+            Written::Record(record) => articles_of(&record[head_of(record).len()..]),
+            Written::Continued(_, articles) => articles_of(articles),
+        }
+    }
+
+    /// About the number of bytes.
+    pub(super) fn bytes(self) -> usize {
+        let head = match self {
+            Written::Record(record) => head_of(record).len(),
+            Written::Continued(..) => 1 + POSITION_BYTES,
+        };
+        head + self.articles().1.len() + ALIGNMENT_BYTES
+    }
+}
+
+/// The record of a `fragment`, from its start on; `at` reads the one whose head it shares, if it does.
+pub(super) fn record_of<'a>(fragment: &'a [u8], at: impl FnOnce(Position) -> &'a [u8]) -> &'a [u8] {
+    match Written::new(fragment) {
+        Written::Record(record) => record,
+        Written::Continued(earlier, _) => at(earlier),
+    }
+}
+
+/// Writes one record of the fragments of a shipment, given by their bytes: `head`, and the articles of all in order.
+pub(super) fn join(head: &[u8], fragments: &[&[u8]], writer: &mut ArenaWriter<'_>) -> Result<Position, ArenaError> {
+    let articles: Vec<(u32, &[u8])> = fragments.iter().map(|bytes| Written::new(bytes).articles()).collect();
+    let mut count = Vec::new();
+    put_varint(&mut count, articles.iter().map(|(count, _)| u64::from(*count)).sum());
+    let mut parts = vec![head, &count];
+    parts.extend(articles.iter().map(|(_, bytes)| bytes));
+    writer.push(&parts)
 }

@@ -1,8 +1,8 @@
 //! Interning the values of facets while a dataset is built.
 
+use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::index::Fingerprint;
-use crate::dataset::record::Dictionaries;
 use crate::dataset::search::values::{FacetKind, FacetValueIds, NEEDS_WHOLE_ADDRESS, NO_VALUE, PlaceIds};
 use crate::shipment::{FoldedKey, Place};
 
@@ -18,9 +18,14 @@ impl SharedFacetValues {
         )
     }
 
-    /// Creates an interner for one thread.
-    pub(super) fn interner(&self) -> FacetValueInterner<'_> {
-        FacetValueInterner(self.0.each_ref().map(Interner::new))
+    /// Creates an interner for one of so many threads.
+    pub(super) fn interner(&self, threads: usize) -> FacetValueInterner<'_> {
+        FacetValueInterner(self.0.each_ref().map(|shared| Interner::new(shared, threads)))
+    }
+
+    /// Memory that they take while they are filled.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.each_ref().map(SharedDictionary::bytes).iter().sum()
     }
 
     /// Hashes and ids of the values of each kind, sorted by hash.
@@ -39,6 +44,11 @@ impl SharedFacetValues {
 pub(super) struct FacetValueInterner<'n>([Interner<'n>; 4]);
 
 impl FacetValueInterner<'_> {
+    /// Memory of the thread's own tables.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.each_ref().map(Interner::bytes).iter().sum()
+    }
+
     fn id(&mut self, kind: FacetKind, value: &str) -> u32 {
         let folded = FoldedKey::new(value);
         // A dictionary without a limit always returns an id, and folded values are UTF-8.

@@ -3,33 +3,53 @@
 //! Except for the postings, everything here runs on one thread, after all writers are done. Usually it touches only the
 //! fragments that collided; all other records stay where they were written.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Builder;
-use super::block::{Block, Conflict, Fragment};
-use super::encode;
+use super::account::{Account, Gauge};
+use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
+use super::encode::{self, Written, record_of};
 use super::postings;
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, Cancelled};
 use crate::dataset::Dataset;
-use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
+use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, DrainedArena, Position};
+use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::dataset::order::Order;
-use crate::dataset::record::{Dictionaries, Record};
+use crate::dataset::record::{Record, head_of, whole};
 use crate::dataset::records::Records;
 use crate::mutex;
-use crate::shipment::{Column, FoldedKey};
+use crate::shipment::Column;
 
-/// Position of a record that was joined to another one, or left out.
-const REMOVED: Position = Position(u32::MAX);
-/// The records are compacted when more than one byte in so many is wasted.
+/// Number of bytes written until the build is watched again.
+const CHECKED_BYTES: usize = 2 << 20;
+/// Number of fragments that take about as long to join as the allocator keeps what is free.
+const LINKS_OF_A_SECOND: usize = 400_000;
+/// Memory of a carrier's spelling in the list of carriers, and of what finds the first one.
+const CARRIER_BYTES: usize = 2 * size_of::<String>() + 3 * size_of::<&[u8]>();
+/// Memory that resolving a collision takes, if the two fragments are all that collide.
+const COLLISION_BYTES: u64 = (2 * size_of::<Fragment>() + size_of::<Link>()) as u64;
+/// All records are written anew, in file order, if more than one byte in so many would be wasted otherwise.
 const WASTE_SHARE: usize = 4;
 
 impl Builder {
     /// Puts the blocks in file order, resolves collisions of fingerprints, and freezes the result.
     ///
     /// `columns` are those that must be equal in all rows of a shipment, in file order. Rows that contradict their
-    /// shipment are left out and passed to `on_conflict`, in no particular order.
-    pub fn finish(self, columns: [Column; 3], on_conflict: &mut dyn FnMut(Conflict)) -> Result<Dataset, ArenaError> {
+    /// shipment are left out and passed to `on_conflict`, in no particular order. `watch` is called now and then with the
+    /// memory that is still to be taken, at least; it may cancel the build.
+    pub fn finish(
+        self,
+        columns: [Column; 3],
+        on_conflict: &mut dyn FnMut(Conflict),
+        watch: &mut dyn FnMut(u64),
+    ) -> Result<Dataset, ArenaError> {
+        let finish_bytes = self.finish_bytes();
+        let cancel = self.cancel.clone();
+        let mut check = |bytes: u64| {
+            watch(finish_bytes + bytes);
+            cancel.check()
+        };
         let mut blocks = mutex::into_inner(self.blocks);
         blocks.sort_unstable_by_key(|block| block.number);
         let huge_pages = self.arena.huge_pages();
@@ -38,59 +58,76 @@ impl Builder {
             arena: self.arena.finish(),
             articles: blocks.iter().map(|block| u64::from(block.row_count)).sum(),
             blocks,
-            lines: HashMap::new(),
             index: self.index.into_inner().unwrap_or_else(|| IndexBuilder::new(0)),
             columns,
             huge_pages,
             threads: self.threads,
-            wasted_bytes: 0,
+            account: self.account,
+            threads_bytes: self.writers_bytes.into_inner(),
+            rewritten_bytes: 0,
             cancel: self.cancel,
         };
-        let mut collisions = mutex::into_inner(self.collisions);
-        merge.number_by_rank(&mut collisions);
-        merge.add_first_inserted(&mut collisions);
-        let resolved = merge.resolve(&collisions, on_conflict)?;
-        merge.compact()?;
-        merge.freeze(&resolved)
+        let parts = mutex::into_inner(self.collisions);
+        let collided: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        check(collided * COLLISION_BYTES)?;
+        let collisions = merge.gather(parts)?;
+        let Resolved { links, shared } = merge.resolve(collisions, on_conflict)?;
+        for block in &mut merge.blocks {
+            block.forget_lines();
+        }
+        if merge.wastes(&links) {
+            merge.rewrite(&links, &mut || check(0))?;
+        } else {
+            merge.join(&links)?;
+        }
+        drop(links);
+        check(0)?;
+        merge.freeze(&shared)
     }
 }
 
-struct Merge {
-    dictionaries: Dictionaries,
-    arena: Arena,
-    blocks: Vec<Block>,
-    /// Lines of rows in blocks with conflicts.
-    lines: HashMap<usize, Vec<Vec<u32>>>,
-    index: IndexBuilder,
-    columns: [Column; 3],
-    articles: u64,
+pub(super) struct Merge {
+    pub(super) dictionaries: Dictionaries,
+    pub(super) arena: Arena,
+    pub(super) blocks: Vec<Block>,
+    pub(super) index: IndexBuilder,
+    pub(super) columns: [Column; 3],
+    pub(super) articles: u64,
     huge_pages: bool,
     /// Number of threads that find the postings.
     threads: usize,
-    /// Size of the records that nothing refers to any more.
-    wasted_bytes: usize,
-    cancel: Cancel,
+    pub(super) account: Arc<Account>,
+    /// Memory that the writers have taken for themselves.
+    threads_bytes: u64,
+    /// Size of the fragments that nothing refers to any more.
+    pub(super) rewritten_bytes: usize,
+    pub(super) cancel: Cancel,
 }
 
-/// Shipments with equal fingerprints, each as its first fragment, in file order.
-type Resolved = Vec<(Fingerprint, Vec<Fragment>)>;
-
 impl Merge {
-    fn record(&self, fragment: Fragment) -> Record<'_> {
-        let position = self.blocks[fragment.block as usize].positions[fragment.at as usize];
-        Record::new(self.arena.at(position), &self.dictionaries)
+    pub(super) fn position(&self, (block, at): Place) -> Position {
+        self.blocks[block as usize].positions[at as usize]
     }
 
-    fn place(&mut self, fragment: Fragment, position: Position) {
-        self.wasted_bytes += self.record(fragment).encoded().len();
-        self.blocks[fragment.block as usize].positions[fragment.at as usize] = position;
+    fn set_position(&mut self, (block, at): Place, position: Position) {
+        self.blocks[block as usize].positions[at as usize] = position;
     }
 
-    /// Replaces the fragments' block indices by ranks among the blocks that have rows.
-    fn number_by_rank(&self, collisions: &mut [Fragment]) {
-        for collision in collisions {
-            collision.block = self.blocks.partition_point(|block| block.number < collision.block) as u32;
+    /// Puts the collisions of all blocks together, with the fragments that they collided with, and sorts them. The
+    /// blocks' numbers become ranks among the blocks that have rows.
+    fn gather(&self, parts: Vec<Box<[Fragment]>>) -> Result<Vec<Fragment>, ArenaError> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut collisions = Vec::with_capacity(2 * len);
+        for part in parts {
+            collisions.extend(part.iter().map(|collision| {
+                let rank = self.blocks.partition_point(|block| block.number < collision.block) as u32;
+                Fragment { block: rank, ..*collision }
+            }));
         }
+        collisions.sort_unstable();
+        self.add_first_inserted(&mut collisions);
+        self.account.take(size_of_val(&collisions[..]) as u64)?;
+        Ok(collisions)
     }
 
     /// Adds the fragments that were inserted first, with which the others collided. They are the first in time, not
@@ -106,124 +143,123 @@ impl Merge {
             })
             .collect();
         starts.sort_unstable();
-        collisions.sort_unstable();
-        let first_inserted: Vec<Fragment> = collisions
-            .chunk_by(|a, b| a.fingerprint == b.fingerprint)
-            .filter_map(|group| {
-                let fingerprint = group[0].fingerprint;
-                let position = self.index.first(fingerprint)?;
-                let after = starts.partition_point(|(start, _)| *start <= position);
-                let (_, block) = starts[after.checked_sub(1)?];
-                let at = self.blocks[block as usize].find(position)?;
-                Some(Fragment { fingerprint, block, at })
-            })
-            .collect();
-        collisions.extend(first_inserted);
+        let (len, mut at) = (collisions.len(), 0);
+        while at < len {
+            let fingerprint = collisions[at].fingerprint;
+            at += collisions[at..len].partition_point(|collision| collision.fingerprint == fingerprint);
+            collisions.extend(self.first_inserted(fingerprint, &starts));
+        }
         collisions.sort_unstable();
     }
 
-    /// Separates the shipments of each fingerprint, joins the fragments of each, and leaves out conflicting ones.
-    fn resolve(
-        &mut self,
-        collisions: &[Fragment],
-        on_conflict: &mut dyn FnMut(Conflict),
-    ) -> Result<Resolved, ArenaError> {
-        let mut resolved = Resolved::new();
-        let mut fragmented: Vec<Vec<Fragment>> = Vec::new();
-        for group in collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
-            self.cancel.check()?;
-            let shipments = self.shipments_of(group, on_conflict);
-            let firsts = shipments.iter().filter_map(|fragments| fragments.first().copied()).collect();
-            resolved.push((group[0].fingerprint, firsts));
-            fragmented.extend(shipments.into_iter().filter(|fragments| fragments.len() > 1));
-        }
-        self.join(fragmented)?;
-        Ok(resolved)
+    fn first_inserted(&self, fingerprint: Fingerprint, starts: &[(Position, u32)]) -> Option<Fragment> {
+        let position = self.index.first(fingerprint)?;
+        let after = starts.partition_point(|(start, _)| *start <= position);
+        let (_, block) = starts[after.checked_sub(1)?];
+        let at = self.blocks[block as usize].find(position)?;
+        Some(Fragment { fingerprint, block, at })
+    }
+
+    /// Returns whether joining the fragments beside the others would waste much memory.
+    fn wastes(&mut self, links: &[Link]) -> bool {
+        let bytes_of = |place| Written::new(self.arena.at(self.position(place))).bytes();
+        let joined: usize = of_shipments(links)
+            .map(|links| bytes_of(links[0].first) + links.iter().map(|link| bytes_of(link.later)).sum::<usize>())
+            .sum();
+        (self.rewritten_bytes + joined) * WASTE_SHARE > self.arena.used_bytes()
     }
 
     /// Joins the fragments of each shipment to one record, in new segments, which are in file order like all others.
-    fn join(&mut self, mut shipments: Vec<Vec<Fragment>>) -> Result<(), ArenaError> {
-        shipments.sort_unstable_by_key(|fragments| (fragments[0].block, fragments[0].at));
+    fn join(&mut self, links: &[Link]) -> Result<(), ArenaError> {
         let joined = ArenaBuilder::after(&self.arena, self.huge_pages);
         let mut writer = ArenaWriter::new(&joined);
-        let mut positions = Vec::with_capacity(shipments.len());
-        for fragments in &shipments {
+        for links in of_shipments(links) {
             self.cancel.check()?;
-            let records: Vec<Record<'_>> = fragments.iter().map(|fragment| self.record(*fragment)).collect();
-            positions.push(writer.push(&[&encode::join(&records)])?);
-        }
-        for (fragments, position) in shipments.iter().zip(positions) {
-            self.place(fragments[0], position);
-            for later in &fragments[1..] {
-                self.place(*later, REMOVED);
+            let first = links[0].first;
+            let places = std::iter::once(first).chain(links.iter().map(|link| link.later));
+            let fragments: Vec<&[u8]> = places.map(|place| self.arena.at(self.position(place))).collect();
+            let record = record_of(fragments[0], |position| self.arena.at(position));
+            let position = encode::join(head_of(record), &fragments, &mut writer)?;
+            let number = Record::new(record, &self.dictionaries).folded_number();
+            self.index.assign(Fingerprint::of(&number), position);
+            self.set_position(first, position);
+            for link in links {
+                self.set_position(link.later, REMOVED);
             }
         }
+        self.account.take(writer.used_bytes() as u64)?;
         drop(writer);
         self.arena.append(joined.finish());
         Ok(())
     }
 
-    /// Groups the fragments by shipment. `group` is in file order.
-    fn shipments_of(&mut self, group: &[Fragment], on_conflict: &mut dyn FnMut(Conflict)) -> Vec<Vec<Fragment>> {
-        let mut shipments: Vec<Vec<Fragment>> = Vec::new();
-        let mut by_key: HashMap<(FoldedKey, Vec<u8>), usize> = HashMap::new();
-        for &fragment in group {
-            let record = self.record(fragment);
-            let key = (record.folded_number(), record.folded_carrier().to_vec());
-            let known = *by_key.entry(key).or_insert(shipments.len());
-            let Some(fragments) = shipments.get_mut(known) else {
-                shipments.push(vec![fragment]);
-                continue;
-            };
-            match self.record(fragments[0]).first_difference(&record, &self.columns) {
-                None => fragments.push(fragment),
-                Some(column) => {
-                    let block = fragment.block as usize;
-                    let lines = self.lines.entry(block).or_insert_with(|| self.blocks[block].lines());
-                    let lines = &lines[fragment.at as usize];
-                    self.articles -= lines.len() as u64;
-                    for line in lines {
-                        on_conflict(Conflict { block: self.blocks[block].number, line: *line, column });
-                    }
-                    self.place(fragment, REMOVED);
+    /// Writes all records to a new arena, in file order, and joins the fragments of each shipment meanwhile. What was
+    /// written before goes segment by segment.
+    fn rewrite(&mut self, links: &[Link], check: &mut dyn FnMut() -> Result<(), Cancelled>) -> Result<(), ArenaError> {
+        let fresh = ArenaBuilder::new(self.huge_pages);
+        let mut writer = ArenaWriter::new(&fresh);
+        let live = self.blocks.iter().flat_map(|block| &block.positions).copied().filter(|at| *at != REMOVED);
+        let mut gauge = Gauge::counted(self.arena.used_bytes());
+        let mut old = DrainedArena::new(std::mem::take(&mut self.arena), live);
+        let mut checked_bytes = 0;
+        if links.len() >= LINKS_OF_A_SECOND {
+            // By then the allocator has given it back.
+            self.account.give_back(self.threads_bytes);
+        }
+        let mut shipments = of_shipments(links).peekable();
+        let mut positions = Vec::new();
+        for block in 0..self.blocks.len() as u32 {
+            for at in 0..self.blocks[block as usize].positions.len() as u32 {
+                positions.clear();
+                positions.push(self.position((block, at)));
+                if positions[0] == REMOVED {
+                    continue;
+                }
+                let links = shipments.next_if(|links| links[0].first == (block, at)).unwrap_or_default();
+                for link in links {
+                    positions.push(self.position(link.later));
+                    self.set_position(link.later, REMOVED);
+                }
+                let fragments: Vec<&[u8]> = positions.iter().map(|position| old.at(*position)).collect();
+                let record = record_of(fragments[0], |position| old.at(position));
+                let position = match links {
+                    [] => writer.push(&[whole(record)])?,
+                    _ => encode::join(head_of(record), &fragments, &mut writer)?,
+                };
+                let number = Record::new(record, &self.dictionaries).folded_number();
+                self.index.assign(Fingerprint::of(&number), position);
+                self.set_position((block, at), position);
+                if writer.used_bytes() - checked_bytes >= CHECKED_BYTES {
+                    checked_bytes = writer.used_bytes();
+                    gauge.set(old.used_bytes() + checked_bytes, &self.account)?;
+                    check()?;
+                }
+                for position in &positions {
+                    old.take(*position);
                 }
             }
         }
-        shipments
-    }
-
-    /// Copies the live records to a new arena, in file order, if too much of this one is wasted.
-    fn compact(&mut self) -> Result<(), ArenaError> {
-        if self.wasted_bytes * WASTE_SHARE <= self.arena.used_bytes() {
-            return Ok(());
-        }
-        let fresh = ArenaBuilder::new(self.huge_pages);
-        let mut writer = ArenaWriter::new(&fresh);
-        for position in self.blocks.iter_mut().flat_map(|block| &mut block.positions) {
-            self.cancel.check()?;
-            if *position != REMOVED {
-                let record = Record::new(self.arena.at(*position), &self.dictionaries);
-                *position = writer.push(&[record.encoded()])?;
-                self.index.assign(Fingerprint::of(&record.folded_number()), *position);
-            }
-        }
+        gauge.set(old.used_bytes() + writer.used_bytes(), &self.account)?;
         drop(writer);
         self.arena = fresh.finish();
         Ok(())
     }
 
-    fn freeze(mut self, resolved: &Resolved) -> Result<Dataset, ArenaError> {
+    fn freeze(mut self, shared: &[Fragment]) -> Result<Dataset, ArenaError> {
         let mut positions = Vec::new();
-        for (fingerprint, firsts) in resolved {
+        for firsts in shared.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
             positions.clear();
-            positions.extend(firsts.iter().map(|first| self.blocks[first.block as usize].positions[first.at as usize]));
-            self.index.assign_all(*fingerprint, &positions, |position| {
+            positions.extend(firsts.iter().map(|first| self.position(first.place())));
+            self.index.assign_all(firsts[0].fingerprint, &positions, |position| {
                 Record::new(self.arena.at(position), &self.dictionaries).pair_hash()
             });
         }
+        let named: usize = self.blocks.iter().map(|block| block.carriers.len()).sum();
+        self.account.take((named.min(self.dictionaries.carriers().count()) * CARRIER_BYTES) as u64)?;
         let carriers = self.carriers();
         let live = |position: &Position| *position != REMOVED;
         let shipments = self.blocks.iter().flat_map(|block| &block.positions).copied().filter(live).count();
+        self.account.take((shipments * size_of::<Position>()) as u64)?;
         let mut order = Vec::with_capacity(shipments);
         for block in self.blocks {
             order.extend(block.positions.into_iter().filter(live));
@@ -236,7 +272,7 @@ impl Merge {
             articles: self.articles,
             carriers,
         };
-        let postings = postings::find(&records, self.threads, &self.cancel)?;
+        let postings = postings::find(&records, self.threads, &self.account, &self.cancel)?;
         Ok(Dataset { records, postings })
     }
 
@@ -250,6 +286,11 @@ impl Merge {
             .map(|id| self.dictionaries.carrier(*id).into_owned())
             .collect()
     }
+}
+
+/// The links of each shipment.
+fn of_shipments(links: &[Link]) -> impl Iterator<Item = &[Link]> {
+    links.chunk_by(|a, b| a.first == b.first)
 }
 
 #[cfg(test)]
@@ -279,10 +320,20 @@ mod tests {
     #[test]
     fn a_cancelled_merge_has_no_result_nor_has_a_comparison() {
         let cancel = Cancel::default();
-        let dataset = builder(&cancel).finish(Column::SHARED, &mut |_| ()).unwrap();
+        let dataset = builder(&cancel).finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap();
         assert!(dataset.changes_since(&dataset, &cancel).is_ok());
         cancel.cancel();
-        assert!(matches!(builder(&cancel).finish(Column::SHARED, &mut |_| ()), Err(ArenaError::Cancelled(_))));
+        assert!(matches!(
+            builder(&cancel).finish(Column::SHARED, &mut |_| (), &mut |_| ()),
+            Err(ArenaError::Cancelled(_))
+        ));
         assert!(dataset.changes_since(&dataset, &cancel).is_err());
+    }
+
+    #[test]
+    fn who_watches_a_merge_can_cancel_it() {
+        let cancel = Cancel::default();
+        let result = builder(&cancel).finish(Column::SHARED, &mut |_| (), &mut |_| cancel.cancel());
+        assert!(matches!(result, Err(ArenaError::Cancelled(_))));
     }
 }

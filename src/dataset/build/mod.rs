@@ -3,31 +3,46 @@
 //!
 //! A run of consecutive rows of one shipment becomes one record at once. Nearly always that is the whole shipment. All
 //! other cases (a shipment that continues in the next block or elsewhere in the file, a number that several carriers
-//! use) show as a collision of fingerprints; `merge` resolves these at the end, in file order.
+//! use) show as a collision of fingerprints; `merge` resolves these at the end, in file order. A run that continues a
+//! record that can be read already is written without the head, so that rows in any order take little more memory than
+//! rows in the best one.
 
+mod account;
 mod block;
 mod encode;
 mod facet_values;
 mod merge;
 mod posting_lists;
 mod postings;
+mod resolve;
 
+pub use account::Account;
 pub use block::Conflict;
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use account::Gauge;
 use block::{Block, Fragment};
 use encode::{Encoder, SharedDictionaries};
+use posting_lists::LOW_BYTES;
 
 use crate::cancel::Cancel;
 use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use crate::dataset::index::{Fingerprint, IndexBuilder};
+use crate::dataset::search::values::FACETS;
 use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{FoldedKey, Row};
 
 /// Smallest content for which huge pages are used: below it they cost more memory than they save time.
 const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
+/// Memory that a writer takes without huge pages, and on average for the last of its huge pages.
+const WRITER_BYTES: u64 = 256 << 10;
+const HUGE_PAGE_BYTES_LEFT: u64 = 1 << 20;
+/// Memory that the end of a build takes for each shipment: its place in the file's order, and its ordinals while the
+/// postings are found.
+const FINISH_SHIPMENT_BYTES: u64 = (size_of::<Position>() + FACETS * LOW_BYTES) as u64;
 
 /// Builder of a dataset, shared by the loader threads.
 pub struct Builder {
@@ -35,11 +50,18 @@ pub struct Builder {
     arena: ArenaBuilder,
     index: OnceLock<IndexBuilder>,
     blocks: Mutex<Vec<Block>>,
-    collisions: Mutex<Vec<Fragment>>,
+    collisions: Mutex<Vec<Box<[Fragment]>>>,
     threads: usize,
-    memory_bytes_max: u64,
+    input_bytes: u64,
     shard: Option<Shard>,
     cancel: Cancel,
+    account: Arc<Account>,
+    /// Counts the dictionaries.
+    shared: Mutex<Gauge>,
+    /// Number of records so far.
+    records: AtomicU64,
+    /// Memory that the writers have taken for themselves.
+    writers_bytes: AtomicU64,
 }
 
 impl Builder {
@@ -52,16 +74,31 @@ impl Builder {
             blocks: Mutex::default(),
             collisions: Mutex::default(),
             threads,
-            memory_bytes_max: u64::MAX,
+            input_bytes: 0,
             shard: None,
             cancel: Cancel::default(),
+            account: Arc::new(Account::new(u64::MAX)),
+            shared: Mutex::default(),
+            records: AtomicU64::new(0),
+            writers_bytes: AtomicU64::new(0),
         }
     }
 
-    /// Limits the memory: building fails when the first block shows that the dataset takes more than `bytes` bytes.
+    /// Limits the memory: building fails as soon as it is clear that it takes more than `bytes` bytes. Of them each
+    /// writer takes `input_bytes` for what it is given.
     #[must_use]
-    pub fn with_memory_max(self, bytes: u64) -> Builder {
-        Builder { memory_bytes_max: bytes, ..self }
+    pub fn with_memory(self, bytes: u64, input_bytes: u64) -> Builder {
+        Builder { account: Arc::new(Account::new(bytes)), input_bytes, ..self }
+    }
+
+    /// The memory of the build.
+    pub fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
+
+    /// Memory that [`Builder::finish`] takes at least, on top of what is taken already.
+    pub fn finish_bytes(&self) -> u64 {
+        self.records.load(Ordering::Relaxed) * FINISH_SHIPMENT_BYTES
     }
 
     /// Leaves out the rows of other shards than `shard`.
@@ -78,13 +115,22 @@ impl Builder {
 
     /// Creates a writer for one thread.
     pub fn writer(&self) -> BlockWriter<'_> {
+        let of_pages = if self.arena.huge_pages() { HUGE_PAGE_BYTES_LEFT } else { 0 };
+        let bytes = WRITER_BYTES + of_pages + self.input_bytes;
+        self.writers_bytes.fetch_add(bytes, Ordering::Relaxed);
+        // The first block fails if that is too much.
+        let _ = self.account.take(bytes);
         BlockWriter {
             builder: self,
-            encoder: Encoder::new(&self.dictionaries),
+            gauge: Gauge::default(),
+            stored_bytes: 0,
+            continued: 0,
+            encoder: Encoder::new(&self.dictionaries, self.threads),
             arena: ArenaWriter::new(&self.arena),
             open: OpenRun::default(),
             last_line: 0,
-            fingerprints: Vec::new(),
+            unindexed: Vec::new(),
+            collisions: Vec::new(),
             block: Block::default(),
         }
     }
@@ -102,11 +148,14 @@ impl Builder {
         let expected = fragments as u128 * u128::from(content_bytes) / block_bytes.max(1) as u128;
         let expected = usize::try_from(expected).unwrap_or(0).max(fragments);
         let records = expected * (ALIGNMENT_BYTES + size_of::<Position>());
-        let (needed, max) = (IndexBuilder::bytes_for(expected) + records as u64, self.memory_bytes_max);
-        if needed > max {
-            return Err(ArenaError::TooMany { needed, max });
-        }
-        Ok(self.index.get_or_init(|| IndexBuilder::new(expected)))
+        let index_bytes = IndexBuilder::bytes_for(expected);
+        self.account.check(index_bytes + records as u64)?;
+        let index = self.index.get_or_init(|| {
+            // What is too much was refused before.
+            let _ = self.account.take(index_bytes);
+            IndexBuilder::new(expected)
+        });
+        Ok(index)
     }
 }
 
@@ -115,6 +164,7 @@ impl Builder {
 struct OpenRun {
     text: String,
     ends: [usize; 5],
+    fingerprint: Fingerprint,
     /// Lines of its rows; empty before the first row.
     lines: Vec<u32>,
 }
@@ -146,12 +196,21 @@ impl OpenRun {
 /// Writer of one thread, which adds blocks of rows.
 pub struct BlockWriter<'b> {
     builder: &'b Builder,
+    /// Counts what it takes.
+    gauge: Gauge,
+    /// Size of the blocks that it has ended.
+    stored_bytes: usize,
+    /// Number of runs of the block that continue records.
+    continued: usize,
     encoder: Encoder<'b>,
     arena: ArenaWriter<'b>,
     open: OpenRun,
     /// Line of the last row in closed runs.
     last_line: u32,
-    fingerprints: Vec<Fingerprint>,
+    /// Fingerprints of the block's first fragments, which were written before there was an index.
+    unindexed: Vec<Fingerprint>,
+    /// Fragments of the block that collided.
+    collisions: Vec<Fragment>,
     block: Block,
 }
 
@@ -166,7 +225,7 @@ impl BlockWriter<'_> {
             }
             self.close_run()?;
             self.open.begin(row);
-            self.fingerprints.push(Fingerprint::of(&number));
+            self.open.fingerprint = Fingerprint::of(&number);
             let carrier = self.encoder.begin(row);
             if !self.block.carriers.contains(&carrier) {
                 self.block.carriers.push(carrier);
@@ -179,32 +238,68 @@ impl BlockWriter<'_> {
 
     fn close_run(&mut self) -> Result<(), ArenaError> {
         let articles = self.open.lines.len() as u32;
-        if articles > 0 {
-            let position = self.arena.push(&self.encoder.parts(articles))?;
-            self.block.positions.push(position);
-            self.block.push_rows(&self.open.lines, &mut self.last_line);
-            self.open.lines.clear();
+        if articles == 0 {
+            return Ok(());
         }
+        let (encoder, arena) = (&mut self.encoder, &mut self.arena);
+        let position = match self.builder.index.get() {
+            Some(index) => {
+                let fingerprint = self.open.fingerprint;
+                let continued = &mut self.continued;
+                let (position, is_first) = index.insert(fingerprint, |earlier| {
+                    let (position, has_no_head) = encoder.write(articles, earlier, arena)?;
+                    *continued += usize::from(has_no_head);
+                    Ok::<_, ArenaError>(position)
+                })?;
+                if !is_first {
+                    let at = self.block.positions.len() as u32;
+                    self.collisions.push(Fragment { fingerprint, block: 0, at });
+                }
+                position
+            }
+            None => {
+                self.unindexed.push(self.open.fingerprint);
+                encoder.write(articles, None, arena)?.0
+            }
+        };
+        self.block.positions.push(position);
+        self.block.push_rows(&self.open.lines, &mut self.last_line);
+        self.open.lines.clear();
         Ok(())
     }
 
     /// Ends the current block: the `number`th, of `bytes` bytes out of about `content_bytes`.
     pub fn end_block(&mut self, number: u32, bytes: usize, content_bytes: u64) -> Result<(), ArenaError> {
         self.close_run()?;
-        if self.fingerprints.is_empty() {
+        if self.block.positions.is_empty() {
             return Ok(());
         }
-        let index = self.builder.index_sized_for(self.fingerprints.len(), bytes, content_bytes)?;
-        let mut collisions = Vec::new();
-        for (at, (fingerprint, position)) in self.fingerprints.drain(..).zip(&self.block.positions).enumerate() {
-            if !index.insert(fingerprint, *position) {
-                collisions.push(Fragment { fingerprint, block: number, at: at as u32 });
+        let index = self.builder.index_sized_for(self.block.positions.len(), bytes, content_bytes)?;
+        for (at, (fingerprint, position)) in self.unindexed.drain(..).zip(&self.block.positions).enumerate() {
+            let (_, is_first) = index.insert(fingerprint, |_| Ok::<_, ArenaError>(*position))?;
+            if !is_first {
+                self.collisions.push(Fragment { fingerprint, block: 0, at: at as u32 });
             }
         }
         self.last_line = 0;
         let block = self.block.take(number);
+        let collisions: Box<[Fragment]> =
+            self.collisions.drain(..).map(|collision| Fragment { block: number, ..collision }).collect();
+        let records = block.positions.len() - std::mem::take(&mut self.continued);
+        self.stored_bytes += block.bytes() + size_of_val(&collisions[..]);
         mutex::lock(&self.builder.blocks).push(block);
-        mutex::lock(&self.builder.collisions).append(&mut collisions);
-        Ok(())
+        if !collisions.is_empty() {
+            mutex::lock(&self.builder.collisions).push(collisions);
+        }
+        self.count(records as u64)
+    }
+
+    /// Counts the memory, after so many more records.
+    fn count(&mut self, records: u64) -> Result<(), ArenaError> {
+        let Builder { account, shared, dictionaries, .. } = self.builder;
+        self.builder.records.fetch_add(records, Ordering::Relaxed);
+        self.gauge.set(self.stored_bytes + self.arena.used_bytes() + self.encoder.bytes(), account)?;
+        mutex::lock(shared).set(dictionaries.bytes(), account)?;
+        account.check(self.builder.finish_bytes())
     }
 }

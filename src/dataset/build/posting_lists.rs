@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::MmapOptions;
 use roaring::RoaringBitmap;
 
+use super::account::{Account, Gauge};
 use super::facet_values::SharedFacetValues;
 use crate::cancel::Cancel;
 use crate::dataset::arena::ArenaError;
@@ -25,7 +26,7 @@ const RANGE_SHIPMENTS: usize = 1 << RANGE_BITS;
 const LISTED_PER_RANGE: usize = 32;
 
 /// Size of an ordinal within its range, little-endian.
-const LOW_BYTES: usize = size_of::<u16>();
+pub(super) const LOW_BYTES: usize = size_of::<u16>();
 /// Size of a range's ordinals, once for each facet.
 const RANGE_BYTES: usize = RANGE_SHIPMENTS * FACETS * LOW_BYTES;
 /// Size of a value's id, little-endian.
@@ -33,25 +34,41 @@ const ID_BYTES: usize = size_of::<u32>();
 /// Size of the value ids of a range's shipments, once for each facet.
 const IDS_BYTES: usize = RANGE_SHIPMENTS * FACETS * ID_BYTES;
 
+/// Lower bits of the ordinals of a range all of whose shipments have the same value.
+static ALL_LOWS: [u8; RANGE_SHIPMENTS * LOW_BYTES] = {
+    let mut lows = [0; RANGE_SHIPMENTS * LOW_BYTES];
+    let mut at = 0;
+    while at < RANGE_SHIPMENTS {
+        [lows[LOW_BYTES * at], lows[LOW_BYTES * at + 1]] = (at as u16).to_le_bytes();
+        at += 1;
+    }
+    lows
+};
+/// Fewest ranges for each thread: its buffer is as large as the result of two.
+const RANGES_PER_THREAD: usize = 4;
+
 /// Builds the postings of all facets.
 pub(super) fn group(
     records: &Records,
     threads: usize,
     value_ids: &FacetValueIds,
     values: &SharedFacetValues,
+    account: &Account,
     cancel: &Cancel,
 ) -> Result<[FacetPostings; FACETS], ArenaError> {
     let ordinals_bytes = records.len() * FACETS * LOW_BYTES;
-    let bytes = ordinals_bytes + threads.max(1) * IDS_BYTES;
+    let threads = threads.min(records.len().div_ceil(RANGE_SHIPMENTS * RANGES_PER_THREAD)).max(1);
+    let bytes = ordinals_bytes + threads * IDS_BYTES;
     // The allocator would keep the memory; a map is returned to the system at once.
     let map = MmapOptions::new().len(bytes).map_anon();
     let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
     let (ordinals, ids) = map.split_at_mut(ordinals_bytes);
     let lows: Vec<Mutex<&mut [u8]>> = ordinals.chunks_mut(RANGE_BYTES).map(Mutex::new).collect();
     let ids = Mutex::new(ids.chunks_exact_mut(IDS_BYTES));
-    let values = in_parallel(threads, lows.len(), || {
+    let grouped = in_parallel(threads, lows.len(), || {
         let (mut interner, mut grouper) =
-            (values.interner(), Grouper::new(mutex::lock(&ids).next().unwrap_or_default()));
+            (values.interner(threads), Grouper::new(mutex::lock(&ids).next().unwrap_or_default()));
+        let mut gauge = Gauge::default();
         let lows = &lows;
         move |range| {
             if cancel.is_cancelled() {
@@ -61,14 +78,22 @@ pub(super) fn group(
                 let record = records.at(ordinal as u32);
                 grouper.add(value_ids.of(&record, |place| interner.place(place)));
             }
+            // What is too much shows below.
+            let _ = gauge.set(interner.bytes() + grouper.counts.capacity() * size_of::<u32>(), account);
             grouper.take(&mut mutex::lock(&lows[range]))
         }
     });
     cancel.check()?;
     drop(lows);
     let lows = map[..ordinals_bytes].chunks(RANGE_BYTES);
-    let ranges: Vec<Range<'_>> = values.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();
+    let ranges: Vec<Range<'_>> = grouped.into_iter().zip(lows).map(|(values, lows)| Range { values, lows }).collect();
+    let map_bytes = (ranges.iter().map(Range::bytes).sum::<usize>() + threads * IDS_BYTES) as u64;
+    let counts_bytes =
+        size_of::<ValueCount>() * ranges.iter().flat_map(|range| &range.values).map(Vec::capacity).sum::<usize>();
+    account.take(map_bytes + (counts_bytes + values.bytes()) as u64)?;
     let facets = in_parallel(threads, FACETS, || |facet| collect(Facet::ALL[facet], &ranges));
+    account.take(facets.iter().map(FacetPostings::bytes).sum())?;
+    account.give_back(map_bytes);
     Ok(<[FacetPostings; FACETS]>::try_from(facets).unwrap_or_default())
 }
 
@@ -79,16 +104,25 @@ type ValueCount = (u32, u32);
 struct Range<'m> {
     /// Values of each facet.
     values: [Vec<ValueCount>; FACETS],
-    /// Lower bits of the shipments' ordinals, for each facet and each value in the order of `values`, ascending.
+    /// Lower bits of the shipments' ordinals, for each facet and each value in the order of `values`, ascending; unless
+    /// the facet has only one, see [`ALL_LOWS`].
     lows: &'m [u8],
 }
 
 impl Range<'_> {
+    /// Size of the ordinals that were written.
+    fn bytes(&self) -> usize {
+        let written = self.values.iter().filter(|values| values.len() > 1).count();
+        written * self.lows.len() / FACETS
+    }
+
     /// Ids and shipments of the values of `facet`.
     fn of(&self, facet: Facet) -> impl Iterator<Item = (u32, &[u8])> {
         let bytes = self.lows.len() / FACETS;
-        let mut rest = &self.lows[bytes * facet as usize..][..bytes];
-        self.values[facet as usize].iter().map(move |(id, count)| {
+        let values = &self.values[facet as usize];
+        let of_facet = if values.len() == 1 { &ALL_LOWS[..] } else { &self.lows[bytes * facet as usize..] };
+        let mut rest = &of_facet[..bytes];
+        values.iter().map(move |(id, count)| {
             let (lows, others) = rest.split_at(*count as usize * LOW_BYTES);
             rest = others;
             (*id, lows)
@@ -147,6 +181,11 @@ fn group_facet(ids: &[[u8; ID_BYTES]], counts: &mut Vec<u32>, lows: &mut [u8]) -
             values.push((id, 0));
         }
         *count += 1;
+    }
+    if let [(only, count)] = &mut values[..] {
+        // Nothing is written, so that no memory is taken.
+        *count = std::mem::take(&mut counts[*only as usize]);
+        return values;
     }
     // From here on `counts` has the position of each value's next shipment.
     let mut next = 0;

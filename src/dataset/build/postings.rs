@@ -1,5 +1,6 @@
 //! Finding the postings of a dataset's records.
 
+use super::account::Account;
 use super::facet_values::{self, SharedFacetValues};
 use super::posting_lists::{self, in_parallel};
 use crate::cancel::Cancel;
@@ -11,10 +12,15 @@ use crate::dataset::search::values::FACETS;
 use crate::shipment::Facet;
 
 /// Finds the values of all shipments in `records`, on so many threads.
-pub(super) fn find(records: &Records, threads: usize, cancel: &Cancel) -> Result<Postings, ArenaError> {
+pub(super) fn find(
+    records: &Records,
+    threads: usize,
+    account: &Account,
+    cancel: &Cancel,
+) -> Result<Postings, ArenaError> {
     let values = SharedFacetValues::new();
-    let value_ids = facet_values::assign_ids(&records.dictionaries, &mut values.interner());
-    let facets = posting_lists::group(records, threads, &value_ids, &values, cancel)?;
+    let value_ids = facet_values::assign_ids(&records.dictionaries, &mut values.interner(1));
+    let facets = posting_lists::group(records, threads, &value_ids, &values, account, cancel)?;
     cancel.check()?;
     let top = in_parallel(threads, FACETS, || {
         |facet: usize| {

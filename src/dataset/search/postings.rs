@@ -86,7 +86,8 @@ impl FacetPostings {
         records.at(self.get(id).first()?).with_value(facet, read)
     }
 
-    fn bytes(&self) -> u64 {
+    /// Memory of the facet's postings, in bytes.
+    pub(in crate::dataset) fn bytes(&self) -> u64 {
         let of_bitmap = |bitmap: &RoaringBitmap| {
             let is = bitmap.statistics();
             u64::from(is.n_containers) * CONTAINER_BYTES
