@@ -17,6 +17,8 @@ const PROCESS_BYTES: u64 = 22 << 20;
 /// Memory that stays allocated for each shipment, and at most for the threads, from what the load needed.
 const LEFT_SHIPMENT_BYTES: u64 = 8;
 const LEFT_THREADS_BYTES_MAX: u64 = 6 << 20;
+/// Part of what the load took beyond the dataset that stays with the allocator. The next load uses it.
+const LEFT_SHARE: u64 = 8;
 
 /// Estimated memory of a dataset, from what its load has counted. Measured: from 50 MiB on it holds within 10 %, for
 /// less within 10 MiB (`tests/system/data_shapes.py`).
@@ -35,7 +37,12 @@ impl Forecast {
     pub fn new(dataset: &Dataset, summary: &Summary) -> Forecast {
         let dataset_bytes = dataset.bytes();
         let left = dataset.shipment_count() * LEFT_SHIPMENT_BYTES + summary.content_bytes.min(LEFT_THREADS_BYTES_MAX);
-        Forecast { serving_bytes: PROCESS_BYTES + dataset_bytes + left, load_bytes: summary.peak_bytes, dataset_bytes }
+        let free_bytes = summary.peak_bytes.saturating_sub(dataset_bytes) / LEFT_SHARE;
+        Forecast {
+            serving_bytes: PROCESS_BYTES + dataset_bytes + left + free_bytes,
+            load_bytes: summary.peak_bytes - free_bytes.min(summary.peak_bytes),
+            dataset_bytes,
+        }
     }
 
     /// The most that a process needs while it serves one such dataset and loads another.
@@ -66,6 +73,14 @@ impl RoughForecast {
     pub fn new(content: &SizeEstimate) -> RoughForecast {
         RoughForecast { bytes_min: content.content_bytes_min / 20, bytes_usual: content.content_bytes_usual / 20 * 11 }
     }
+}
+
+/// Memory that the allocator holds for a next load, if what is served and kept takes `held_bytes`; 0 if the kernel does
+/// not tell.
+pub fn free_bytes(held_bytes: u64) -> u64 {
+    let status = fs::read_to_string(Path::new(PROC).join("self/status")).unwrap_or_default();
+    let resident = field(&status, "VmRSS:").unwrap_or(0) << 10;
+    resident.saturating_sub(PROCESS_BYTES + held_bytes)
 }
 
 /// Time after which the allocator may purge freed memory. It does so when it is next called.

@@ -14,7 +14,7 @@ const LOCAL_ENTRIES: RangeInclusive<usize> = 1 << 12..=1 << 16;
 const ALL_LOCAL_ENTRIES_MAX: usize = 1 << 17;
 /// Memory of an entry of a table besides its text, measured: buckets, also those of the smaller table before, and what the
 /// allocator rounds up.
-const ENTRY_BYTES: usize = 68;
+const ENTRY_BYTES: usize = 56;
 
 /// Texts by id, concatenated.
 #[derive(Default)]

@@ -146,6 +146,7 @@ impl<R: Read> BlockReader<R> {
     /// Reads `wanted` bytes more, fewer at the end of the file.
     fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
         let mut filled = bytes.len();
+        bytes.reserve_exact(wanted);
         bytes.resize(filled + wanted, 0);
         while filled < bytes.len() {
             match self.source.read(&mut bytes[filled..]) {

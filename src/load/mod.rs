@@ -12,6 +12,7 @@ mod options;
 mod parallel;
 mod report;
 mod rows;
+mod threads;
 mod version;
 
 pub use columns::ColumnNames;

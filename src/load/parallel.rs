@@ -17,8 +17,9 @@ use super::csv::{Record, RecordParser};
 use super::estimate::{SizeEstimate, in_proportion};
 use super::options::Options;
 use super::report::{FileError, LoadError, Loaded, Progress, Summary};
+use super::threads::Threads;
 use super::version::version;
-use crate::dataset::build::{Builder, Conflict};
+use crate::dataset::build::{BuildMemory, Builder, Conflict};
 use crate::dataset::{ArenaError, Dataset};
 use crate::mutex;
 use crate::shard::Shard;
@@ -34,13 +35,6 @@ const PROGRESS_INTERVAL_MAX: Duration = Duration::from_millis(50);
 /// Reason of a refusal that would otherwise blame a quote or a column.
 const LONE_CR: &str =
     "the file's lines end with CR alone, but must end with LF or CRLF; tr '\\r' '\\n' <FILE >NEW converts it";
-/// Fewest blocks for each thread.
-const BLOCKS_PER_THREAD: usize = 8;
-/// Most bytes in the blocks of all threads, as far as the smallest blocks allow.
-const BLOCKS_BYTES_MAX: usize = 8 << 20;
-const BLOCK_BYTES_MIN: usize = 256 << 10;
-/// Memory of a thread for a byte of its block, measured: the block, what is parsed of it, and what the allocator keeps.
-const THREAD_BYTES_PER_BLOCK_BYTE: u64 = 8;
 
 /// An open file or object.
 pub(super) struct Input<'i> {
@@ -59,8 +53,7 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     let (file_bytes, compression) = (stamp.bytes(), content.compression());
     let parts = options.shard.map_or(1, Shard::count);
     let content_bytes = SizeEstimate::usual(file_bytes, compression);
-    let threads = threads_for(content_bytes, options);
-    let block_bytes = options.block_bytes.min((BLOCKS_BYTES_MAX / threads).max(BLOCK_BYTES_MIN));
+    let threads = Threads::new(content_bytes, options);
     // Who watches the progress may cancel this load alone.
     let cancel = options.cancel.part();
     let loader = Loader {
@@ -70,13 +63,13 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
         compression,
         options,
         progress: Progress::new(file_bytes, cancel.clone()),
-        threads,
-        builder: Builder::new(content_bytes / u64::from(parts), threads)
-            .with_memory(options.memory_bytes_max, THREAD_BYTES_PER_BLOCK_BYTE * content_bytes.min(block_bytes as u64))
+        threads: threads.count,
+        builder: Builder::new(content_bytes / u64::from(parts), threads.count)
+            .with_memory(options.memory_bytes_max, threads.bytes_each)
             .with_shard(options.shard)
             .with_cancel(cancel),
         reader: Mutex::new(Reader {
-            blocks: BlockReader::new(content, block_bytes, options.delimiter),
+            blocks: BlockReader::new(content, threads.block_bytes, options.delimiter),
             file_bytes,
             position: 0,
             hash: Xxh3::new(),
@@ -91,12 +84,6 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
     let header = loader.read_header()?;
     loader.parse_all(&header.columns, watch);
     loader.finish(header, watch)
-}
-
-/// Number of threads for a file with so much content. Each takes memory.
-fn threads_for(content_bytes: u64, options: &Options) -> usize {
-    let blocks = usize::try_from(content_bytes / options.block_bytes.max(1) as u64).unwrap_or(usize::MAX);
-    options.threads.min(blocks / BLOCKS_PER_THREAD + 1).max(1)
 }
 
 /// Reader of the file, which one thread uses at a time.
@@ -254,6 +241,7 @@ impl Loader<'_> {
     fn parse_blocks(&self, columns: &Columns) -> Result<(), (RowPosition, Failure)> {
         let mut parser = RecordParser::new(self.options.delimiter);
         let mut writer = self.builder.writer();
+        self.progress.count_memory(self.builder.memory());
         let mut block = Block::default();
         while self.next_block(&mut block)? {
             let mut place = block.parsed;
@@ -281,7 +269,7 @@ impl Loader<'_> {
                 .map_err(|error| ((block.number, 0), Failure::TooLarge(error)))?;
             mutex::lock(&self.block_lines).insert(block.number, place.lines);
             self.rows_elsewhere.fetch_add(rows_elsewhere, Ordering::Relaxed);
-            self.progress.set_ahead(self.builder.finish_bytes());
+            self.progress.count_memory(self.builder.memory());
             self.progress.add(block.file_bytes, rows - rows_elsewhere);
         }
         Ok(())
@@ -317,9 +305,9 @@ impl Loader<'_> {
         let Reader { position: file_bytes, hash, bytes: content_bytes, .. } = mutex::into_inner(reader);
 
         let mut bad_rows = mutex::into_inner(bad_rows);
-        let account = builder.account();
+        let (account, memory) = (builder.account(), builder.memory());
         let dataset = build(builder, &header.columns, &mut bad_rows, &mut |bytes| {
-            progress.set_ahead(bytes);
+            progress.count_memory(BuildMemory { taken: account.taken_bytes(), ahead: bytes, ..memory });
             watch(&progress);
         });
         let dataset = dataset.map_err(|error| too_large(path, error))?;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use crate::cancel::Cancel;
+use crate::dataset::build::BuildMemory;
 use crate::dataset::{ArenaError, Dataset};
 use crate::shard::Shard;
 use crate::source::{Compression, SourceError, Stamp};
@@ -142,6 +143,8 @@ pub struct Progress {
     pub bytes_total: u64,
     bytes: AtomicU64,
     rows: AtomicU64,
+    counted: AtomicU64,
+    fixed: AtomicU64,
     ahead: AtomicU64,
     cancel: Cancel,
 }
@@ -157,13 +160,17 @@ impl Progress {
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_ahead(&self, bytes: u64) {
-        self.ahead.store(bytes, Ordering::Relaxed);
+    pub(crate) fn count_memory(&self, memory: BuildMemory) {
+        self.counted.store(memory.taken, Ordering::Relaxed);
+        self.fixed.store(memory.fixed, Ordering::Relaxed);
+        self.ahead.store(memory.ahead, Ordering::Relaxed);
     }
 
-    /// Bytes of memory that the load would still take, at least, if the file ended here.
-    pub fn bytes_ahead(&self) -> u64 {
-        self.ahead.load(Ordering::Relaxed)
+    /// Memory that the load has taken so far, or is about to take for its threads.
+    pub fn memory(&self) -> BuildMemory {
+        let [taken, fixed, ahead] =
+            [&self.counted, &self.fixed, &self.ahead].map(|bytes| bytes.load(Ordering::Relaxed));
+        BuildMemory { taken, fixed, ahead }
     }
 
     /// Stops the load, which then has no result.

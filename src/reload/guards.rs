@@ -10,38 +10,43 @@ use crate::source::Opened;
 use crate::store::Snapshot;
 
 /// Refuses a load that would not fit in memory, judging by the size of the file and the memory that the served dataset
-/// took for its own. The served dataset and the one kept for a rollback count as used. Returns the guard of the load;
-/// `None` if the kernel does not tell how much memory is available.
+/// took for its own. The served dataset and the one kept for a rollback, together `held_bytes`, count as used. Returns
+/// the guard of the load; `None` if the kernel does not tell how much memory is available.
 pub(super) fn check_memory(
     settings: &ReloadSettings,
     opened: &Opened,
     served: Option<&Snapshot>,
+    held_bytes: u64,
 ) -> Result<Option<MemoryGuard>, ReloadError> {
     // If the file cannot be read, the load will say why.
     let file = SizeEstimate::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
     let file_bytes = file.file_bytes;
-    let (needed, usual) = match served {
+    let estimate = match served {
         Some(served) => {
             let forecast = Forecast::new(&served.dataset, &served.summary);
             let content_bytes = served.summary.content_bytes.max(1);
-            let needed = |content| in_proportion(forecast.load_bytes, content, content_bytes);
-            (needed(file.content_bytes_min), needed(file.content_bytes_usual))
+            let in_proportion = |content| in_proportion(forecast.load_bytes, content, content_bytes);
+            let reused_max = forecast.load_bytes.saturating_sub(forecast.dataset_bytes);
+            (in_proportion(file.content_bytes_min), in_proportion(file.content_bytes_usual), reused_max)
         }
         None => {
             let rough = RoughForecast::new(&file);
             let parts = u64::from(settings.load.shard.map_or(1, Shard::count));
-            (rough.bytes_min / parts, rough.bytes_usual / parts)
+            (rough.bytes_min / parts, rough.bytes_usual / parts, 0)
         }
     };
-    let lacks = |available: &Available| available.bytes < needed;
     let Some(mut available) = memory::available() else { return Ok(None) };
-    if served.is_some() && lacks(&available) {
+    if served.is_some() && available.bytes < estimate.0 {
         // The allocator may still hold what the previous load freed.
         #[expect(clippy::disallowed_methods, reason = "what is waited for is the allocator's clock")]
         std::thread::sleep(memory::PURGE_DELAY);
         memory::purge();
         available = memory::available().unwrap_or(available);
     }
+    // What it goes on holding serves for all but the records.
+    let reused = memory::free_bytes(held_bytes).min(estimate.2);
+    let [needed, usual] = [estimate.0, estimate.1].map(|bytes| bytes.saturating_sub(reused));
+    let lacks = |available: &Available| available.bytes < needed;
     if lacks(&available) {
         return Err(ReloadError::InsufficientMemory { file_bytes, needed, available });
     }
@@ -54,7 +59,7 @@ pub(super) fn check_memory(
             "a file of this size often needs more memory than is left"
         );
     }
-    Ok(Some(MemoryGuard::new(&file, needed, available)))
+    Ok(Some(MemoryGuard { reused, ..MemoryGuard::new(&file, needed, available) }))
 }
 
 /// Memory that a load leaves for serving; a file with less content leaves the size of its content.
@@ -74,9 +79,11 @@ pub(super) struct MemoryGuard {
     needed: u64,
     /// Memory available before the load.
     available: Available,
-    /// Bytes read and bytes left when memory began to grow evenly, with index and buffers allocated.
+    /// Bytes that the allocator held before, for the load to use.
+    reused: u64,
+    /// Bytes read and bytes taken for them when memory began to grow evenly.
     start: Option<(u64, u64)>,
-    left_last: u64,
+    grown_last: u64,
     /// The most that was taken between two observations, since `start` once that is set.
     step_bytes_max: u64,
     refusal: Option<ReloadError>,
@@ -86,13 +93,21 @@ impl MemoryGuard {
     /// Creates the guard of a load of `file` that is estimated to take `needed` bytes, with `available` memory at its
     /// start.
     fn new(file: &SizeEstimate, needed: u64, available: Available) -> MemoryGuard {
-        let left_last = available.bytes;
-        MemoryGuard { file: *file, needed, available, start: None, left_last, step_bytes_max: 0, refusal: None }
+        MemoryGuard {
+            file: *file,
+            needed,
+            available,
+            reused: 0,
+            start: None,
+            grown_last: 0,
+            step_bytes_max: 0,
+            refusal: None,
+        }
     }
 
     /// Bytes that the load may take.
     pub(super) fn bytes_max(&self) -> u64 {
-        self.available.bytes
+        self.available.bytes + self.reused
     }
 
     /// Stops the load if the available memory could be gone at the next observation.
@@ -100,24 +115,28 @@ impl MemoryGuard {
         let left = available.bytes;
         let (read_bytes, file_bytes) = (progress.bytes(), progress.bytes_total);
         let unread = file_bytes.saturating_sub(read_bytes);
-        self.step_bytes_max = self.step_bytes_max.max(self.left_last.saturating_sub(left));
-        self.left_last = left;
-        // The unread part takes at most as much per byte as the part before, or after `start` once that is set.
         let taken = self.available.bytes.saturating_sub(left);
-        let mut rest = in_proportion(taken, unread, read_bytes);
+        let counted = progress.memory();
+        let grown = taken.saturating_sub(counted.fixed);
+        self.step_bytes_max = self.step_bytes_max.max(grown.saturating_sub(self.grown_last));
+        self.grown_last = grown;
+        // The unread part takes at most as much per byte as the part before, or after `start` once that is set.
+        let mut rest = in_proportion(grown, unread, read_bytes);
         if read_bytes >= file_bytes / STARTED_SHARE {
-            let (start_read, start_left) = *self.start.get_or_insert_with(|| {
+            let (start_read, start_grown) = *self.start.get_or_insert_with(|| {
                 self.step_bytes_max = 0;
-                (read_bytes, left)
+                (read_bytes, grown)
             });
-            rest = rest.min(in_proportion(start_left.saturating_sub(left), unread, read_bytes - start_read));
+            rest = rest.min(in_proportion(grown.saturating_sub(start_grown), unread, read_bytes - start_read));
         } else if taken <= self.needed && left >= self.needed - taken {
             // Much is taken at once at the start, which means nothing as long as it is within the estimate.
             return;
         }
         let ahead = rest.min(STEPS_AHEAD * self.step_bytes_max);
-        let reserve = RESERVE_BYTES.min(self.file.content_bytes_usual) + progress.bytes_ahead();
-        if left < ahead + reserve {
+        // What is counted for reading and not taken yet will be.
+        let pending = if unread > 0 { counted.taken.saturating_sub(taken + self.reused) } else { 0 };
+        let reserve = RESERVE_BYTES.min(self.file.content_bytes_usual);
+        if left < ahead + pending + counted.ahead + reserve {
             self.refusal = Some(ReloadError::MemoryRunsOut { read_bytes, file_bytes, taken, available });
             progress.stop();
         }

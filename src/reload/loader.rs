@@ -202,7 +202,11 @@ impl LoaderThread {
     }
 
     fn load_within_memory(&mut self, opened: Opened, cancel: &Cancel) -> Result<Loaded, ReloadError> {
-        let mut guard = guards::check_memory(&self.settings, &opened, self.store.load().as_deref())?;
+        let served = self.store.load();
+        let held = self.retired.iter().chain(&self.previous).chain(served.as_ref());
+        let held_bytes = held.map(|snapshot| snapshot.dataset.bytes()).sum();
+        let mut guard = guards::check_memory(&self.settings, &opened, served.as_deref(), held_bytes)?;
+        drop(served);
         let memory_bytes_max = guard.as_ref().map_or(u64::MAX, MemoryGuard::bytes_max);
         let options = load::Options { memory_bytes_max, cancel: cancel.clone(), ..self.settings.load.clone() };
         let loaded = load::load_opened(opened, &options, &mut |progress| {

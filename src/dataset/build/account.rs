@@ -36,10 +36,26 @@ impl Account {
         if needed > self.max { Err(ArenaError::TooMany { needed, max: self.max }) } else { Ok(()) }
     }
 
+    /// What is taken now.
+    pub fn taken_bytes(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// The most that was ever taken.
     pub fn peak_bytes(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
+}
+
+/// Memory of a build, in bytes, as it is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BuildMemory {
+    /// What is taken now.
+    pub taken: u64,
+    /// Part of it that does not grow with what is read: that of the threads, and the index.
+    pub fixed: u64,
+    /// What would still be taken, at least, if there was no more to read.
+    pub ahead: u64,
 }
 
 /// Part of an account that is counted anew now and then.

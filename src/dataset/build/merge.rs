@@ -26,9 +26,9 @@ const CHECKED_BYTES: usize = 2 << 20;
 /// Number of fragments that take about as long to join as the allocator keeps what is free.
 const LINKS_OF_A_SECOND: usize = 400_000;
 /// Memory of a carrier's spelling in the list of carriers, and of what finds the first one.
-const CARRIER_BYTES: usize = 2 * size_of::<String>() + 3 * size_of::<&[u8]>();
-/// Memory that resolving a collision takes, if the two fragments are all that collide.
-const COLLISION_BYTES: u64 = (2 * size_of::<Fragment>() + size_of::<Link>()) as u64;
+const CARRIER_BYTES: usize = 2 * size_of::<String>();
+/// Memory that resolving a collision takes at least.
+const COLLISION_BYTES: u64 = (size_of::<Fragment>() + size_of::<Link>()) as u64;
 /// All records are written anew, in file order, if more than one byte in so many would be wasted otherwise.
 const WASTE_SHARE: usize = 4;
 
@@ -47,7 +47,7 @@ impl Builder {
         let finish_bytes = self.finish_bytes();
         let cancel = self.cancel.clone();
         let mut check = |bytes: u64| {
-            watch(finish_bytes + bytes);
+            watch(finish_bytes.max(bytes));
             cancel.check()
         };
         let mut blocks = mutex::into_inner(self.blocks);

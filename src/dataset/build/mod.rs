@@ -16,7 +16,7 @@ mod posting_lists;
 mod postings;
 mod resolve;
 
-pub use account::Account;
+pub use account::{Account, BuildMemory};
 pub use block::Conflict;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,8 @@ use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{FoldedKey, Row};
 
-/// Smallest content for which huge pages are used: below it they cost more memory than they save time.
+/// Smallest content for which huge pages are used, for every thread but the first: below it they cost more memory than
+/// they save time. The last huge page of each thread is used in part.
 const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
 /// Memory that a writer takes without huge pages, and on average for the last of its huge pages.
 const WRITER_BYTES: u64 = 256 << 10;
@@ -62,6 +63,7 @@ pub struct Builder {
     records: AtomicU64,
     /// Memory that the writers have taken for themselves.
     writers_bytes: AtomicU64,
+    index_bytes: AtomicU64,
 }
 
 impl Builder {
@@ -69,7 +71,9 @@ impl Builder {
     pub fn new(content_bytes: u64, threads: usize) -> Builder {
         Builder {
             dictionaries: SharedDictionaries::new(),
-            arena: ArenaBuilder::new(content_bytes >= HUGE_PAGES_FROM_BYTES),
+            arena: ArenaBuilder::new(
+                content_bytes >= HUGE_PAGES_FROM_BYTES * (threads as u64).saturating_sub(1).max(1),
+            ),
             index: OnceLock::new(),
             blocks: Mutex::default(),
             collisions: Mutex::default(),
@@ -81,6 +85,7 @@ impl Builder {
             shared: Mutex::default(),
             records: AtomicU64::new(0),
             writers_bytes: AtomicU64::new(0),
+            index_bytes: AtomicU64::new(0),
         }
     }
 
@@ -96,8 +101,17 @@ impl Builder {
         Arc::clone(&self.account)
     }
 
+    /// Memory so far.
+    pub fn memory(&self) -> BuildMemory {
+        BuildMemory {
+            taken: self.account.taken_bytes(),
+            fixed: self.writers_bytes.load(Ordering::Relaxed) + self.index_bytes.load(Ordering::Relaxed),
+            ahead: self.finish_bytes(),
+        }
+    }
+
     /// Memory that [`Builder::finish`] takes at least, on top of what is taken already.
-    pub fn finish_bytes(&self) -> u64 {
+    fn finish_bytes(&self) -> u64 {
         self.records.load(Ordering::Relaxed) * FINISH_SHIPMENT_BYTES
     }
 
@@ -153,6 +167,7 @@ impl Builder {
         let index = self.index.get_or_init(|| {
             // What is too much was refused before.
             let _ = self.account.take(index_bytes);
+            self.index_bytes.store(index_bytes, Ordering::Relaxed);
             IndexBuilder::new(expected)
         });
         Ok(index)

@@ -344,7 +344,7 @@ fn more_shipments_than_fit_in_the_memory_there_is_refuse_the_file() {
         panic!("10,000 shipments do not fit in 60,000 bytes")
     };
     assert!(matches!(source, ArenaError::TooMany { needed, max: 60_000 } if needed >= 200_000), "{source}");
-    assert_eq!(loaded(file.as_bytes(), &with_memory(2 << 20)).unwrap().dataset.shipment_count(), 10_000);
+    assert_eq!(loaded(file.as_bytes(), &with_memory(4 << 20)).unwrap().dataset.shipment_count(), 10_000);
 }
 
 #[test]
