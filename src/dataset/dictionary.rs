@@ -16,6 +16,11 @@ const ALL_LOCAL_ENTRIES_MAX: usize = 1 << 17;
 /// allocator rounds up.
 const ENTRY_BYTES: usize = 56;
 
+/// What the allocator keeps of the sizes that a table had before, measured: so many times the table, but no more than the
+/// maximum.
+const GROWN_SHARE: usize = 3;
+const GROWN_BYTES_MAX: usize = 4 << 20;
+
 /// Texts by id, concatenated.
 #[derive(Default)]
 pub(super) struct Dictionary {
@@ -110,7 +115,8 @@ impl SharedDictionary {
     /// Memory that it takes while it is filled.
     pub(super) fn bytes(&self) -> usize {
         let growing = mutex::lock(&self.growing);
-        growing.ids_bytes + growing.dictionary.bytes()
+        let grown_bytes = (GROWN_SHARE * growing.ids_bytes).min(GROWN_BYTES_MAX);
+        growing.ids_bytes + grown_bytes + growing.dictionary.bytes()
     }
 
     pub(super) fn finish(self) -> Dictionary {
