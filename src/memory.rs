@@ -14,16 +14,14 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Memory of the process itself: code, stacks, runtimes, the allocator.
 const PROCESS_BYTES: u64 = 22 << 20;
-/// Memory that stays with the allocator for each shipment.
-const LEFT_SHIPMENT_BYTES: u64 = 8;
 /// Parts of what the load took beyond the dataset that stay with the allocator: one that the next load does not use, of
 /// at most so many bytes, and one that it does.
 const LEFT_SHARE: u64 = 2;
 const LEFT_BYTES_MAX: u64 = 8 << 20;
 const FREE_SHARE: u64 = 8;
 
-/// Estimated memory of a dataset, from what its load has counted. Measured: from 50 MiB on it holds within 10 %, for
-/// less within 10 MiB (`tests/system/data_shapes.py`).
+/// Estimated memory of a dataset, from what its load has counted. `tests/system/data_shapes.py` holds it to what servers
+/// take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// Resident memory of a process that serves the dataset, some seconds after the load.
@@ -39,7 +37,7 @@ impl Forecast {
     pub fn new(dataset: &Dataset, summary: &Summary) -> Forecast {
         let dataset_bytes = dataset.bytes();
         let beyond = summary.peak_bytes.saturating_sub(dataset_bytes);
-        let left = dataset.shipment_count() * LEFT_SHIPMENT_BYTES + (beyond / LEFT_SHARE).min(LEFT_BYTES_MAX);
+        let left = (beyond / LEFT_SHARE).min(LEFT_BYTES_MAX);
         let free_bytes = beyond / FREE_SHARE;
         Forecast {
             serving_bytes: PROCESS_BYTES + dataset_bytes + left + free_bytes,
