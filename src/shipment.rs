@@ -175,13 +175,38 @@ fn lower_plain(bytes: &mut [u8; FOLDED_INLINE_BYTES], len: usize) -> bool {
 /// The same for eight bytes at once.
 #[inline]
 fn lower_plain_word(word: u64) -> (u64, bool) {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    // The high bit of each byte that is at least `least`, where all are ASCII: no sum carries to the next byte.
-    let at_least = |least: u8| word.wrapping_add(u64::from(0x80 - least) * EACH);
-    let is_plain = (word | !at_least(b'!') | at_least(0x7f)) & HIGH == 0;
-    let upper = at_least(b'A') & !at_least(b'Z' + 1) & HIGH;
-    (word | upper >> 2, is_plain)
+    // The high bit of each byte that is at least `least`, as far as it is ASCII: no sum carries to the next byte.
+    let at_least = |least: u8| (word & !HIGH_BITS).wrapping_add(u64::from(0x80 - least) * EACH_BYTE);
+    let is_plain = (word | !at_least(b'!') | at_least(0x7f)) & HIGH_BITS == 0;
+    (lower_word(word), is_plain)
+}
+
+/// Makes eight bytes ASCII lowercase.
+#[inline]
+fn lower_word(word: u64) -> u64 {
+    let low = word & !HIGH_BITS;
+    let at_least = |least: u8| low.wrapping_add(u64::from(0x80 - least) * EACH_BYTE);
+    let upper = at_least(b'A') & !at_least(b'Z' + 1) & !word & HIGH_BITS;
+    word | upper >> 2
+}
+
+/// A one in each byte of a word, and the high bit of each.
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x80 * EACH_BYTE;
+
+/// True if `text` becomes `lower` by ASCII lowercase.
+#[inline]
+fn is_ascii_lowercase_of(lower: &[u8], text: &[u8]) -> bool {
+    if lower.len() != text.len() {
+        return false;
+    }
+    let (Some(lower_end), Some(text_end)) = (lower.last_chunk(), text.last_chunk()) else {
+        return lower.iter().zip(text).all(|(own, other)| *own == other.to_ascii_lowercase());
+    };
+    let is_word =
+        |(own, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*own) == lower_word(u64::from_ne_bytes(*other));
+    // The last word may overlap the one before.
+    is_word((lower_end, text_end)) && lower.as_chunks().0.iter().zip(text.as_chunks().0).all(is_word)
 }
 
 /// Value in the form in which values are compared, called folded: trimmed, then in Unicode lowercase.
@@ -205,8 +230,17 @@ impl FoldedKey {
     /// Returns whether `text` becomes this key by ASCII lowercase alone.
     #[inline]
     pub fn is_lowercase_of(&self, text: &[u8]) -> bool {
-        let difference = |all, (own, other): (&u8, &u8)| all | (own ^ other.to_ascii_lowercase());
-        self.0.len() == text.len() && self.0.iter().zip(text).fold(0, difference) == 0
+        is_ascii_lowercase_of(&self.0, text)
+    }
+
+    /// Returns whether folding `text` gives `folded`, another folded value: nearly always without folding it.
+    #[inline]
+    pub fn is_spelled(folded: &[u8], text: &str) -> bool {
+        if is_ascii_lowercase_of(folded, text.as_bytes()) {
+            return true;
+        }
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        !is_plain && FoldedKey::new(text).as_bytes() == folded
     }
 
     /// The folded text, UTF-8.
@@ -236,6 +270,19 @@ mod tests {
                 let lowered = text.to_ascii_lowercase();
                 prop_assert_eq!(&bytes[..text.len()], lowered.as_bytes());
             }
+        }
+
+        #[test]
+        fn a_text_is_a_spelling_of_what_it_is_folded_to_and_of_nothing_else(
+            text in "[ aAbB\u{e9}\u{c9}\u{3a3}\u{130}]{0,20}", other in "[ aAbB\u{e9}\u{c9}\u{3c3}\u{3c2}]{0,20}", upper: bool,
+        ) {
+            let spelled = if upper { text.to_ascii_uppercase() } else { text.clone() };
+            prop_assert!(FoldedKey::is_spelled(FoldedKey::new(&text).as_bytes(), &spelled));
+            let (folded, text) = (FoldedKey::new(&other), FoldedKey::new(&text));
+            prop_assert_eq!(FoldedKey::is_spelled(folded.as_bytes(), &spelled), folded == text);
+            let lowered = spelled.to_ascii_lowercase();
+            prop_assert!(is_ascii_lowercase_of(lowered.as_bytes(), spelled.as_bytes()));
+            prop_assert_eq!(is_ascii_lowercase_of(other.as_bytes(), spelled.as_bytes()), other == lowered);
         }
 
         #[test]

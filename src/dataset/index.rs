@@ -166,6 +166,12 @@ impl Index {
         self.find(number, |start| self.groups.members_with(start, number, carrier))
     }
 
+    /// The same for a carrier as a client spells it.
+    #[inline]
+    pub(super) fn candidates_spelled(&self, number: &FoldedKey, carrier: &str) -> Candidates<'_> {
+        self.find(number, |start| self.groups.members_with(start, number, FoldedKey::new(carrier).as_bytes()))
+    }
+
     #[inline]
     fn find<'i>(&'i self, number: &FoldedKey, members: impl FnOnce(u32) -> &'i [u32]) -> Candidates<'i> {
         match self.map.get(&Fingerprint::of(number)) {

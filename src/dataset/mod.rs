@@ -59,6 +59,12 @@ impl Dataset {
         self.records.shipment(number, carrier.as_bytes())
     }
 
+    /// The same for a carrier as a client spells it, which nearly always need not be folded.
+    #[inline]
+    pub fn shipment_spelled(&self, number: &FoldedKey, carrier: &str) -> Option<Record<'_>> {
+        self.records.shipment_spelled(number, carrier)
+    }
+
     /// The position of the shipment with this number and carrier.
     pub fn shipment_position(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<Position> {
         self.records.shipment_position(number, carrier.as_bytes())

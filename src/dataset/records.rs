@@ -26,6 +26,15 @@ impl Records {
         self.shipment_position(number, carrier).map(|position| self.record(position))
     }
 
+    /// The shipment with this number and carrier, as a client spells it.
+    #[inline]
+    pub(super) fn shipment_spelled(&self, number: &FoldedKey, carrier: &str) -> Option<Record<'_>> {
+        self.index
+            .candidates_spelled(number, carrier)
+            .map(|position| self.record(position))
+            .find(|record| record.has_number(number) && FoldedKey::is_spelled(record.folded_carrier(), carrier))
+    }
+
     /// The position of the shipment with this number and folded carrier.
     #[inline]
     pub(super) fn shipment_position(&self, number: &FoldedKey, carrier: &[u8]) -> Option<Position> {

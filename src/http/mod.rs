@@ -11,7 +11,6 @@
 //! - [`telemetry`]: counters and the access log
 //! - [`request`]: route, parameters, body, credentials and origin of a request
 //! - [`response`]: the only place that builds responses
-//! - `fields`: finding header fields
 //! - [`activity`]: phases of connections, their limits in time, commands to connections
 //!
 //! `assets` has the pages, the OpenAPI document and its viewer.
@@ -20,7 +19,6 @@ pub mod activity;
 pub mod app;
 pub mod budget;
 pub mod connection;
-mod fields;
 mod handlers;
 pub mod listener;
 mod offload;

@@ -34,12 +34,12 @@ pub(crate) fn one(
     tracking_number: &str,
     takes_long: &mut bool,
 ) -> Response {
-    let folded = (FoldedKey::new(tracking_number), FoldedKey::new(carrier));
+    let number = FoldedKey::new(tracking_number);
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_deref() else { return problem::loading() };
-    let Some(record) = snapshot.dataset.shipment(&folded.0, &folded.1) else {
+    let Some(record) = snapshot.dataset.shipment_spelled(&number, carrier) else {
         let detail = || format!("no shipment {tracking_number} with carrier {carrier}");
-        return missing(snapshot, &folded.0, tracking_number, detail);
+        return missing(snapshot, &number, tracking_number, detail);
     };
     let fields = worker.dataset_fields(snapshot);
     if fields.are_known(headers) {

@@ -5,8 +5,6 @@ use std::net::Ipv6Addr;
 use hyper::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Method, Request, Version};
 
-use crate::http::fields;
-
 /// How the end of a request is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -43,12 +41,15 @@ pub(crate) fn is_about_server(method: &Method, path: &str) -> bool {
 /// One valid `Host` (RFC 9112, section 3.2); HTTP/1.0 may do without.
 #[inline]
 fn check_host(headers: &HeaderMap, version: Version) -> Result<(), &'static str> {
-    match fields::first_two(headers, &HOST) {
-        (Some(host), None) if is_valid_host(host.as_bytes()) => Ok(()),
-        (Some(_), None) => Err("Host: expected a host and, after a colon, a port"),
-        (None, _) if version < Version::HTTP_11 => Ok(()),
-        (None, _) => Err("Host: missing"),
-        (Some(_), Some(_)) => Err("Host: duplicate"),
+    match headers.get(HOST) {
+        // Only where some field is repeated it may be this one.
+        Some(_) if headers.len() > headers.keys_len() && headers.get_all(HOST).iter().nth(1).is_some() => {
+            Err("Host: duplicate")
+        }
+        Some(host) if is_valid_host(host.as_bytes()) => Ok(()),
+        Some(_) => Err("Host: expected a host and, after a colon, a port"),
+        None if version < Version::HTTP_11 => Ok(()),
+        None => Err("Host: missing"),
     }
 }
 

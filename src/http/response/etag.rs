@@ -3,8 +3,6 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderValue, IF_NONE_MATCH};
 
-use crate::http::fields;
-
 /// The entity tag of a dataset's responses: its version in quotes (RFC 9110, section 8.8.3).
 pub(crate) fn of_version(version: &str) -> HeaderValue {
     // A version is hexadecimal digits, which are fit for a header field.
@@ -14,7 +12,7 @@ pub(crate) fn of_version(version: &str) -> HeaderValue {
 /// True if `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
 #[inline]
 pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
-    fields::has(headers, &IF_NONE_MATCH)
+    headers.contains_key(IF_NONE_MATCH)
         && headers.get_all(IF_NONE_MATCH).iter().any(|field| names(field.as_bytes(), etag))
 }
 

@@ -61,6 +61,8 @@ pub(crate) fn assert_same_lookup(dataset: &Dataset, export: &Export, number: &st
     let (folded_number, folded_carrier) = (FoldedKey::new(number), FoldedKey::new(carrier));
     let one = dataset.shipment(&folded_number, &folded_carrier).map(|record| rendered(&record));
     assert_eq!(one, export.shipment(number, carrier).map(Shipment::json), "{number:?} with {carrier:?}");
+    let spelled = dataset.shipment_spelled(&folded_number, carrier).map(|record| rendered(&record));
+    assert_eq!(spelled, one, "{number:?} with {carrier:?} as spelled");
     let all: Vec<String> = dataset.shipments_with_number(&folded_number).map(|record| rendered(&record)).collect();
     assert_eq!(all, jsons(export.shipments_with_number(number)), "{number:?}");
 }
