@@ -63,7 +63,7 @@ pub(super) fn check_memory(
 }
 
 /// Memory that a load leaves for serving; a file with less content leaves the size of its content.
-const RESERVE_BYTES: u64 = 4 << 20;
+const RESERVE_BYTES: u64 = 8 << 20;
 
 /// From this part of the file on, memory grows evenly with what is read.
 const STARTED_SHARE: u64 = 20;
