@@ -215,6 +215,7 @@ pub struct FoldedKey(SmallVec<[u8; FOLDED_INLINE_BYTES]>);
 
 impl FoldedKey {
     /// Folds `text`.
+    #[inline]
     pub fn new(text: &str) -> FoldedKey {
         // Nearly all values are short, and printable ASCII without blanks.
         if text.len() <= FOLDED_INLINE_BYTES {
@@ -224,6 +225,12 @@ impl FoldedKey {
                 return FoldedKey(SmallVec::from_buf_and_len(bytes, text.len()));
             }
         }
+        FoldedKey::folded(text)
+    }
+
+    /// Folds any text.
+    #[cold]
+    fn folded(text: &str) -> FoldedKey {
         FoldedKey(SmallVec::from_slice(text.trim().to_lowercase().as_bytes()))
     }
 

@@ -75,10 +75,13 @@ impl Worker {
     /// The header fields of responses from `snapshot`.
     #[inline]
     pub(crate) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {
-        if self.fields.borrow().0 != snapshot.generation {
+        let mut fields = self.fields.borrow();
+        if fields.0 != snapshot.generation {
+            drop(fields);
             self.make_fields(snapshot);
+            fields = self.fields.borrow();
         }
-        Ref::map(self.fields.borrow(), |(_, fields)| fields)
+        Ref::map(fields, |(_, fields)| fields)
     }
 
     #[cold]

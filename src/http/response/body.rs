@@ -92,7 +92,10 @@ impl hyper::body::Body for Body {
 
     #[inline]
     fn is_end_stream(&self) -> bool {
-        self.bytes_left() == 0
+        match self {
+            Body::Whole(left) => left.is_empty(),
+            Body::InParts(_) => self.bytes_left() == 0,
+        }
     }
 
     #[inline]
