@@ -89,6 +89,14 @@ impl Store {
         Lease(lease)
     }
 
+    /// True if a snapshot that was replaced is leased.
+    pub fn has_leases_of_replaced(&self) -> bool {
+        let current = self.next_generation() - 1;
+        let mut leases = mutex::lock(&self.leases);
+        leases.retain(|lease| lease.strong_count() > 0);
+        leases.iter().filter_map(Weak::upgrade).any(|lease| lease.generation < current)
+    }
+
     /// Ends the leases of all snapshots but the current one.
     pub fn end_leases_of_replaced(&self) {
         let current = self.next_generation() - 1;

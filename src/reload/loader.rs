@@ -14,6 +14,7 @@ use super::guards::MemoryGuard;
 use super::report::{
     History, LastReload, Outcome, ReloadError, Report, log_large_shipments, log_reload, log_rollback, log_warnings,
 };
+use super::retired::Retired;
 use super::settings::{ReloadSettings, Request};
 use super::watch::SourceWatch;
 use crate::cancel::Cancel;
@@ -51,8 +52,8 @@ pub(super) struct LoaderThread {
     watch: Option<SourceWatch>,
     /// The snapshot served before, if it is kept.
     previous: Option<Arc<Snapshot>>,
-    /// Replaced snapshots that requests may still hold. This thread drops them: a worker must not free a gigabyte.
-    retired: Vec<Arc<Snapshot>>,
+    /// Replaced snapshots that requests may still hold.
+    retired: Retired,
     /// When the allocator is asked to purge.
     purge_at: Option<Instant>,
     history: Arc<Mutex<History>>,
@@ -68,7 +69,7 @@ impl LoaderThread {
         (history, current): (Arc<Mutex<History>>, Arc<CurrentLoad>),
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(SourceWatch::new);
-        let (waiting, retired) = (Vec::new(), Vec::new());
+        let (waiting, retired) = (Vec::new(), Retired::default());
         let (previous, purge_at) = (None, None);
         LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history, current }
     }
@@ -94,7 +95,7 @@ impl LoaderThread {
     fn wait(&mut self) -> bool {
         while self.waiting.is_empty() {
             self.drop_retired();
-            let retired = (!self.retired.is_empty()).then_some(RETIRED_INTERVAL);
+            let retired = self.retired.iter().next().map(|_| RETIRED_INTERVAL);
             let check = self.watch.as_ref().map(SourceWatch::time_left);
             let purge = self.purge_at.map(|at| at.saturating_duration_since(Instant::now()));
             let received = match [retired, check, purge].into_iter().flatten().min() {
@@ -117,9 +118,7 @@ impl LoaderThread {
 
     /// Drops the replaced snapshots that nobody holds any more.
     fn drop_retired(&mut self) {
-        let held = self.retired.len();
-        self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
-        if self.retired.len() < held {
+        if self.retired.drop_free() {
             self.purge_at = Some(Instant::now() + memory::PURGE_DELAY);
         }
     }
@@ -166,11 +165,10 @@ impl LoaderThread {
     }
 
     fn load(&mut self, request: Request, is_first: bool) -> Outcome {
-        // The memory that the load is to have.
-        self.store.end_leases_of_replaced();
-        self.drop_retired();
         let mut stamp = None;
         let cancel = self.current.begin(is_first);
+        self.retired.end_leases(&self.store, &cancel);
+        self.drop_retired();
         let result = catch_panic(|| {
             let opened = self.settings.data.open(&cancel).map_err(LoadError::from)?;
             stamp = opened.stamp().ok();
@@ -254,7 +252,7 @@ impl LoaderThread {
         // The rollback stands until the file changes.
         self.mark_handled(self.settings.data.stamp(None).ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
-        self.retired.push(back);
+        self.retired.add(back);
         // Nothing cancels this comparison.
         let compare = |replaced: &Snapshot| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
         let changes = replaced.as_deref().and_then(compare).unwrap_or_default();
@@ -270,8 +268,11 @@ impl LoaderThread {
 
     /// Takes over the snapshot that was served until now.
     fn keep_or_retire(&mut self, replaced: Option<Arc<Snapshot>>) {
+        self.retired.note_replaced();
         let past = if self.settings.keep_previous { std::mem::replace(&mut self.previous, replaced) } else { replaced };
-        self.retired.extend(past);
+        if let Some(past) = past {
+            self.retired.add(past);
+        }
     }
 
     /// Notes that the source needs no load in the state `stamp`, which is `None` if it could not be read.

@@ -10,6 +10,7 @@ mod current;
 mod guards;
 mod loader;
 mod report;
+mod retired;
 mod settings;
 mod watch;
 

@@ -158,6 +158,23 @@ fn a_response_from_a_replaced_dataset_is_cut_off_when_the_next_load_begins() {
 }
 
 #[test]
+fn a_response_from_a_dataset_that_was_replaced_just_now_is_whole_before_the_next_load() {
+    let server = Server::start(monster(), &["--write-timeout", NEVER]);
+    let mut reader = server.client();
+    reader.send(request("GET", MONSTER, &[]));
+    assert!(reader.starts_with("HTTP/1.1 200 "));
+    server.replace(monster().replace("LP1", "LP2"));
+    assert_eq!(server.reload().status, 200);
+    server.replace(monster().replace("LP1", "LP3"));
+    let mut admin = server.admin_client();
+    // It has been read when the answer to the request before it is there.
+    admin.send(request("GET", "/livez", &[]) + &request("POST", "/-/reload", &[]));
+    assert_eq!(admin.answer_to("GET").status, 200);
+    assert!(reader.answer_to("GET").text() == monster_json());
+    assert_eq!(admin.answer_to("POST").json()["result"], "ok");
+}
+
+#[test]
 fn a_page_leaves_out_and_names_what_no_page_has_room_for() {
     // Each control character becomes six bytes of JSON.
     let name = "\u{1}".repeat(1_000_000);
