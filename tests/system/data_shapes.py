@@ -23,7 +23,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "data_shapes"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "data_shapes")]
+from control_group import Group
 from shapes import shapes
 
 BIN = str(Path(os.environ.get("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve())
@@ -42,40 +43,10 @@ SETTLED_SECONDS = 4
 TOLERANCE = 0.10
 SMALL_BYTES = 64 * MIB
 TOLERANCE_BYTES = 16 * MIB
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Failure(Exception):
     """What was seen and should not have been."""
-
-
-class Group:
-    """A control group with a limit, below the one of this process."""
-
-    def __init__(self):
-        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-        v1 = [path for _, controllers, path in groups if "memory" in controllers.split(",")]
-        root = CGROUPS / "memory" if v1 else CGROUPS
-        path = v1[0] if v1 else next(path for _, controllers, path in groups if not controllers)
-        parent = root / path.strip("/")
-        parent = parent if parent.is_dir() else root
-        self.limit = "memory.limit_in_bytes" if v1 else "memory.max"
-        self.killed = "memory.oom_control" if v1 else "memory.events"
-        self.path = parent / f"waybill-shapes-{os.getpid()}"
-        self.path.mkdir()
-        if not (self.path / self.limit).exists():
-            (parent / "cgroup.subtree_control").write_text("+memory")
-        (self.path / self.limit).read_text()
-
-    def set(self, limit):
-        (self.path / self.limit).write_text(str(limit))
-
-    def kills(self):
-        words = (self.path / self.killed).read_text().split()
-        return int(words[words.index("oom_kill") + 1])
-
-    def remove(self):
-        self.path.rmdir()
 
 
 class Server:
@@ -85,7 +56,7 @@ class Server:
         serve = [BIN, "serve", "--data", str(data), "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
         serve += ["--threads", "2", "--load-threads", THREADS, "--log-format", "json"]
         if group:
-            serve = ["bash", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group.path), *serve]
+            serve = group.within(serve)
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(serve, stderr=self.log)
 
@@ -236,7 +207,7 @@ def main():
         group = None
         if LIMITS:
             try:
-                group = Group()
+                group = Group("shapes")
                 stack.callback(group.remove)
             except OSError as error:
                 print(f"SKIPPED: control groups: {error}")
