@@ -53,8 +53,9 @@ const SECTIONS: [(&str, &[(&str, &str)]); 4] = [
             (
                 "SIGHUP",
                 "Reload the data, as POST /-/reload does, and log the result. The file of --access-log is opened again \
-                 too, for log rotation by renaming.",
+                 too.",
             ),
+            ("SIGUSR1", "Open the file of --access-log again, for log rotation by renaming. Nothing else is done."),
         ],
     ),
 ];

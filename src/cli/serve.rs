@@ -162,7 +162,7 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LOGS, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// File for one line of JSON per response; `-` for standard output, `off` for none. SIGHUP opens it again
+    /// File for one line of JSON per response; `-` for standard output, `off` for none. SIGUSR1 or SIGHUP opens it again
     #[arg(long, help_heading = LOGS, env = "WAYBILL_ACCESS_LOG", value_name = "FILE|-|off", default_value = "off")]
     pub access_log: PathBuf,
 

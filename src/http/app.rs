@@ -72,10 +72,15 @@ impl App {
 
     /// Opens the files beside the data again that a reload renews: the access log, certificates, tokens, keys.
     pub fn reopen_files(&self) {
+        self.reopen_access_log();
+        self.secrets.reload();
+    }
+
+    /// Opens the access log again, if there is one: its file may have been renamed.
+    pub fn reopen_access_log(&self) {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        self.secrets.reload();
     }
 
     /// Counters for one more worker.

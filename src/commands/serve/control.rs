@@ -24,6 +24,8 @@ impl Control {
 pub(super) struct Signals {
     /// SIGHUP, which reloads.
     pub(super) hangup: Signal,
+    /// SIGUSR1, which opens the access log again.
+    pub(super) user: Signal,
     /// SIGTERM and SIGINT, which shut down.
     pub(super) shutdown: ShutdownSignals,
 }
@@ -42,7 +44,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         };
-        Ok(Signals { hangup: signal(SignalKind::hangup())?, shutdown })
+        Ok(Signals { hangup: signal(SignalKind::hangup())?, user: signal(SignalKind::user_defined1())?, shutdown })
     }
 }
 

@@ -97,7 +97,8 @@ impl<'s> Server<'s> {
         Ok(Server { settings, control, app, tick, workers, first_load, location, socket_files })
     }
 
-    /// Serves until SIGTERM or SIGINT, or until the first load fails. SIGHUP reloads.
+    /// Serves until SIGTERM or SIGINT, or until the first load fails. SIGHUP reloads, SIGUSR1 opens the access log
+    /// again.
     pub fn serve(&mut self) -> Result<(), ServeError> {
         let Server { settings, control: Control { runtime, signals }, app, tick, first_load, location, .. } = self;
         let first_loaded = async {
@@ -219,6 +220,7 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
                     systemd::ready(if outcome.is_ok() { "serving" } else { "serving; the last reload failed" });
                 });
             }
+            Some(()) = signals.user.recv() => app.reopen_access_log(),
             () = signals.shutdown.recv() => return,
         }
     }

@@ -266,6 +266,26 @@ fn a_renamed_file_is_begun_anew_on_a_hangup_and_on_a_reload() {
 }
 
 #[test]
+fn sigusr1_opens_the_file_again_and_does_nothing_else() {
+    let mut log = Logged::start(&[]);
+    let mut client = log.server.client();
+    client.get("/livez");
+    let first = log.dir.path().join("first.log");
+    std::fs::rename(&log.path, &first).unwrap();
+    log.server.replace("not a file of shipments");
+    log.server.signal(Signal::USR1);
+    log.server.wait_for("access log opened again");
+    client.get(LOOKUP);
+    assert_eq!(log.server.state()["last_reload"], Value::Null);
+    assert_eq!((lines(&first).len(), log.stop().len()), (1, 2));
+    // Without a log there is nothing to do.
+    let server = Server::start(SEED, &[]);
+    server.signal(Signal::USR1);
+    assert_eq!(server.get(LOOKUP).status, 200);
+    server.stop();
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_again_is_written_on() {
     let mut log = Logged::start(&[]);
     log.server.get("/livez");
