@@ -1,8 +1,8 @@
 //! The memory that clients make the server hold: responses that wait to be taken and request bodies that arrive, over
 //! all connections, listeners and protocols (`--max-buffered-bytes`).
 //!
-//! What is small is never refused and not counted, so that lookups share no counter; a connection has little of it (see
-//! [`UNSENT_BYTES_MAX`](crate::http::activity::UNSENT_BYTES_MAX)). What is large is refused first.
+//! What is small is never refused and not counted, so that lookups share no counter; a connection has little of it. What
+//! is large is refused first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

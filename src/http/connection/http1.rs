@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 
 use crate::http::activity::{CommandSlot, ConnectionCommand, HEAD_BYTES_MAX};
@@ -16,6 +16,7 @@ use crate::http::connection::socket::{Buffers, Socket, Transport};
 use crate::http::connection::stream::Stream;
 use crate::http::pipeline::Service;
 use crate::http::response::Response;
+use crate::http::response::body::Body;
 use crate::http::response::reply::Reply;
 use crate::http::worker::Worker;
 
@@ -144,8 +145,20 @@ impl Future for TrackedReply {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let TrackedReply { reply, waiting } = &mut *self;
         let Some(socket) = waiting else { return Pin::new(reply).poll(cx) };
-        let response = ready!(reply.poll_response(cx, |is_whole| socket.body_ended(is_whole)));
-        socket.response_ready();
+        let mut response = ready!(reply.poll_response(cx, |is_whole| socket.body_ended(is_whole)));
+        match response.body_mut() {
+            Body::Whole(_) => socket.response_ready(),
+            Body::InParts(body) => body.keep(BeingMade(Rc::clone(socket))),
+        }
         Poll::Ready(Ok(response))
+    }
+}
+
+/// A response whose parts are being made, until dropped: its connection is not idle between them.
+struct BeingMade(Rc<Socket>);
+
+impl Drop for BeingMade {
+    fn drop(&mut self) {
+        self.0.response_ready();
     }
 }

@@ -97,8 +97,10 @@ struct Streams {
     requests: Cell<u64>,
     /// Requests whose responses are not there yet.
     responding: Cell<usize>,
-    /// Responses that are there and not handed over as a whole.
+    /// Responses of which there is something that is not handed over.
     unsent: Cell<usize>,
+    /// Responses whose next part is being made.
+    making: Cell<usize>,
     /// Bytes of those that are not counted elsewhere.
     tiny_bytes: Cell<usize>,
     /// What was handed over so far.
@@ -115,9 +117,23 @@ impl Streams {
             requests: Cell::new(0),
             responding: Cell::new(0),
             unsent: Cell::new(0),
+            making: Cell::new(0),
             tiny_bytes: Cell::new(0),
             taken: Cell::default(),
             receiving: RefCell::default(),
+        }
+    }
+
+    /// A response, or its next part, is there for the client.
+    fn begin_unsent(&self) {
+        self.unsent.set(self.unsent.get() + 1);
+    }
+
+    /// The client has taken what was there of a response, or has lost interest.
+    fn end_unsent(&self) {
+        self.unsent.set(self.unsent.get() - 1);
+        if self.unsent.get() == 0 {
+            self.taken.set(Taken { all: self.taken.get().all + 1, ..self.taken.get() });
         }
     }
 }
@@ -128,7 +144,7 @@ impl Activity for Streams {
             Phase::Body
         } else if self.unsent.get() > 0 {
             Phase::Write
-        } else if self.responding.get() > 0 {
+        } else if self.responding.get() + self.making.get() > 0 {
             Phase::Response
         } else {
             Phase::Idle
@@ -249,7 +265,11 @@ impl Body for Paced {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            self.unsent.is_to_be_made(true);
+            return Poll::Pending;
+        };
+        self.unsent.is_to_be_made(false);
         if let Some(Ok(frame)) = &frame {
             let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
             let taken = &self.unsent.streams.taken;
@@ -271,13 +291,15 @@ impl Body for Paced {
 struct Unsent {
     streams: Rc<Streams>,
     tiny_bytes: usize,
+    /// True while it is not the client that is waited for.
+    is_to_be_made: bool,
     /// Of a tiny one, where the connection has many of them.
     _reservation: Option<Reservation>,
 }
 
 impl Unsent {
-    /// One of `bytes` bytes. Those that are tiny are not counted anywhere else: the budget needs memory for what
-    /// a connection has of them beyond a few.
+    /// One of `bytes` bytes. Those that are tiny are not counted anywhere else: the budget needs memory for what a
+    /// connection has of them beyond a few.
     fn within(streams: &Rc<Streams>, bytes: u64) -> Result<Unsent, Exhausted> {
         let tiny_bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes <= TINY_BYTES_MAX).unwrap_or(0);
         let is_beyond = tiny_bytes > 0 && streams.tiny_bytes.get() + tiny_bytes > UNSENT_BYTES_MAX;
@@ -286,19 +308,54 @@ impl Unsent {
     }
 
     fn new(streams: &Rc<Streams>, tiny_bytes: usize, reservation: Option<Reservation>) -> Unsent {
-        streams.unsent.set(streams.unsent.get() + 1);
+        streams.begin_unsent();
         streams.tiny_bytes.set(streams.tiny_bytes.get() + tiny_bytes);
-        Unsent { streams: Rc::clone(streams), tiny_bytes, _reservation: reservation }
+        Unsent { streams: Rc::clone(streams), tiny_bytes, is_to_be_made: false, _reservation: reservation }
+    }
+
+    /// Notes whether its next part is still to be made, for which the client is not to blame.
+    fn is_to_be_made(&mut self, is_to_be_made: bool) {
+        if is_to_be_made == self.is_to_be_made {
+            return;
+        }
+        self.is_to_be_made = is_to_be_made;
+        let making = &self.streams.making;
+        if is_to_be_made {
+            making.set(making.get() + 1);
+            self.streams.end_unsent();
+        } else {
+            making.set(making.get() - 1);
+            self.streams.begin_unsent();
+        }
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        let Streams { unsent, tiny_bytes, taken, .. } = &*self.streams;
-        unsent.set(unsent.get() - 1);
-        tiny_bytes.set(tiny_bytes.get() - self.tiny_bytes);
-        if unsent.get() == 0 {
-            taken.set(Taken { all: taken.get().all + 1, ..taken.get() });
-        }
+        self.is_to_be_made(false);
+        self.streams.end_unsent();
+        self.streams.tiny_bytes.set(self.streams.tiny_bytes.get() - self.tiny_bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_waited_for_only_while_something_is_there_for_it() {
+        let streams = Rc::new(Streams::new(Budget::new(0)));
+        let mut large = Unsent::new(&streams, 0, None);
+        let before = streams.taken().unwrap();
+        large.is_to_be_made(true);
+        large.is_to_be_made(true);
+        assert_eq!((streams.taken(), streams.phase()), (None, Phase::Response));
+        large.is_to_be_made(false);
+        assert!(streams.taken().unwrap().is_enough_since(before));
+        let tiny = Unsent::within(&streams, 10).unwrap();
+        drop(large);
+        assert_eq!((streams.unsent.get(), streams.tiny_bytes.get()), (1, 10));
+        drop(tiny);
+        assert_eq!((streams.taken(), streams.tiny_bytes.get(), streams.phase()), (None, 0, Phase::Idle));
     }
 }

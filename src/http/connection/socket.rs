@@ -174,7 +174,7 @@ impl Socket {
         self.enter(Phase::Response);
     }
 
-    /// The response is there, to be written.
+    /// The response is there as a whole, to be written.
     #[inline]
     pub(crate) fn response_ready(&self) {
         if let RequestState::Responding(body) = self.request.get() {

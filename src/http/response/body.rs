@@ -1,6 +1,7 @@
 //! Bodies of responses. They are handed over to hyper in parts: it copies what it is given, and over HTTP/2 the parts
 //! show how much the client takes.
 
+use std::any::Any;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -26,6 +27,8 @@ pub struct InParts {
     /// Bytes of the parts after it.
     bytes_to_come: u64,
     parts: Box<dyn Parts>,
+    /// Dropped with the body.
+    guard: Option<Box<dyn Any>>,
 }
 
 /// A body that is made part by part, as it is taken.
@@ -43,7 +46,7 @@ impl Body {
 
     /// A body of `bytes` bytes, more than none, that `parts` makes.
     pub fn in_parts(parts: Box<dyn Parts>, bytes: u64) -> Body {
-        Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: bytes, parts }))
+        Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: bytes, parts, guard: None }))
     }
 
     /// Bytes that were not handed over.
@@ -57,6 +60,11 @@ impl Body {
 }
 
 impl InParts {
+    /// Keeps `guard` until the body is handed over to its end, or given up.
+    pub fn keep(&mut self, guard: impl Any) {
+        self.guard = Some(Box::new(guard));
+    }
+
     /// The next bytes to be handed over; none at the end.
     #[cold]
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {

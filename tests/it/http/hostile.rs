@@ -175,6 +175,20 @@ fn a_response_from_a_dataset_that_was_replaced_just_now_is_whole_before_the_next
 }
 
 #[test]
+fn a_connection_whose_answer_is_being_made_in_parts_is_not_idle() {
+    // What takes long has two threads and is done in turns: parts of sixteen answers wait for each other.
+    let arguments = ["--idle-timeout", "50ms", "--header-timeout", NEVER, "--write-timeout", NEVER, "--threads", "1"];
+    let server = Server::start(monster(), &arguments);
+    let expected = monster_json();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            let (mut client, expected) = (server.client(), &expected);
+            scope.spawn(move || assert!(client.get(MONSTER).text() == expected));
+        }
+    });
+}
+
+#[test]
 fn a_page_leaves_out_and_names_what_no_page_has_room_for() {
     // Each control character becomes six bytes of JSON.
     let name = "\u{1}".repeat(1_000_000);

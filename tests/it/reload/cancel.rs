@@ -71,8 +71,8 @@ impl Storage {
         let mut asked = self.asked();
         if let Held::Begun = held {
             let large = csv(&(0..30_000).map(|number| row(&format!("TN{number}"), "DHL")).collect::<Vec<_>>());
-            let head = format!("HTTP/1.1 200 Test\r\nETag: \"1\"\r\nContent-Length: {}\r\n\r\n", large.len());
-            asked.0.write_all((head + &large[..large.len() / 2]).as_bytes()).unwrap();
+            let start = format!("HTTP/1.1 200 Test\r\nETag: \"1\"\r\nContent-Length: {}\r\n\r\n", large.len());
+            asked.0.write_all((start + &large[..large.len() / 2]).as_bytes()).unwrap();
         }
         asked
     }
