@@ -38,7 +38,11 @@ fn request_body(keys: &Keys) -> Vec<u8> {
 }
 
 fn respond(dataset: &Dataset, request_body: &mut [u8]) -> Vec<u8> {
-    let limits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX as u64, articles_max: u64::MAX };
+    let limits = OutlineLimits {
+        bytes_max: RESPONSE_BYTES_MAX as u64,
+        shipment_bytes_max: RESPONSE_BYTES_MAX as u64,
+        articles_max: u64::MAX,
+    };
     dataset.render(batch::outline(dataset, &batch::parse(request_body).unwrap(), limits).unwrap())
 }
 

@@ -7,6 +7,8 @@ use crate::shipment::FoldedKey;
 pub const LOOKUPS_MAX: usize = 1000;
 /// Largest response, in bytes.
 pub const RESPONSE_BYTES_MAX: usize = 64 << 20;
+/// Largest shipment in a response, in bytes: what is around it, such as the links of a page, has room too.
+pub const SHIPMENT_BYTES_MAX: usize = RESPONSE_BYTES_MAX - (32 << 10);
 
 /// Lookup of a batch, as the client spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,6 @@ mod lookup;
 mod outline;
 mod parse;
 
-pub use lookup::{BatchError, LOOKUPS_MAX, Lookup, RESPONSE_BYTES_MAX, check_shard};
+pub use lookup::{BatchError, LOOKUPS_MAX, Lookup, RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX, check_shard};
 pub use outline::outline;
 pub use parse::parse;

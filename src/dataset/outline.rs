@@ -26,6 +26,8 @@ pub struct Outline {
 pub struct OutlineLimits {
     /// Bytes of the JSON.
     pub bytes_max: u64,
+    /// Bytes of one shipment, which leave room for the text around it.
+    pub shipment_bytes_max: u64,
     /// Articles of all its shipments.
     pub articles_max: u64,
 }
@@ -87,7 +89,7 @@ impl Outline {
             return Err(OverLimits::Together);
         }
         let bytes = record.rendered_bytes() as u64;
-        if bytes > self.limits.bytes_max {
+        if bytes > self.limits.shipment_bytes_max {
             return Err(OverLimits::Alone { bytes });
         }
         self.end_text();
@@ -209,7 +211,8 @@ mod tests {
     use crate::shipment::{Column, FoldedKey, Row};
     use proptest::prelude::*;
 
-    const UNLIMITED: OutlineLimits = OutlineLimits { bytes_max: u64::MAX, articles_max: u64::MAX };
+    const UNLIMITED: OutlineLimits =
+        OutlineLimits { bytes_max: u64::MAX, shipment_bytes_max: u64::MAX, articles_max: u64::MAX };
 
     /// A dataset of one number whose carriers have shipments of so many articles.
     fn dataset(articles: &[usize]) -> Dataset {
@@ -292,7 +295,7 @@ mod tests {
         let dataset = dataset(&[3, 5]);
         let positions = positions(&dataset);
         let fits = |bytes_max, articles_max| {
-            let mut outline = Outline::new(OutlineLimits { bytes_max, articles_max });
+            let mut outline = Outline::new(OutlineLimits { bytes_max, shipment_bytes_max: bytes_max, articles_max });
             positions.iter().try_for_each(|position| dataset.outline(&mut outline, *position))
         };
         let bytes: u64 = positions.iter().map(|position| dataset.record(*position).rendered_bytes() as u64).sum();
@@ -300,7 +303,7 @@ mod tests {
         assert_eq!((fits(bytes, 8), fits(bytes + 1, 7)), (Err(OverLimits::Together), Err(OverLimits::Together)));
         let largest = positions.iter().map(|position| dataset.record(*position).rendered_bytes() as u64).max().unwrap();
         assert_eq!(fits(largest - 1, 8), Err(OverLimits::Alone { bytes: largest }));
-        let mut outline = Outline::new(OutlineLimits { bytes_max: 1, articles_max: 0 });
+        let mut outline = Outline::new(OutlineLimits { bytes_max: 1, shipment_bytes_max: 1, articles_max: 0 });
         outline.text(b"ab");
         assert_eq!(outline.check(), Err(OverLimits::Together));
     }

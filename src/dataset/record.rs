@@ -140,14 +140,26 @@ impl<'a> Record<'a> {
     }
 
     /// Renders by overwriting `buffer`, which grows as needed and keeps its length for the next: some 150 instructions
-    /// less than appending. Returns the shipment's JSON; `None`, at once, if it has more than `articles_max` articles.
-    pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>, articles_max: u32) -> Option<&'v [u8]> {
+    /// less than appending. Returns the shipment's JSON; `None` as soon as it has more than `articles_max` articles or
+    /// `bytes_max` bytes.
+    pub fn render_over<'v>(&self, buffer: &'v mut Vec<u8>, articles_max: u32, bytes_max: usize) -> Option<&'v [u8]> {
         let record = self.parse();
         if record.articles > articles_max {
             return None;
         }
         let mut output = Output::over(buffer);
-        self.write_parsed(&record, &mut output);
+        self.write_head(&record, &mut output);
+        let mut cursor = record.first_article;
+        for article in 0..record.articles {
+            if article > 0 {
+                output.constant(b",");
+            }
+            self.write_article(&mut cursor, &mut output);
+            if output.len() > bytes_max {
+                return None;
+            }
+        }
+        output.constant(AFTER_ARTICLES);
         Some(output.written())
     }
 
@@ -180,12 +192,8 @@ impl<'a> Record<'a> {
 
     #[inline(always)]
     fn write(&self, out: &mut impl Sink) {
-        self.write_parsed(&self.parse(), out);
-    }
-
-    #[inline(always)]
-    fn write_parsed(&self, record: &Parsed<'a>, out: &mut impl Sink) {
-        self.write_head(record, out);
+        let record = self.parse();
+        self.write_head(&record, out);
         let mut cursor = record.first_article;
         for article in 0..record.articles {
             if article > 0 {

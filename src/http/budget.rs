@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-/// Bytes of a response or body that are not counted.
+/// Bytes of a response that are not counted.
 pub const TINY_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a response or body that may take as much again as the budget.
-const SMALL_BYTES_MAX: usize = 64 << 10;
+pub const SMALL_BYTES_MAX: usize = 64 << 10;
 
 /// Memory that may be held for clients.
 pub struct Budget {
@@ -61,13 +61,13 @@ impl Budget {
             return Ok(Bytes::copy_from_slice(body));
         }
         let reservation = self.reserve(body.len())?;
-        Ok(Bytes::from_owner(Kept { body: body.into(), _reservation: reservation }))
+        Ok(Bytes::from_owner(Kept { body: body.to_vec(), _reservation: reservation }))
     }
 
-    /// The same for what operators ask for, who are never refused.
-    pub fn keep_for_operators(self: &Arc<Budget>, body: Vec<u8>) -> Bytes {
+    /// What was made already, counted until its last byte was taken or dropped, whether it fits or not.
+    pub fn keep_made(self: &Arc<Budget>, body: Vec<u8>) -> Bytes {
         let reservation = self.hold(body.len());
-        Bytes::from_owner(Kept { body: body.into(), _reservation: reservation })
+        Bytes::from_owner(Kept { body, _reservation: reservation })
     }
 }
 
@@ -103,7 +103,7 @@ impl Drop for Reservation {
 
 /// A body and its reservation.
 struct Kept {
-    body: Box<[u8]>,
+    body: Vec<u8>,
     _reservation: Reservation,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::settings::Request;
-use crate::batch::RESPONSE_BYTES_MAX;
+use crate::batch::SHIPMENT_BYTES_MAX;
 use crate::cancel::Cancelled;
 use crate::dataset::{Changes, Dataset};
 use crate::load::{LoadError, Summary};
@@ -221,7 +221,7 @@ const NAMED_CHARS_MAX: usize = 80;
 
 /// Warns of shipments that no batch or page can have, because they alone are over the limit of a response.
 pub(super) fn log_large_shipments(dataset: &Dataset) {
-    let mut large = dataset.shipments_longer_than(RESPONSE_BYTES_MAX);
+    let mut large = dataset.shipments_longer_than(SHIPMENT_BYTES_MAX);
     for (shipment, bytes) in large.by_ref().take(NAMED_LARGE_MAX) {
         let (carrier, tracking_number) = (shipment.carrier(), shipment.tracking_number());
         let (carrier, _) = truncate(&carrier, NAMED_CHARS_MAX);

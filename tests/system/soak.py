@@ -280,8 +280,8 @@ async def reload_on_and_on(server, files, done):
 async def dawdle(server, begin, then, pause):
     """Sends `begin`, then `then` again and again, each after a pause, until the server ends the connection."""
     while True:
-        reader, writer = await connect(server.public, server.http1)
         with contextlib.suppress(ConnectionError):
+            reader, writer = await connect(server.public, server.http1)
             writer.write(begin)
             while not reader.at_eof():
                 await asyncio.sleep(pause)
@@ -290,7 +290,7 @@ async def dawdle(server, begin, then, pause):
                 # What came stays unread but for the end of the stream.
                 if not then:
                     await reader.read(1 << 16)
-        writer.close()
+            writer.close()
 
 
 async def read_monster(server, answers, asked):
@@ -352,12 +352,13 @@ async def crowd(server, asked):
     request = b"GET /v1/facets?status=delivered HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n"
 
     async def one():
-        begun = time.monotonic()
-        reader, writer = await connect(server.public, server.http1, local_addr=HOSTILE)
-        writer.write(request)
+        begun, answer = time.monotonic(), b""
+        with contextlib.suppress(ConnectionError):
+            reader, writer = await connect(server.public, server.http1, local_addr=HOSTILE)
+            writer.write(request)
+            answer = await reader.read()
+            writer.close()
         took = time.monotonic() - begun
-        answer = await reader.read()
-        writer.close()
         # So many handshakes at once may take this client longer than a server waits for a head.
         if not answer and took > TIMEOUT_SECONDS / 2:
             return
@@ -374,10 +375,11 @@ async def crowd(server, asked):
 async def break_off(server):
     """Asks and is gone."""
     while True:
-        _, writer = await connect(server.public, server.http1)
-        writer.write(b"GET /v1/facets?status=delivered HTTP/1.1\r\nHost: soak\r\n\r\nGET /v1")
-        await asyncio.sleep(random.random() / 10)
-        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            _, writer = await connect(server.public, server.http1)
+            writer.write(b"GET /v1/facets?status=delivered HTTP/1.1\r\nHost: soak\r\n\r\nGET /v1")
+            await asyncio.sleep(random.random() / 10)
+            writer.transport.abort()
 
 
 def slow_clients(server):

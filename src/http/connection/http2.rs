@@ -10,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -21,14 +22,14 @@ use hyper_util::rt::TokioIo;
 use tokio_rustls::server::TlsStream;
 
 use crate::http::activity::{Activity, ConnectionCommand, HEAD_BYTES_MAX, Phase, Taken, UNSENT_BYTES_MAX};
-use crate::http::budget::{Budget, Exhausted, Reservation, TINY_BYTES_MAX};
+use crate::http::budget::Budget;
 use crate::http::connection::frames::CountedFrames;
 use crate::http::connection::registry::Registered;
+use crate::http::connection::sending::{self, Sending, Tiny};
 use crate::http::connection::stream;
 use crate::http::pipeline::Service;
-use crate::http::response::problem;
+use crate::http::response;
 use crate::http::response::reply::Reply;
-use crate::http::response::{self, Response};
 
 /// Requests that a client may have open on one connection.
 const STREAMS_MAX: u32 = 100;
@@ -97,14 +98,10 @@ struct Streams {
     requests: Cell<u64>,
     /// Requests whose responses are not there yet.
     responding: Cell<usize>,
-    /// Responses of which there is something that is not handed over.
-    unsent: Cell<usize>,
     /// Responses whose next part is being made.
     making: Cell<usize>,
-    /// Bytes of those that are not counted elsewhere.
-    tiny_bytes: Cell<usize>,
-    /// What was handed over so far.
-    taken: Cell<Taken>,
+    /// What waits for the client.
+    sending: Arc<Sending>,
     /// The requests whose bodies are awaited, by number.
     receiving: RefCell<BTreeSet<u64>>,
 }
@@ -116,24 +113,9 @@ impl Streams {
             budget,
             requests: Cell::new(0),
             responding: Cell::new(0),
-            unsent: Cell::new(0),
             making: Cell::new(0),
-            tiny_bytes: Cell::new(0),
-            taken: Cell::default(),
+            sending: Arc::default(),
             receiving: RefCell::default(),
-        }
-    }
-
-    /// A response, or its next part, is there for the client.
-    fn begin_unsent(&self) {
-        self.unsent.set(self.unsent.get() + 1);
-    }
-
-    /// The client has taken what was there of a response, or has lost interest.
-    fn end_unsent(&self) {
-        self.unsent.set(self.unsent.get() - 1);
-        if self.unsent.get() == 0 {
-            self.taken.set(Taken { all: self.taken.get().all + 1, ..self.taken.get() });
         }
     }
 }
@@ -142,7 +124,7 @@ impl Activity for Streams {
     fn phase(&self) -> Phase {
         if !self.receiving.borrow().is_empty() {
             Phase::Body
-        } else if self.unsent.get() > 0 {
+        } else if self.sending.waits() {
             Phase::Write
         } else if self.responding.get() + self.making.get() > 0 {
             Phase::Response
@@ -162,7 +144,7 @@ impl Activity for Streams {
     }
 
     fn taken(&self) -> Option<Taken> {
-        (self.unsent.get() > 0).then(|| self.taken.get())
+        self.sending.taken()
     }
 }
 
@@ -235,22 +217,8 @@ impl Future for StreamReply {
         let response = ready!(this.reply.poll_response(cx, |_| stream.body_ended()));
         // hyper sends a body to HEAD too, if it is given one.
         let response = if this.is_head { response::without_body(response) } else { response };
-        Poll::Ready(Ok(this.paced(response)))
-    }
-}
-
-impl StreamReply {
-    /// `response`, if there is memory for it where it needs some.
-    fn paced(&self, response: Response) -> hyper::Response<Paced> {
-        let streams = &self.stream.streams;
-        let bytes = response.body().bytes_left();
-        let (response, unsent) = match Unsent::within(streams, bytes) {
-            Ok(unsent) => (response, unsent),
-            Err(Exhausted) => {
-                (problem::overloaded("too many responses wait on this connection"), Unsent::new(streams, 0, None))
-            }
-        };
-        response.map(|body| Paced { body, unsent })
+        let unsent = Unsent::new(&this.stream.streams, response.body().bytes_left());
+        Poll::Ready(Ok(response.map(|body| Paced { body, unsent })))
     }
 }
 
@@ -270,12 +238,7 @@ impl Body for Paced {
             return Poll::Pending;
         };
         self.unsent.is_to_be_made(false);
-        if let Some(Ok(frame)) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            let taken = &self.unsent.streams.taken;
-            taken.set(Taken { bytes: taken.get().bytes + bytes, ..taken.get() });
-        }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(|chunk| self.unsent.hand_over(chunk)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -290,27 +253,22 @@ impl Body for Paced {
 /// A response that is not handed over as a whole, until dropped.
 struct Unsent {
     streams: Rc<Streams>,
-    tiny_bytes: usize,
     /// True while it is not the client that is waited for.
     is_to_be_made: bool,
-    /// Of a tiny one, where the connection has many of them.
-    _reservation: Option<Reservation>,
+    tiny: Option<Tiny>,
 }
 
 impl Unsent {
-    /// One of `bytes` bytes. Those that are tiny are not counted anywhere else: the budget needs memory for what a
-    /// connection has of them beyond a few.
-    fn within(streams: &Rc<Streams>, bytes: u64) -> Result<Unsent, Exhausted> {
-        let tiny_bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes <= TINY_BYTES_MAX).unwrap_or(0);
-        let is_beyond = tiny_bytes > 0 && streams.tiny_bytes.get() + tiny_bytes > UNSENT_BYTES_MAX;
-        let reservation = if is_beyond { Some(streams.budget.reserve(tiny_bytes)?) } else { None };
-        Ok(Unsent::new(streams, tiny_bytes, reservation))
+    /// One of `bytes` bytes.
+    fn new(streams: &Rc<Streams>, bytes: u64) -> Unsent {
+        streams.sending.responses.fetch_add(1, Relaxed);
+        let tiny = Tiny::new(&streams.sending, &streams.budget, bytes);
+        Unsent { streams: Rc::clone(streams), is_to_be_made: false, tiny }
     }
 
-    fn new(streams: &Rc<Streams>, tiny_bytes: usize, reservation: Option<Reservation>) -> Unsent {
-        streams.begin_unsent();
-        streams.tiny_bytes.set(streams.tiny_bytes.get() + tiny_bytes);
-        Unsent { streams: Rc::clone(streams), tiny_bytes, is_to_be_made: false, _reservation: reservation }
+    /// A part of it, which waits until the client has taken it.
+    fn hand_over(&mut self, bytes: Bytes) -> Bytes {
+        sending::in_flight(&self.streams.sending, bytes, self.tiny.take())
     }
 
     /// Notes whether its next part is still to be made, for which the client is not to blame.
@@ -319,13 +277,14 @@ impl Unsent {
             return;
         }
         self.is_to_be_made = is_to_be_made;
-        let making = &self.streams.making;
+        let Streams { making, sending, .. } = &*self.streams;
         if is_to_be_made {
             making.set(making.get() + 1);
-            self.streams.end_unsent();
+            sending.responses.fetch_sub(1, Relaxed);
+            sending.check_all();
         } else {
             making.set(making.get() - 1);
-            self.streams.begin_unsent();
+            sending.responses.fetch_add(1, Relaxed);
         }
     }
 }
@@ -333,8 +292,8 @@ impl Unsent {
 impl Drop for Unsent {
     fn drop(&mut self) {
         self.is_to_be_made(false);
-        self.streams.end_unsent();
-        self.streams.tiny_bytes.set(self.streams.tiny_bytes.get() - self.tiny_bytes);
+        self.streams.sending.responses.fetch_sub(1, Relaxed);
+        self.streams.sending.check_all();
     }
 }
 
@@ -345,17 +304,29 @@ mod tests {
     #[test]
     fn a_client_is_waited_for_only_while_something_is_there_for_it() {
         let streams = Rc::new(Streams::new(Budget::new(0)));
-        let mut large = Unsent::new(&streams, 0, None);
+        let mut large = Unsent::new(&streams, 1 << 20);
         let before = streams.taken().unwrap();
         large.is_to_be_made(true);
         large.is_to_be_made(true);
         assert_eq!((streams.taken(), streams.phase()), (None, Phase::Response));
         large.is_to_be_made(false);
         assert!(streams.taken().unwrap().is_enough_since(before));
-        let tiny = Unsent::within(&streams, 10).unwrap();
         drop(large);
-        assert_eq!((streams.unsent.get(), streams.tiny_bytes.get()), (1, 10));
-        drop(tiny);
-        assert_eq!((streams.taken(), streams.tiny_bytes.get(), streams.phase()), (None, 0, Phase::Idle));
+        assert_eq!((streams.taken(), streams.phase()), (None, Phase::Idle));
+    }
+
+    #[test]
+    fn what_hyper_has_counts_until_the_client_has_taken_it() {
+        let budget = Budget::new(0);
+        let streams = Rc::new(Streams::new(Arc::clone(&budget)));
+        let mut unsent = Unsent::new(&streams, 3000);
+        let first = unsent.hand_over(vec![7; 3000].into());
+        drop(unsent);
+        assert_eq!((streams.phase(), streams.taken().map(|taken| taken.bytes)), (Phase::Write, Some(0)));
+        // Those beyond 64 KiB are counted.
+        let others: Vec<Bytes> = (0..30).map(|_| Unsent::new(&streams, 3000).hand_over(vec![7; 3000].into())).collect();
+        assert_eq!(budget.held(), 10 * 3000);
+        drop((first, others));
+        assert_eq!((streams.phase(), budget.held()), (Phase::Idle, 0));
     }
 }

@@ -5,6 +5,7 @@ mod http1;
 mod http2;
 pub mod places;
 pub(crate) mod registry;
+mod sending;
 mod socket;
 mod stream;
 

@@ -46,6 +46,12 @@ impl Entry {
         }
     }
 
+    /// Since when it is idle, if it is and was not evicted: as the last sweep saw it, or `now` if it was busy since.
+    fn idle_since(&self, now: Instant) -> Option<Instant> {
+        let since = if self.seen.0 == self.progress() { self.seen.1 } else { now };
+        (!self.is_evicted && self.is_idle()).then_some(since)
+    }
+
     /// Ends the connection in favour of another: at first in good order, since a request may have arrived just now.
     fn evict(&mut self) {
         self.command.send(if self.is_evicted { ConnectionCommand::End } else { ConnectionCommand::Drain });
@@ -117,22 +123,26 @@ impl Registry {
                 entry.command.send(ConnectionCommand::End);
             } else if entry.is_evicted && entry.is_idle() {
                 entry.evict();
+            } else if entry.is_evicted {
+                // A request came first. It is the last one, but another connection may leave sooner.
+                entry.is_evicted = false;
+                self.places.left();
             }
         }
     }
 
     /// Since when the connection is idle that has been so longest, as far as sweeps have seen it.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        let entries = self.entries.borrow();
-        let idle = entries.iter().filter(|(_, entry)| !entry.is_evicted && entry.is_idle());
-        idle.map(|(_, entry)| entry.seen.1).min()
+        let now = Instant::now();
+        self.entries.borrow().iter().filter_map(|(_, entry)| entry.idle_since(now)).min()
     }
 
     /// Ends the connection that has been idle longest, if one is.
     pub(crate) fn evict_longest_idle(&self) {
+        let now = Instant::now();
         let mut entries = self.entries.borrow_mut();
-        let idle = entries.iter_mut().filter(|(_, entry)| !entry.is_evicted && entry.is_idle());
-        if let Some((_, longest)) = idle.min_by_key(|(_, entry)| entry.seen.1) {
+        let idle = entries.iter_mut().filter_map(|(_, entry)| entry.idle_since(now).map(|since| (since, entry)));
+        if let Some((_, longest)) = idle.min_by_key(|(since, _)| *since) {
             longest.evict();
             self.counters.evicted.add(1);
         } else {

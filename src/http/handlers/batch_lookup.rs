@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use crate::batch::{self, BatchError, RESPONSE_BYTES_MAX};
+use crate::batch::{self, BatchError, RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
 use crate::dataset::{Outline, OutlineLimits};
 use crate::http::request::forwarded::{self, Peer};
 use crate::http::request::json_body::{self, JsonBody};
@@ -22,8 +22,12 @@ use crate::store::Snapshot;
 /// requests of the thread waiting.
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
 /// A response within these limits is made on the worker.
-const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, articles_max: 2000 };
-const LONG: OutlineLimits = OutlineLimits { bytes_max: RESPONSE_BYTES_MAX as u64, articles_max: u64::MAX };
+const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, shipment_bytes_max: 256 << 10, articles_max: 2000 };
+const LONG: OutlineLimits = OutlineLimits {
+    bytes_max: RESPONSE_BYTES_MAX as u64,
+    shipment_bytes_max: SHIPMENT_BYTES_MAX as u64,
+    articles_max: u64::MAX,
+};
 
 /// `POST /v1/lookup`
 pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, request: Request<Incoming>) -> Reply {

@@ -42,7 +42,7 @@ pub(crate) fn metrics(app: &App) -> Response {
     families.retain(|family| !family.get_metric().is_empty());
     families.sort_by(|a, b| a.name().cmp(b.name()));
     match TextEncoder::new().encode_to_string(&families) {
-        Ok(text) => document::metrics(app.budget.keep_for_operators(text.into_bytes())),
+        Ok(text) => document::metrics(app.budget.keep_made(text.into_bytes())),
         Err(error) => problem::response(Code::Internal, &error.to_string()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::{HeaderMap, Uri};
 use serde::Serialize;
 
+use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
 use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record};
 use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
@@ -21,10 +22,14 @@ pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// Shipments of a page, at most.
 pub(crate) const LIMIT_MAX: usize = 1000;
 /// Limits of a page: one shipment may have any number of articles.
-const LONG: OutlineLimits = OutlineLimits { bytes_max: 64 << 20, articles_max: u64::MAX };
+const LONG: OutlineLimits = OutlineLimits {
+    bytes_max: RESPONSE_BYTES_MAX as u64,
+    shipment_bytes_max: SHIPMENT_BYTES_MAX as u64,
+    articles_max: u64::MAX,
+};
 /// A page over these limits, with more shipments, or of a filter with more values or of a number that more shipments
 /// have is offloaded.
-const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, articles_max: 2000 };
+const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, shipment_bytes_max: 256 << 10, articles_max: 2000 };
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
 const SHORT_GROUP_SHIPMENTS_MAX: usize = 1000;
@@ -122,7 +127,7 @@ fn outline(dataset: &Dataset, request: &PageRequest, limits: OutlineLimits) -> R
     let mut omitted = Vec::new();
     for position in selection.positions(*offset, *limit) {
         match dataset.outline(&mut page, position) {
-            Err(OverLimits::Alone { bytes }) if bytes > LONG.bytes_max => {
+            Err(OverLimits::Alone { bytes }) if bytes > LONG.shipment_bytes_max => {
                 omitted.push(Omitted::new(&dataset.record(position), bytes));
             }
             appended => appended?,

@@ -21,8 +21,10 @@ const SHIPMENTS_INLINE: usize = 4;
 /// Shipments and articles of a response that is made at once; others are offloaded.
 const SHORT_SHIPMENTS_MAX: usize = 100;
 const SHORT_ARTICLES_MAX: u32 = 1000;
+const SHORT_BYTES_MAX: usize = 256 << 10;
 /// A lookup has no limit of its own: what it finds is made in parts.
-const UNLIMITED: OutlineLimits = OutlineLimits { bytes_max: u64::MAX, articles_max: u64::MAX };
+const UNLIMITED: OutlineLimits =
+    OutlineLimits { bytes_max: u64::MAX, shipment_bytes_max: u64::MAX, articles_max: u64::MAX };
 
 /// `GET /v1/shipments/{carrier}/{tracking_number}`. Where that takes long it sets `takes_long` instead, and the response is
 /// to be made by [`large_one`]. (An optional response would be copied twice more: +60 instructions.)
@@ -46,7 +48,7 @@ pub(crate) fn one(
         return fields.not_modified();
     }
     let mut scratch = worker.scratch();
-    let Some(body) = record.render_over(&mut scratch, SHORT_ARTICLES_MAX) else {
+    let Some(body) = record.render_over(&mut scratch, SHORT_ARTICLES_MAX, SHORT_BYTES_MAX) else {
         *takes_long = true;
         return fields.not_modified();
     };
@@ -87,7 +89,10 @@ pub(crate) fn all(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, tracking
         return Reply::now(missing(snapshot, &number, tracking_number, || format!("no shipment {tracking_number}")));
     }
     let articles: u64 = records.iter().map(|record| u64::from(record.article_count())).sum();
-    if records.len() > SHORT_SHIPMENTS_MAX || articles > u64::from(SHORT_ARTICLES_MAX) {
+    let is_short = records.len() <= SHORT_SHIPMENTS_MAX
+        && articles <= u64::from(SHORT_ARTICLES_MAX)
+        && records.iter().map(Record::rendered_bytes).sum::<usize>() <= SHORT_BYTES_MAX;
+    if !is_short {
         let fields = worker.dataset_fields(snapshot);
         if fields.are_known(headers) {
             return Reply::now(fields.not_modified());

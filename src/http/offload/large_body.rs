@@ -22,7 +22,7 @@ const PART_BYTES: usize = 128 << 10;
 const SPARE_BYTES: usize = 4 << 10;
 
 /// A part on its way, and what is left after it.
-type Making = Pin<Box<dyn Future<Output = io::Result<(Outline, Bytes)>>>>;
+type Making = Pin<Box<dyn Future<Output = io::Result<(Outline, Vec<u8>)>>>>;
 
 /// The body that an outline describes.
 pub(crate) struct LargeBody {
@@ -32,7 +32,9 @@ pub(crate) struct LargeBody {
     /// What is left to be made. None while a part is being made.
     outline: Option<Outline>,
     making: Option<Making>,
-    reservation: Reservation,
+    budget: Arc<Budget>,
+    /// Of the outline, and of a part that is being made.
+    _reservation: Reservation,
 }
 
 impl LargeBody {
@@ -44,10 +46,19 @@ impl LargeBody {
         outline: Outline,
         budget: &Arc<Budget>,
     ) -> Result<LargeBody, Exhausted> {
-        // A part is made while the one before is on its way.
-        let reservation = budget.reserve(outline.memory_bytes() + 2 * PART_BYTES)?;
-        let offload = offload.clone();
-        Ok(LargeBody { offload, client, lease, outline: Some(outline), making: None, reservation })
+        // A part is made while the one before is on its way, which then counts for itself.
+        let mut reservation = budget.reserve(outline.memory_bytes() + 2 * PART_BYTES)?;
+        reservation.set(outline.memory_bytes() + PART_BYTES);
+        let (offload, budget) = (offload.clone(), Arc::clone(budget));
+        Ok(LargeBody {
+            offload,
+            client,
+            lease,
+            outline: Some(outline),
+            making: None,
+            budget,
+            _reservation: reservation,
+        })
     }
 }
 
@@ -67,18 +78,17 @@ impl Parts for LargeBody {
         let made = ready!(making.as_mut().poll(cx));
         self.making = None;
         let (outline, part) = made?;
-        self.reservation.set(outline.memory_bytes() + PART_BYTES + part.len().max(PART_BYTES));
         self.outline = Some(outline);
-        Poll::Ready(Ok(part))
+        Poll::Ready(Ok(self.budget.keep_made(part)))
     }
 }
 
-fn make_part(outline: Option<Outline>, lease: &Lease) -> io::Result<(Outline, Bytes)> {
+fn make_part(outline: Option<Outline>, lease: &Lease) -> io::Result<(Outline, Vec<u8>)> {
     let mut outline = outline.ok_or_else(|| broken("it has ended"))?;
     let snapshot = lease.snapshot().ok_or_else(|| broken("its dataset was replaced a while ago"))?;
     let mut part = Vec::with_capacity(PART_BYTES + SPARE_BYTES);
     snapshot.dataset.render_part(&mut outline, &mut part, PART_BYTES);
-    Ok((outline, part.into()))
+    Ok((outline, part))
 }
 
 fn broken(reason: &str) -> io::Error {

@@ -15,13 +15,16 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use crate::http::budget::{Budget, Exhausted, Reservation, TINY_BYTES_MAX};
+use crate::http::budget::{Budget, Exhausted, Reservation, SMALL_BYTES_MAX};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::{ReceiveBody, Received, Reply};
 use crate::http::response::{self, Response};
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// Memory that a body grows by, at most, beyond what has come of it.
+const AHEAD_BYTES_MAX: usize = 64 << 10;
+
 /// A request's body on its way in, and what is to be done with it.
 struct Receiving {
     body: Limited<Incoming>,
@@ -41,10 +44,11 @@ impl JsonBody {
     fn push(&mut self, data: &[u8]) -> Result<(), Exhausted> {
         let bytes = self.bytes.len() + data.len();
         if bytes > self.bytes.capacity() {
-            let capacity = bytes.max(2 * self.bytes.capacity()).min(BODY_BYTES_MAX);
-            if capacity > TINY_BYTES_MAX {
-                self.reservation.grow_to(capacity)?;
-            }
+            // Far ahead would be memory that the client has not paid for, and make of a small body a large one.
+            let ahead = self.bytes.capacity().min(AHEAD_BYTES_MAX);
+            let capacity_max = if bytes <= SMALL_BYTES_MAX { SMALL_BYTES_MAX } else { BODY_BYTES_MAX };
+            let capacity = bytes.max(self.bytes.capacity() + ahead).min(capacity_max);
+            self.reservation.grow_to(capacity)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(data);

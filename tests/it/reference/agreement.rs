@@ -93,7 +93,7 @@ fn assert_same_batch(dataset: &Dataset, export: &Export, lookups: &[(String, Opt
     let lookups = batch::parse(&mut body).unwrap();
     let bytes = expected.len() as u64;
     let outline = |bytes_max| {
-        let limits = OutlineLimits { bytes_max, articles_max: u64::MAX };
+        let limits = OutlineLimits { bytes_max, shipment_bytes_max: bytes_max, articles_max: u64::MAX };
         batch::outline(dataset, &lookups, limits)
     };
     let answer = dataset.render(outline(bytes).unwrap());
