@@ -138,6 +138,7 @@ fn bodies_that_stall_are_bounded_in_sum_and_take_what_has_come_of_them() {
     assert_eq!(refused.field("connection").as_deref(), Some("close"));
     first.send(&whole[whole.len() - 1..]);
     assert_eq!(first.answer_to("POST").text(), r#"{"results":[]}"#);
+    drop(promised);
     wait_until_nothing_is_held(&server);
 }
 
