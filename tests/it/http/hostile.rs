@@ -76,6 +76,20 @@ fn a_monster_is_answered_whole_by_every_route_and_its_size_by_head() {
 }
 
 #[test]
+fn a_shipment_of_few_long_articles_is_made_in_parts_too() {
+    let long = row("TN1", "DHL").replace("Laptop", &"x".repeat(20_000));
+    let server = Server::start(csv(&vec![long; 60]), &BUDGET);
+    let whole = server.get("/v1/shipments/DHL/TN1");
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    assert!(whole.body.len() > 1_200_000);
+    let by_number = server.get("/v1/shipments/TN1");
+    assert!(by_number.text() == format!(r#"{{"count":1,"results":[{}]}}"#, whole.text()));
+    let mut client = server.client();
+    assert_eq!(client.request("HEAD", "/v1/shipments/DHL/TN1", &[]).content_length(), Some(whole.body.len()));
+    wait_until_nothing_is_held(&server);
+}
+
+#[test]
 fn very_many_carriers_are_listed_off_the_worker() {
     let carriers: Vec<String> = (0..1500).map(|at| format!("Carrier {at}")).collect();
     let rows: Vec<String> = carriers.iter().map(|carrier| row("TN1", carrier)).collect();
@@ -123,6 +137,11 @@ fn bodies_that_stall_are_bounded_in_sum_and_take_what_has_come_of_them() {
     let mut promised: Vec<Client> = (0..50).map(|_| server.client()).collect();
     for client in &mut promised {
         client.send(&whole[..whole.len() - body.len() + 10]);
+    }
+    // Of a body everything counts.
+    let begun = Instant::now();
+    while held(&server) != 500 {
+        assert!(begun.elapsed() < DEADLINE, "{} bytes are held", held(&server));
     }
     let mut first = server.client();
     first.send(&whole[..whole.len() - 1]);
