@@ -9,12 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::HeaderMap;
 
-use crate::dataset::Outline;
+use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
+use crate::dataset::{Outline, OutlineLimits};
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
 use crate::http::offload::large_body::LargeBody;
 use crate::http::offload::threads::{NotDone, Offload};
-use crate::http::request::forwarded::Peer;
+use crate::http::request::forwarded::{self, Peer};
 use crate::http::response::body::Body;
 use crate::http::response::dataset::DatasetFields;
 use crate::http::response::etag;
@@ -54,7 +55,16 @@ pub(crate) enum Made {
 }
 
 /// Bytes of a response that is made at once and not in parts.
-const WHOLE_BYTES_MAX: usize = 256 << 10;
+pub(crate) const WHOLE_BYTES_MAX: usize = 256 << 10;
+/// Limits of a page or batch that is made on the worker; others are offloaded.
+pub(crate) const SHORT: OutlineLimits =
+    OutlineLimits { bytes_max: WHOLE_BYTES_MAX as u64, shipment_bytes_max: WHOLE_BYTES_MAX as u64, articles_max: 2000 };
+/// Limits of any page or batch: one shipment may have any number of articles.
+pub(crate) const LONG: OutlineLimits = OutlineLimits {
+    bytes_max: RESPONSE_BYTES_MAX as u64,
+    shipment_bytes_max: SHIPMENT_BYTES_MAX as u64,
+    articles_max: u64::MAX,
+};
 /// Memory that a worker keeps for rendering.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -70,6 +80,11 @@ impl Worker {
             closing: Cell::new(false),
             offload: Offload::new(),
         }
+    }
+
+    /// The client of a request, whose turn it is to have work offloaded.
+    pub(crate) fn client(&self, peer: Peer, headers: &HeaderMap) -> Peer {
+        forwarded::client(&self.app.trusted_proxies, peer, headers)
     }
 
     /// The header fields of responses from `snapshot`.

@@ -9,33 +9,25 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use crate::batch::{self, BatchError, RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
+use crate::batch::{self, BatchError};
 use crate::dataset::{Outline, OutlineLimits};
-use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::forwarded::Peer;
 use crate::http::request::json_body::{self, JsonBody};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::{Made, Worker};
+use crate::http::worker::{LONG, Made, SHORT, Worker};
 use crate::store::Snapshot;
 
 /// Bytes of a body that is parsed and responded to on the worker, some 100 lookups; longer ones would keep the other
 /// requests of the thread waiting.
 const SHORT_BODY_BYTES_MAX: usize = 8 << 10;
-/// A response within these limits is made on the worker.
-const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, shipment_bytes_max: 256 << 10, articles_max: 2000 };
-const LONG: OutlineLimits = OutlineLimits {
-    bytes_max: RESPONSE_BYTES_MAX as u64,
-    shipment_bytes_max: SHIPMENT_BYTES_MAX as u64,
-    articles_max: u64::MAX,
-};
-
 /// `POST /v1/lookup`
 pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, request: Request<Incoming>) -> Reply {
     if worker.app.store.load().is_none() {
         return Reply::now(problem::loading());
     }
     let (head, body) = request.into_parts();
-    let client = forwarded::client(&worker.app.trusted_proxies, peer, &head.headers);
+    let client = worker.client(peer, &head.headers);
     let for_response = Rc::clone(worker);
     json_body::receive_json(&worker.app.budget, &head.headers, body, move |body| respond(&for_response, client, body))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::http::app::App;
-use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::forwarded::Peer;
 use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem;
@@ -40,7 +40,7 @@ pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> R
     if fields.are_known(headers) {
         return Reply::now(fields.not_modified());
     }
-    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    let client = worker.client(peer, headers);
     worker.offload(client, Arc::clone(snapshot), |snapshot| {
         let mut out = Vec::new();
         render(snapshot, &mut out);

@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 
 use crate::dataset::Selection;
 use crate::http::handlers::misdirected;
-use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::forwarded::Peer;
 use crate::http::request::query;
 use crate::http::response::problem;
 use crate::http::response::reply::Reply;
@@ -35,7 +35,7 @@ pub(crate) fn facets(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, query
     if fields.are_known(headers) {
         return Reply::now(fields.not_modified());
     }
-    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    let client = worker.client(peer, headers);
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
         let mut out = Vec::new();
         render_facets(&snapshot.dataset.select(&filter), &mut out);

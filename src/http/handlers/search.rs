@@ -6,30 +6,22 @@ use std::sync::Arc;
 use hyper::{HeaderMap, Uri};
 use serde::Serialize;
 
-use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
 use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record};
 use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
-use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::forwarded::Peer;
 use crate::http::request::query::{self, Invalid, LIMIT, OFFSET};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::{Made, Worker};
+use crate::http::worker::{LONG, Made, SHORT, Worker};
 
 const PATH: &str = "/v1/shipments";
 /// Shipments of a page where the request does not say.
 pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// Shipments of a page, at most.
 pub(crate) const LIMIT_MAX: usize = 1000;
-/// Limits of a page: one shipment may have any number of articles.
-const LONG: OutlineLimits = OutlineLimits {
-    bytes_max: RESPONSE_BYTES_MAX as u64,
-    shipment_bytes_max: SHIPMENT_BYTES_MAX as u64,
-    articles_max: u64::MAX,
-};
-/// A page over these limits, with more shipments, or of a filter with more values or of a number that more shipments
-/// have is offloaded.
-const SHORT: OutlineLimits = OutlineLimits { bytes_max: 256 << 10, shipment_bytes_max: 256 << 10, articles_max: 2000 };
+/// A page with more shipments, of a filter with more values or of a number that more shipments have is offloaded, as is
+/// one over the limits of [`SHORT`].
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
 const SHORT_GROUP_SHIPMENTS_MAX: usize = 1000;
@@ -95,7 +87,7 @@ pub(crate) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderM
         );
     }
     let is_known = worker.dataset_fields(snapshot).are_known(headers);
-    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    let client = worker.client(peer, headers);
     worker.offload(client, Arc::clone(snapshot), move |snapshot| match outline(&snapshot.dataset, &request, LONG) {
         // A page that is too large is none that the client could have.
         Ok(_) if is_known => Made::NotModified,

@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 
 use crate::dataset::{Dataset, Outline, OutlineLimits, OverLimits, Position, Record};
 use crate::http::handlers::misdirected;
-use crate::http::request::forwarded::{self, Peer};
+use crate::http::request::forwarded::Peer;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::{Made, Worker};
+use crate::http::worker::{Made, WHOLE_BYTES_MAX, Worker};
 use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
 
@@ -21,7 +21,6 @@ const SHIPMENTS_INLINE: usize = 4;
 /// Shipments and articles of a response that is made at once; others are offloaded.
 const SHORT_SHIPMENTS_MAX: usize = 100;
 const SHORT_ARTICLES_MAX: u32 = 1000;
-const SHORT_BYTES_MAX: usize = 256 << 10;
 /// A lookup has no limit of its own: what it finds is made in parts.
 const UNLIMITED: OutlineLimits =
     OutlineLimits { bytes_max: u64::MAX, shipment_bytes_max: u64::MAX, articles_max: u64::MAX };
@@ -48,7 +47,7 @@ pub(crate) fn one(
         return fields.not_modified();
     }
     let mut scratch = worker.scratch();
-    let Some(body) = record.render_over(&mut scratch, SHORT_ARTICLES_MAX, SHORT_BYTES_MAX) else {
+    let Some(body) = record.render_over(&mut scratch, SHORT_ARTICLES_MAX, WHOLE_BYTES_MAX) else {
         *takes_long = true;
         return fields.not_modified();
     };
@@ -91,7 +90,7 @@ pub(crate) fn all(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, tracking
     let articles: u64 = records.iter().map(|record| u64::from(record.article_count())).sum();
     let is_short = records.len() <= SHORT_SHIPMENTS_MAX
         && articles <= u64::from(SHORT_ARTICLES_MAX)
-        && records.iter().map(Record::rendered_bytes).sum::<usize>() <= SHORT_BYTES_MAX;
+        && records.iter().map(Record::rendered_bytes).sum::<usize>() <= WHOLE_BYTES_MAX;
     if !is_short {
         let fields = worker.dataset_fields(snapshot);
         if fields.are_known(headers) {
@@ -128,7 +127,7 @@ fn large(
     snapshot: &Arc<Snapshot>,
     describe: impl FnOnce(&Dataset, &mut Outline) -> Result<(), OverLimits> + Send + 'static,
 ) -> Reply {
-    let client = forwarded::client(&worker.app.trusted_proxies, peer, headers);
+    let client = worker.client(peer, headers);
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
         let mut outline = Outline::new(UNLIMITED);
         match describe(&snapshot.dataset, &mut outline) {
