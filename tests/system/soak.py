@@ -70,22 +70,25 @@ class Client:
         self.address = address
         self.tls = tls
         self.streams = None
+        # When the last request was sent.
         self.used = 0
 
     async def request(self, method, target, body=b"", fields=""):
         try:
             return await self.exchange(method, target, body, fields)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            idle = time.monotonic() - self.used
-            raise Failure(f"{method} {target}: {error!r}, {idle:.1f} s after the answer before") from None
+            since = time.monotonic() - self.used
+            raise Failure(f"{method} {target}: {error!r}, {since:.1f} s after it was sent") from None
 
     async def exchange(self, method, target, body, fields):
         async with asyncio.timeout(PATIENCE_SECONDS):
-            # The server may be about to end a connection that was idle for long.
+            # The server may be about to end a connection that was idle for long: since the request before, since an answer
+            # may have waited here.
             if self.streams is None or time.monotonic() - self.used > TIMEOUT_SECONDS / 3:
                 self.close()
                 self.streams = await connect(self.address, self.tls)
             reader, writer = self.streams
+            self.used = time.monotonic()
             length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
             writer.write(f"{method} {target} HTTP/1.1\r\nHost: soak\r\n{fields}{length}\r\n".encode() + body)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -93,7 +96,6 @@ class Client:
             length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
             has_body = method != "HEAD" and status != 304
             body = await reader.readexactly(int(length[1])) if has_body and length else b""
-            self.used = time.monotonic()
             return status, body
 
     def close(self):
