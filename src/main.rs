@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
 use waybill::commands::serve::{Control, Data, Listeners, ServeError, Server, open_access_log, read_secrets};
-use waybill::commands::{check, generate, health, log};
+use waybill::commands::{check, generate, health, key, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
 
 #[global_allocator]
@@ -40,6 +40,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
             Ok(target) => health::health(&target)?,
             Err(error) => return Ok(refuse(error)),
         },
+        Command::Key(args) => print(&key::key(&args).context("no random bits from the system")?)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "waybill", &mut script);

@@ -17,9 +17,12 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use jiff::civil::Date;
 
+use crate::http::access::rate::Rate;
+use crate::http::access::scope::Scopes;
 use crate::source::Source;
-use value::SourceParser;
+use value::{SourceParser, day, key_name, scopes};
 
 /// Most threads of a kind.
 pub const THREADS_MAX: usize = 1024;
@@ -61,6 +64,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Check whether a server is ready: exit status 0 if so, for health checks of containers
     Health(HealthArgs),
+    /// Make an API key: prints it once, and then its line for the file of keys, which has its hash alone
+    Key(KeyArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -108,6 +113,26 @@ pub struct GenerateArgs {
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Flags of `key`.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArgs {
+    /// Name of the key, under which its requests are counted: letters, digits, -, _ and ., 64 at most
+    #[arg(value_name = "NAME", value_parser = key_name)]
+    pub name: String,
+
+    /// What it may ask for: lookup, list and feed, with commas between [default: everything]
+    #[arg(long, value_name = "SCOPES", value_parser = scopes, default_value_t = Scopes::ALL, hide_default_value = true)]
+    pub scope: Scopes,
+
+    /// Requests that it may send: so many per second, and M at once [default: any number; of M: N]
+    #[arg(long, value_name = "N/s[,burst=M]")]
+    pub rate: Option<Rate>,
+
+    /// The last day on which it is valid, in UTC, such as 2027-01-31 [default: it stays valid]
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub expires: Option<Date>,
 }
 
 /// Flags of `health`.

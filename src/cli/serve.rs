@@ -8,6 +8,8 @@ use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
 use super::value::{AdminListen, LogFormat, Pages, SourceParser, bytes, duration};
+use crate::http::access::Anonymous;
+use crate::http::access::rate::Rate;
 use crate::http::listener::Address;
 use crate::http::request::cors::Origin;
 use crate::http::request::forwarded::TrustedProxy;
@@ -74,10 +76,17 @@ pub struct ServeArgs {
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 
-    /// File of API keys, one name:key per line, of which data requests need one; read again at each reload, as the
-    /// tokens are
+    /// File of API keys, one per line, as `waybill key` prints it; read again at each reload, as the tokens are
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_API_KEYS_FILE", value_name = "FILE")]
     pub api_keys_file: Option<PathBuf>,
+
+    /// What callers without a key may ask for [default: none with a file of keys, all without]
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_ANONYMOUS", value_name = "WHAT")]
+    pub anonymous: Option<Anonymous>,
+
+    /// Requests of each client without a key: so many per second, and M at once [default of M: N]
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_RATE_LIMIT", value_name = "N/s[,burst=M]")]
+    pub rate_limit: Option<Rate>,
 
     /// Allow scripts of this origin to read responses in browsers; * for any origin. May be repeated
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_CORS_ORIGIN", value_name = "SCHEME://HOST|*", value_delimiter = ',')]

@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ValueEnum};
+use jiff::civil::Date;
 
+use crate::http::access::scope::Scopes;
+use crate::http::access::{credentials, key};
 use crate::http::listener::Address;
 use crate::source::Source;
 
@@ -88,6 +91,22 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let number = digits.trim_end().parse::<usize>().ok();
     let bytes = shift.and_then(|shift| number?.checked_mul(1 << shift));
     bytes.ok_or_else(|| "expected a number of bytes such as 67108864 or 64MiB".to_owned())
+}
+
+/// Parses the name of a key.
+pub(super) fn key_name(text: &str) -> Result<String, &'static str> {
+    let expected = "expected letters, digits, -, _ and ., 64 at most";
+    if credentials::is_name(text) { Ok(text.to_owned()) } else { Err(expected) }
+}
+
+/// Parses scopes.
+pub(super) fn scopes(text: &str) -> Result<Scopes, &'static str> {
+    Scopes::parse(text).map_err(|_| "expected lookup, list and feed, with commas between")
+}
+
+/// Parses a day.
+pub(super) fn day(text: &str) -> Result<Date, &'static str> {
+    key::date(text).ok_or("expected a day such as 2027-01-31")
 }
 
 #[cfg(test)]

@@ -3,5 +3,6 @@
 pub mod check;
 pub mod generate;
 pub mod health;
+pub mod key;
 pub mod log;
 pub mod serve;

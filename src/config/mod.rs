@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, THREADS_MAX, ToleranceArgs};
+use crate::http::access::Anonymous;
+use crate::http::access::rate::Rate;
 use crate::http::activity::TimeLimits;
 use crate::http::app::BUFFERED_BYTES_MAX_DEFAULT;
 use crate::http::listener::Address;
@@ -52,8 +54,12 @@ pub struct Settings {
     pub admin_listen: Option<Address>,
     /// File of admin tokens, if admin requests need one.
     pub admin_token_file: Option<PathBuf>,
-    /// File of API keys, if data requests need one.
+    /// File of API keys, if there are any.
     pub api_keys_file: Option<PathBuf>,
+    /// What callers without a key may ask for.
+    pub anonymous: Anonymous,
+    /// Requests of each client without a key, if they are limited.
+    pub rate_limit: Option<Rate>,
     /// Origins whose scripts may read responses.
     pub cors_origins: Vec<Origin>,
     /// Proxies that are trusted about the client and the URL.
@@ -141,6 +147,11 @@ impl Settings {
             admin_listen,
             admin_token_file: args.admin_token_file.clone(),
             api_keys_file: args.api_keys_file.clone(),
+            anonymous: args.anonymous.unwrap_or(match args.api_keys_file {
+                Some(_) => Anonymous::None,
+                None => Anonymous::All,
+            }),
+            rate_limit: args.rate_limit,
             cors_origins: args.cors_origin.clone(),
             trusted_proxies: args.trusted_proxy.clone(),
             threads,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::header::HeaderValue;
 
+use crate::http::access::Access;
 use crate::http::budget::Budget;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
@@ -26,6 +27,8 @@ pub struct App {
     pub reloader: Reloader,
     /// Certificates, tokens and keys.
     pub secrets: Secrets,
+    /// Rules for those who ask for data, if there are any.
+    pub access: Option<Access>,
     /// The memory that may be held for clients.
     pub budget: Arc<Budget>,
     /// True if the public listener has the pages for people beside the API.
@@ -53,6 +56,7 @@ impl App {
             store,
             reloader,
             secrets: Secrets::default(),
+            access: None,
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             with_pages: true,
             connections_max: usize::MAX,

@@ -15,6 +15,7 @@
 //!
 //! `assets` has the pages, the OpenAPI document and its viewer.
 
+pub mod access;
 pub mod activity;
 pub mod app;
 pub mod budget;

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue, STRICT_TRANSPORT_SECURITY};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 
+use crate::http::access::DataRequest;
 use crate::http::handlers::{
     batch_lookup, dataset, docs, facets, legacy_list, metrics, probes, reload, search, shipments, ui,
 };
@@ -39,6 +40,8 @@ struct RequestContext {
     route: Option<RouteId>,
     framing: Framing,
     origin: OriginMatch,
+    /// The number of its key's name, if it shows a key.
+    key: Option<usize>,
     /// Its part in the access log, if it is sampled.
     logged: Option<Box<LoggedRequest>>,
 }
@@ -68,6 +71,7 @@ impl Service {
             route: None,
             framing: Framing::Length,
             origin: OriginMatch::NotChecked,
+            key: None,
             logged: None,
         };
         let mut reply = self.worker.catch_panic(|| self.respond(request, &mut context), Reply::now);
@@ -128,13 +132,16 @@ impl Service {
         };
         context.route = Some(route.id);
 
-        // 5. Check its key, where data has some.
-        if let Some(keys) = &app.secrets.api_keys
-            && route.id.spec().content == Content::Data
-        {
-            match keys.check(headers) {
-                Ok(name) => worker.counters.key_used(name),
-                Err(reason) => return Reply::now(problem::unauthorized(reason)),
+        // 5. Decide whether its caller may ask for that, and how often.
+        let mut payer = None;
+        if let (Some(access), Content::Data(scope)) = (&app.access, route.id.spec().content) {
+            let client = worker.client(self.peer, headers);
+            let admission =
+                access.admit(app.secrets.api_keys.as_ref(), &DataRequest { route: route.id, scope, headers, client });
+            context.key = admission.key;
+            match admission.payer {
+                Ok(of_batch) => payer = of_batch,
+                Err(refusal) => return Reply::now(problem::refusal(&refusal)),
             }
         }
 
@@ -152,7 +159,7 @@ impl Service {
             RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route.tracking_number),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
-            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, request),
+            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, request),
             RouteId::Dataset => return dataset::dataset(worker, peer, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
@@ -186,7 +193,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// Finishes a response that is there: counts it, logs it where the request was noted, and adds what all responses have.
 #[inline]
 fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
-    let RequestContext { started, listener, route, origin, logged, .. } = context;
+    let RequestContext { started, listener, route, origin, key, logged, .. } = context;
     if origin != OriginMatch::NotChecked
         && let Some(cors) = &worker.app.cors
     {
@@ -194,6 +201,9 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     }
     if let (Some(value), Listener::Public) = (&worker.app.transport_security, listener) {
         response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
+    }
+    if worker.app.access.is_some() {
+        record_access(worker, key, response);
     }
     if worker.closing.get() {
         response::close(response);
@@ -203,6 +213,17 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     if let (Some(logged), Some(sampler)) = (logged, &worker.sampler) {
         sampler.log(logged, route, response, duration);
     }
+}
+
+/// Counts a response by the key that asked for it. What a key gets is no one else's.
+fn record_access(worker: &Worker, key: Option<usize>, response: &mut Response) {
+    let status = response.status();
+    let Some(name_number) = key else {
+        worker.counters.clients_limited.add(u64::from(status == StatusCode::TOO_MANY_REQUESTS));
+        return;
+    };
+    worker.counters.count_key(name_number, status);
+    response::make_private(response);
 }
 
 /// Records a request whose response is not there at once.

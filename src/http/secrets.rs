@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::http::request::auth::{Credentials, CredentialsError};
+use crate::http::access::credentials::CredentialsError;
+use crate::http::access::keys::ApiKeys;
+use crate::http::access::tokens::AdminTokens;
 use crate::http::tls::{Tls, TlsError};
 use crate::mutex;
 use crate::source::Stamp;
@@ -14,9 +16,9 @@ pub struct Secrets {
     /// Certificates and key of the public listener, where TLS is enabled.
     pub certificates: Option<Arc<Tls>>,
     /// Tokens that POST requests to the admin listener need.
-    pub admin_tokens: Option<Credentials>,
-    /// Keys that data requests need.
-    pub api_keys: Option<Credentials>,
+    pub admin_tokens: Option<AdminTokens>,
+    /// Keys of callers.
+    pub api_keys: Option<ApiKeys>,
     /// The names of those that could not be read again.
     unread: Mutex<Vec<&'static str>>,
 }
@@ -40,8 +42,8 @@ impl Secrets {
     ) -> Result<Secrets, SecretsError> {
         Ok(Secrets {
             certificates: certificates.map(|(chain, key)| Tls::load(chain, key).map(Arc::new)).transpose()?,
-            admin_tokens: admin_tokens.map(Credentials::tokens).transpose()?,
-            api_keys: api_keys.map(Credentials::keys).transpose()?,
+            admin_tokens: admin_tokens.map(AdminTokens::load).transpose()?,
+            api_keys: api_keys.map(ApiKeys::load).transpose()?,
             unread: Mutex::default(),
         })
     }
@@ -76,8 +78,8 @@ impl Secrets {
 
     fn files(&self) -> impl Iterator<Item = Files<'_>> {
         let certificates = self.certificates.as_deref().map(Files::of_tls);
-        let tokens = self.admin_tokens.as_ref().map(|tokens| Files::of_credentials("tokens", tokens));
-        let keys = self.api_keys.as_ref().map(|keys| Files::of_credentials("keys", keys));
+        let tokens = self.admin_tokens.as_ref().map(Files::of_tokens);
+        let keys = self.api_keys.as_ref().map(Files::of_keys);
         [certificates, tokens, keys].into_iter().flatten()
     }
 }
@@ -95,7 +97,11 @@ impl<'s> Files<'s> {
         Files { name: "certificates", paths: tls.paths().to_vec(), reload: Box::new(|| Ok(tls.reload()?)) }
     }
 
-    fn of_credentials(name: &'static str, credentials: &'s Credentials) -> Files<'s> {
-        Files { name, paths: vec![credentials.path()], reload: Box::new(|| Ok(credentials.reload()?)) }
+    fn of_tokens(tokens: &'s AdminTokens) -> Files<'s> {
+        Files { name: "tokens", paths: vec![tokens.path()], reload: Box::new(|| Ok(tokens.reload()?)) }
+    }
+
+    fn of_keys(keys: &'s ApiKeys) -> Files<'s> {
+        Files { name: "keys", paths: vec![keys.path()], reload: Box::new(|| Ok(keys.reload()?)) }
     }
 }

@@ -11,6 +11,7 @@ use hyper::HeaderMap;
 
 use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
 use crate::dataset::{Outline, OutlineLimits};
+use crate::http::access::Refusal;
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
 use crate::http::offload::large_body::LargeBody;
@@ -52,6 +53,8 @@ pub(crate) enum Made {
     NotModified,
     /// There is no such response, and why.
     Problem(Code, String),
+    /// The caller may not have it.
+    Refused(Refusal),
 }
 
 /// Bytes of a response that is made at once and not in parts.
@@ -161,14 +164,20 @@ impl Worker {
                 Err(NotDone::Busy) => return problem::overloaded("too many requests wait for work that takes long"),
                 Err(NotDone::Panicked) => return worker.panicked(),
             };
-            let fields = worker.dataset_fields(&snapshot);
-            match made {
-                Made::Body(body) => worker.ok(&fields, &body),
-                Made::Outline(outline) => worker.large(&fields, client, &snapshot, outline),
-                Made::NotModified => fields.not_modified(),
-                Made::Problem(code, detail) => problem::response(code, &detail),
-            }
+            worker.made(&snapshot, client, made)
         })
+    }
+
+    /// The response to `client` with what was made from `snapshot`.
+    pub(crate) fn made(&self, snapshot: &Arc<Snapshot>, client: Peer, made: Made) -> Response {
+        let fields = self.dataset_fields(snapshot);
+        match made {
+            Made::Body(body) => self.ok(&fields, &body),
+            Made::Outline(outline) => self.large(&fields, client, snapshot, outline),
+            Made::NotModified => fields.not_modified(),
+            Made::Problem(code, detail) => problem::response(code, &detail),
+            Made::Refused(refusal) => problem::refusal(&refusal),
+        }
     }
 
     fn large(&self, fields: &DatasetFields, client: Peer, snapshot: &Arc<Snapshot>, outline: Outline) -> Response {

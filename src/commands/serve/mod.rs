@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cli::LogFormat;
 use crate::config::Settings;
+use crate::http::access::Access;
 use crate::http::app::App;
 use crate::http::budget::Budget;
 use crate::http::connection::places::Places;
@@ -75,6 +76,7 @@ impl<'s> Server<'s> {
             control.runtime.spawn(log.warn_of_drops(TICK_INTERVAL));
         }
         let mut app = App::new(data.store, data.reloader);
+        app.access = Access::new(secrets.api_keys.is_some(), settings.anonymous, settings.rate_limit);
         app.secrets = secrets;
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.with_pages = settings.with_pages;

@@ -1,6 +1,5 @@
 //! `GET /metrics`: what the workers count and what is served, in the text format of Prometheus.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prometheus::TextEncoder;
@@ -8,16 +7,15 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::http::access::keys::ApiKeys;
 use crate::http::activity::Phase;
 use crate::http::app::App;
-use crate::http::request::auth::Credentials;
 use crate::http::request::route::ROUTES;
 use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
 use crate::http::telemetry::access_log::AccessLog;
-use crate::http::telemetry::counters::{BUCKETS_NS, CODES, Count, Counters, RouteCounts};
-use crate::mutex;
+use crate::http::telemetry::counters::{BUCKETS_NS, CODES, Count, Counters, KeyResult, RouteCounts};
 use crate::reload::History;
 use crate::store::Snapshot;
 
@@ -32,7 +30,9 @@ pub(crate) fn metrics(app: &App) -> Response {
     ));
     families.push(of_access_log(app));
     families.push(of_secrets(app));
-    families.extend(app.secrets.api_keys.as_ref().map(|keys| of_keys(&app.all_counters(), keys)));
+    let keys = app.secrets.api_keys.as_ref();
+    families.extend(keys.map(|keys| of_keys(&app.all_counters(), keys)));
+    families.push(of_rates(&app.all_counters(), keys));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
@@ -139,19 +139,38 @@ fn of_secrets(app: &App) -> MetricFamily {
     )
 }
 
-fn of_keys(workers: &[Arc<Counters>], keys: &Credentials) -> MetricFamily {
-    // Keys that are gone from the file go on to be told: a counter that disappears and comes back would count twice.
-    let mut counts: BTreeMap<Arc<str>, u64> = keys.names().into_iter().map(|name| (name, 0)).collect();
-    for worker in workers {
-        for (name, count) in mutex::lock(&worker.keys).iter() {
-            *counts.entry(Arc::clone(name)).or_default() += count;
+fn of_keys(workers: &[Arc<Counters>], keys: &ApiKeys) -> MetricFamily {
+    let mut counts = Vec::new();
+    for (number, name) in keys.names().iter().enumerate() {
+        for result in KeyResult::ALL {
+            let of_worker = |worker: &Arc<Counters>| Some(worker.of_key(number)?[result as usize].get());
+            let count = workers.iter().filter_map(of_worker).sum();
+            if count > 0 || result == KeyResult::Ok {
+                counts.push(counter(count, &[("key", name), ("result", result.label())]));
+            }
         }
     }
     family(
         "waybill_http_key_requests_total",
-        "Requests with a valid key, by its name.",
+        "Requests with a known key, by its name and by what became of them.",
         MetricType::COUNTER,
-        counts.iter().map(|(name, count)| counter(*count, &[("key", name)])).collect(),
+        counts,
+    )
+}
+
+fn of_rates(workers: &[Arc<Counters>], keys: Option<&ApiKeys>) -> MetricFamily {
+    let names = keys.map_or(0, |keys| keys.names().len());
+    let of_keys = |worker: &Counters| {
+        let of_name = |number| Some(worker.of_key(number)?[KeyResult::RateLimited as usize].get());
+        (0..names).filter_map(of_name).sum::<u64>()
+    };
+    let clients = workers.iter().map(|worker| worker.clients_limited.get()).sum();
+    let keys = workers.iter().map(|worker| of_keys(worker)).sum();
+    family(
+        "waybill_http_rate_limited_total",
+        "Requests that came too early, by whose rate they exceeded.",
+        MetricType::COUNTER,
+        vec![counter(clients, &[("by", "client")]), counter(keys, &[("by", "key")])],
     )
 }
 

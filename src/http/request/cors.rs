@@ -9,7 +9,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method};
 
-use crate::http::request::auth::API_KEY;
+use crate::http::access::keys::API_KEY;
 use crate::http::response::{self, Response};
 
 /// An origin as browsers write it (RFC 6454, section 6.2), or `*` for any.

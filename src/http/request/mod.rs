@@ -1,6 +1,5 @@
 //! Reading a request: its route, parameters and body, its credentials, its client.
 
-pub mod auth;
 pub mod cors;
 pub mod forwarded;
 pub(crate) mod json_body;

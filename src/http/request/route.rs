@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
 
+use crate::http::access::scope::Scope;
+
 /// One of the two listeners that requests come in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
@@ -75,8 +77,8 @@ pub struct RouteSpec {
 /// The kind of content that a route has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Shipments, or something made of them: needs a key where there are keys.
-    Data,
+    /// Shipments, or something made of them, for callers who may ask for it: with this scope, if any.
+    Data(Option<Scope>),
     /// A page for people, or a part of one: only where pages are served.
     Page,
     /// Something about the server itself.
@@ -95,15 +97,17 @@ const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
 /// The table of routes, in the order of [`RouteId`].
 pub static ROUTES: [RouteSpec; 19] = {
     use Content::{Data, Page, Service};
+    const LOOKUP: Content = Data(Some(Scope::Lookup));
+    const LIST: Content = Data(Some(Scope::List));
     [
-        spec(RouteId::Shipment, "/v1/shipments/{carrier}/{tracking_number}", READ, PUBLIC, Data),
-        spec(RouteId::ShipmentsByNumber, "/v1/shipments/{tracking_number}", READ, PUBLIC, Data),
-        spec(RouteId::Search, "/v1/shipments", READ, PUBLIC, Data),
-        spec(RouteId::Facets, "/v1/facets", READ, PUBLIC, Data),
-        spec(RouteId::BatchLookup, "/v1/lookup", POST, PUBLIC, Data),
-        spec(RouteId::Dataset, "/v1/dataset", READ, PUBLIC, Data),
-        spec(RouteId::LegacyList, "/shipment/list/", READ, PUBLIC, Data),
-        spec(RouteId::LegacyListRedirect, "/shipment/list", READ, PUBLIC, Data),
+        spec(RouteId::Shipment, "/v1/shipments/{carrier}/{tracking_number}", READ, PUBLIC, LOOKUP),
+        spec(RouteId::ShipmentsByNumber, "/v1/shipments/{tracking_number}", READ, PUBLIC, LOOKUP),
+        spec(RouteId::Search, "/v1/shipments", READ, PUBLIC, LIST),
+        spec(RouteId::Facets, "/v1/facets", READ, PUBLIC, LIST),
+        spec(RouteId::BatchLookup, "/v1/lookup", POST, PUBLIC, LOOKUP),
+        spec(RouteId::Dataset, "/v1/dataset", READ, PUBLIC, Data(None)),
+        spec(RouteId::LegacyList, "/shipment/list/", READ, PUBLIC, LIST),
+        spec(RouteId::LegacyListRedirect, "/shipment/list", READ, PUBLIC, LIST),
         spec(RouteId::Track, "/", READ, PUBLIC, Page),
         spec(RouteId::Browse, "/browse", READ, PUBLIC, Page),
         spec(RouteId::Docs, "/docs", READ, PUBLIC, Page),

@@ -27,6 +27,8 @@ pub type Field = (HeaderName, HeaderValue);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Caches keep the response but revalidate it each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+/// The same for caches that serve one client (RFC 9111, section 5.2.2.7).
+const PRIVATE_REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 /// Browsers take the media type as it is (Fetch Standard, section 3.6).
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -90,6 +92,13 @@ pub fn without_body(mut response: Response) -> Response {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response.map(|_| Body::empty())
+}
+
+/// Keeps caches that several clients share from storing `response`, where they would have asked for it anew each time.
+pub(crate) fn make_private(response: &mut Response) {
+    if let Some(value) = response.headers_mut().get_mut(CACHE_CONTROL).filter(|value| **value == REVALIDATE) {
+        *value = PRIVATE_REVALIDATE;
+    }
 }
 
 /// `response`, as the last on its connection.

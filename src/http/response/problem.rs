@@ -1,12 +1,15 @@
 //! Errors: problem details (RFC 9457) with a `code` to branch on.
 
 use hyper::StatusCode;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 use super::{Response, never_cached};
+use crate::http::access::{RateOf, Refusal};
 use crate::load::FileError;
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// The `code` of a problem: what a client may branch on.
@@ -33,6 +36,10 @@ pub enum Code {
     UnsupportedMediaType,
     /// The request shows no valid token or key.
     Unauthorized,
+    /// The request's key lacks what this needs.
+    Forbidden,
+    /// The client, or the key, sends too many requests.
+    RateLimited,
     /// The request comes from a page of another site.
     ForbiddenOrigin,
     /// Nothing is served yet, or no longer.
@@ -70,7 +77,8 @@ impl Code {
             Code::BodyTooLarge | Code::TooManyLookups => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
-            Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Code::Forbidden | Code::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::DatasetUnavailable | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Code::AnswerTooLarge | Code::DatasetRefused | Code::DatasetUnreadable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::TooManyRemoved
@@ -131,6 +139,33 @@ pub fn method_not_allowed(allow: &'static str) -> Response {
 pub fn unauthorized(detail: &str) -> Response {
     let mut response = response(Code::Unauthorized, detail);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// The response to a request that is not let through: 401, 403 or 429, which says when to come back (RFC 6585, section 4,
+/// and the IETF's draft of the fields for rate limits).
+pub(crate) fn refusal(refusal: &Refusal) -> Response {
+    let (of, early) = match refusal {
+        Refusal::Unauthorized(reason) => return unauthorized(reason),
+        Refusal::Forbidden(scope) => {
+            return response(Code::Forbidden, &format!("the key lacks the scope {}", scope.name()));
+        }
+        Refusal::TooEarly { of, early } => (of, early),
+    };
+    let name = match of {
+        RateOf::Client => "client",
+        RateOf::Key => "key",
+    };
+    let (seconds, rate) = (early.wait_seconds(), early.rate);
+    let detail = format!("more than {rate} for this {name}; try again in {seconds} s");
+    let mut response = response(Code::RateLimited, &detail);
+    let mut insert = |field, value: String| {
+        // Names of ours and numbers are always a value.
+        response.headers_mut().extend(HeaderValue::try_from(value).ok().map(|value| (field, value)));
+    };
+    insert(RETRY_AFTER, seconds.to_string());
+    insert(RATE_LIMIT_POLICY, format!("\"{name}\";q={};w={}", rate.burst(), rate.window_seconds()));
+    insert(RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}"));
     response
 }
 

@@ -1,16 +1,15 @@
 //! Counters. Each worker has its own, which no other thread writes, so that counting shares nothing on the way of a
 //! request; a scrape reads and sums them.
 
-use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::StatusCode;
 
+use crate::http::access::keys::NAMES_MAX;
 use crate::http::activity::Phase;
 use crate::http::request::route::{ROUTES, RouteId};
-use crate::mutex;
 
 /// Upper bounds of the buckets of durations, in nanoseconds: 10 µs to 10 s.
 pub(crate) const BUCKETS_NS: [u64; 19] = [
@@ -67,6 +66,43 @@ pub(crate) struct RouteCounts {
     pub(crate) sum_ns: Count,
 }
 
+/// What became of a request with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyResult {
+    Ok,
+    Expired,
+    Forbidden,
+    RateLimited,
+}
+
+/// The requests with keys of one name, in the order of [`KeyResult::ALL`].
+pub(crate) type KeyCounts = [Count; KeyResult::ALL.len()];
+
+impl KeyResult {
+    pub(crate) const ALL: [KeyResult; 4] =
+        [KeyResult::Ok, KeyResult::Expired, KeyResult::Forbidden, KeyResult::RateLimited];
+
+    /// Its label in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            KeyResult::Ok => "ok",
+            KeyResult::Expired => "expired",
+            KeyResult::Forbidden => "forbidden",
+            KeyResult::RateLimited => "rate_limited",
+        }
+    }
+
+    /// What a status says of the key that asked.
+    fn of(status: StatusCode) -> KeyResult {
+        match status {
+            StatusCode::UNAUTHORIZED => KeyResult::Expired,
+            StatusCode::FORBIDDEN => KeyResult::Forbidden,
+            StatusCode::TOO_MANY_REQUESTS => KeyResult::RateLimited,
+            _ => KeyResult::Ok,
+        }
+    }
+}
+
 /// The counters of one worker. Aligned so that no two workers write to one cache line, or to the pair of lines that
 /// processors fetch together.
 #[derive(Debug, Default)]
@@ -90,14 +126,22 @@ pub(crate) struct Counters {
     pub(crate) timed_out: [Count; Phase::ALL.len()],
     /// Requests whose handling panicked.
     pub(crate) panics: Count,
-    /// Requests by the names of their keys. Only a scrape takes the lock beside the worker.
-    pub(crate) keys: Mutex<BTreeMap<Arc<str>, u64>>,
+    /// Requests of clients without a key that came too early.
+    pub(crate) clients_limited: Count,
+    /// Requests by the numbers of their keys' names, once there is one.
+    keys: OnceLock<Box<[KeyCounts]>>,
 }
 
 impl Counters {
-    /// Counts a request with a key of this name.
-    pub(crate) fn key_used(&self, name: Arc<str>) {
-        *mutex::lock(&self.keys).entry(name).or_default() += 1;
+    /// Counts a response to a request with a key whose name has this number.
+    pub(crate) fn count_key(&self, name_number: usize, status: StatusCode) {
+        let make = || std::iter::repeat_with(KeyCounts::default).take(NAMES_MAX + 1).collect();
+        self.keys.get_or_init(make)[name_number.min(NAMES_MAX)][KeyResult::of(status) as usize].add(1);
+    }
+
+    /// The requests with keys whose name has this number, by result.
+    pub(crate) fn of_key(&self, name_number: usize) -> Option<&KeyCounts> {
+        self.keys.get()?.get(name_number)
     }
 
     /// Counts a response of `route`, which took `duration` to make.

@@ -234,6 +234,23 @@ fn ask_everything() -> Asker {
         asker.read(&with_keys, target);
     }
     asker.post(&with_keys, "application/json", BATCH);
+    for (line, has_rate) in [("a:key-of-a scope=feed", false), ("a:key-of-a rate=1/s burst=1", true)] {
+        std::fs::write(keys.path(), line).unwrap();
+        let server = Server::start(SEED, &["--api-keys-file", keys.path().to_str().unwrap()]);
+        let mut client = server.client();
+        let key = ["X-API-Key: key-of-a", "Content-Type: application/json"];
+        if has_rate {
+            // What leaves the key in debt for the time of this test.
+            let many = vec![r#"{"tracking_number":"TN1"}"#; 1000].join(",");
+            asker.ask(&mut client, "POST", "/v1/lookup", &key, &format!(r#"{{"lookups":[{many}]}}"#));
+        }
+        for target in
+            TARGETS.into_iter().filter(|target| target.starts_with("/v1/") || target.starts_with("/shipment/"))
+        {
+            asker.ask(&mut client, "GET", target, &key[..1], "");
+        }
+        asker.ask(&mut client, "POST", "/v1/lookup", &key, BATCH);
+    }
     let without_pages = Server::start(SEED, &["--pages", "off"]);
     for page in ["/", "/browse", "/docs", "/docs/page.css"] {
         asker.read(&without_pages, page);

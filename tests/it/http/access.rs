@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
 
 /// A folder with a file of secrets that only its owner can read.
-fn secrets(text: &str) -> (TempDir, PathBuf) {
+pub(super) fn secrets(text: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("secrets");
     std::fs::write(&path, text).unwrap();
@@ -19,7 +19,7 @@ fn secrets(text: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -128,8 +128,8 @@ fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
 
     let metrics = server.admin_get("/metrics");
     for line in [
-        r#"waybill_http_key_requests_total{key="shop"} 7"#,
-        r#"waybill_http_key_requests_total{key="crm"} 2"#,
+        r#"waybill_http_key_requests_total{key="shop",result="ok"} 7"#,
+        r#"waybill_http_key_requests_total{key="crm",result="ok"} 2"#,
         r#"waybill_http_requests_total{route="/v1/dataset",code="401"} 2"#,
     ] {
         assert!(metrics.text().lines().any(|other| other == line), "{line}: {}", metrics.text());

@@ -3,6 +3,7 @@
 mod access;
 mod access_log;
 mod bodies;
+mod callers;
 mod heads;
 mod hostile;
 mod limits;

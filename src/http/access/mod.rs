@@ -1,0 +1,184 @@
+//! Who may ask what: tokens of operators, keys and their scopes, callers without a key, and how often each may ask.
+
+mod clients;
+pub mod credentials;
+pub mod key;
+pub mod keys;
+pub mod rate;
+pub mod scope;
+pub mod tokens;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::HeaderMap;
+
+use crate::http::request::forwarded::Peer;
+use crate::http::request::route::RouteId;
+use clients::Clients;
+use key::Key;
+use keys::ApiKeys;
+use rate::{Rate, TooEarly};
+use scope::Scope;
+
+/// Lookups of a batch from a caller without a key, where such callers may only look up.
+const ANONYMOUS_LOOKUPS_MAX: usize = 20;
+
+/// What callers without a key may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Anonymous {
+    /// Nothing.
+    None,
+    /// Lookups by path, small batches, and the version of the dataset.
+    Lookup,
+    /// Everything.
+    All,
+}
+
+/// Rules for callers, with and without keys.
+pub struct Access {
+    anonymous: Anonymous,
+    /// Callers without a key, if they are limited.
+    clients: Option<Clients>,
+    /// Start of the clock of all buckets.
+    started: Instant,
+}
+
+/// A request for data, as far as it matters who sent it.
+pub(crate) struct DataRequest<'r> {
+    /// Its route.
+    pub(crate) route: RouteId,
+    /// What the route needs a key to have, if anything.
+    pub(crate) scope: Option<Scope>,
+    /// Its header fields.
+    pub(crate) headers: &'r HeaderMap,
+    /// Who sent it.
+    pub(crate) client: Peer,
+}
+
+/// Whose key a request shows, and whether it may be answered.
+pub(crate) struct Admission {
+    /// The number of the key's name in metrics.
+    pub(crate) key: Option<usize>,
+    /// Who pays for its lookups, if it is a batch.
+    pub(crate) payer: Result<Option<Payer>, Refusal>,
+}
+
+/// Who pays for the lookups of a batch, of which it is not known at first how many there are.
+pub(crate) enum Payer {
+    /// A caller without a key.
+    Client(Peer),
+    /// A key.
+    Key(Arc<Key>),
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It needs a valid key.
+    Unauthorized(&'static str),
+    /// Its key lacks a scope.
+    Forbidden(Scope),
+    /// It came too early: a client's, or a key's.
+    TooEarly {
+        /// What the rate is for.
+        of: RateOf,
+        /// When it would have passed.
+        early: TooEarly,
+    },
+}
+
+/// What a rate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateOf {
+    /// A client without a key.
+    Client,
+    /// A key.
+    Key,
+}
+
+impl Access {
+    /// Rules with `anonymous` callers, each of whom may send at `rate`. `None` where they rule nothing out, and there are
+    /// no keys either.
+    pub fn new(has_keys: bool, anonymous: Anonymous, rate: Option<Rate>) -> Option<Access> {
+        let is_needed = has_keys || anonymous != Anonymous::All || rate.is_some();
+        is_needed.then(|| Access { anonymous, clients: rate.map(Clients::new), started: Instant::now() })
+    }
+
+    /// Decides about a request. A batch is charged later, but not let through where nothing is left at all.
+    pub(crate) fn admit(&self, keys: Option<&ApiKeys>, request: &DataRequest<'_>) -> Admission {
+        let of_caller = |payer| Admission { key: None, payer };
+        let Some(keys) = keys else { return of_caller(self.admit_anonymous(request)) };
+        let hash = match keys::shown(request.headers) {
+            Ok(None) => return of_caller(self.admit_anonymous(request)),
+            Ok(Some(hash)) => hash,
+            Err(reason) => return of_caller(Err(self.invalid(request, reason))),
+        };
+        let table = keys.current();
+        match table.find(&hash) {
+            None => of_caller(Err(self.invalid(request, "the key is not valid"))),
+            Some(key) => Admission { key: Some(key.name_number), payer: self.admit_key(key, request) },
+        }
+    }
+
+    fn admit_key(&self, key: &Arc<Key>, request: &DataRequest<'_>) -> Result<Option<Payer>, Refusal> {
+        if key.has_expired() {
+            return Err(Refusal::Unauthorized("the key has expired"));
+        }
+        if let Some(scope) = request.scope.filter(|scope| !key.may(*scope)) {
+            return Err(Refusal::Forbidden(scope));
+        }
+        let is_batch = request.route == RouteId::BatchLookup;
+        self.charge_key(key, 1, is_batch)?;
+        Ok(is_batch.then(|| Payer::Key(Arc::clone(key))))
+    }
+
+    fn admit_anonymous(&self, request: &DataRequest<'_>) -> Result<Option<Payer>, Refusal> {
+        let is_batch = request.route == RouteId::BatchLookup;
+        let may = match self.anonymous {
+            Anonymous::All => true,
+            Anonymous::Lookup => is_batch || matches!(request.scope, None | Some(Scope::Lookup)),
+            Anonymous::None => false,
+        };
+        if !may {
+            return Err(Refusal::Unauthorized("a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY"));
+        }
+        self.charge_client(request.client, 1, is_batch)?;
+        Ok(is_batch.then_some(Payer::Client(request.client)))
+    }
+
+    /// What becomes of a request with a key that cannot be used: its client pays for it, so that nobody tries many.
+    fn invalid(&self, request: &DataRequest<'_>, reason: &'static str) -> Refusal {
+        self.charge_client(request.client, 1, false).err().unwrap_or(Refusal::Unauthorized(reason))
+    }
+
+    /// Charges for the lookups of a batch.
+    pub(crate) fn charge_batch(&self, payer: &Payer, lookups: usize) -> Result<(), Refusal> {
+        let cost = u32::try_from(lookups).unwrap_or(u32::MAX).max(1);
+        match payer {
+            Payer::Client(_) if self.anonymous == Anonymous::Lookup && lookups > ANONYMOUS_LOOKUPS_MAX => {
+                Err(Refusal::Unauthorized("a key is needed for more than 20 lookups in a batch"))
+            }
+            Payer::Client(client) => self.charge_client(*client, cost, false),
+            Payer::Key(key) => self.charge_key(key, cost, false),
+        }
+    }
+
+    fn charge_client(&self, client: Peer, cost: u32, only_check: bool) -> Result<(), Refusal> {
+        let Some(clients) = &self.clients else { return Ok(()) };
+        let charge = if only_check { Clients::check } else { Clients::take };
+        let charged = charge(clients, client, cost, self.now_ns());
+        charged.map_err(|early| Refusal::TooEarly { of: RateOf::Client, early })
+    }
+
+    fn charge_key(&self, key: &Key, cost: u32, only_check: bool) -> Result<(), Refusal> {
+        let charge = if only_check { Key::check } else { Key::take };
+        // The clock is looked at only for keys with a rate.
+        let charged = if key.has_rate() { charge(key, cost, self.now_ns()) } else { Ok(()) };
+        charged.map_err(|early| Refusal::TooEarly { of: RateOf::Key, early })
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+}
