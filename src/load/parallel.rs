@@ -330,7 +330,7 @@ impl Loader<'_> {
             compression,
             content_bytes,
             stamp,
-            version: version(hash.digest128(), options),
+            version: version(hash.digest128(), bad, options),
             seconds: started.elapsed().as_secs_f64(),
             peak_bytes: account.peak_bytes(),
         };

@@ -9,11 +9,17 @@ use super::options::{DELIMITER, Options};
 use crate::dataset::RENDERING_VERSION;
 use crate::shipment::Column;
 
-/// Computes the version from the hash of the content and everything else that changes responses.
-pub(super) fn version(content: u128, options: &Options) -> String {
-    let mut settings = format!("rendering={RENDERING_VERSION} bad_rows_max={}", options.bad_rows_max);
-    // Defaults are left out, so that versions are the same as before these options existed. Writing to a String cannot
-    // fail.
+/// Computes the version from the hash of the content, the number of rows that were left out, and everything else that
+/// changes responses.
+pub(super) fn version(content: u128, bad_rows: u64, options: &Options) -> String {
+    // Which rows are bad follows from what else is hashed here, for one release. The limit does not change responses:
+    // its default stands for files without bad rows, whose versions must not change.
+    let mut settings = format!("rendering={RENDERING_VERSION} bad_rows_max=0");
+    // Writing to a String cannot fail.
+    if bad_rows > 0 {
+        let _ = write!(settings, " bad_rows={bad_rows}");
+    }
+    // Defaults are left out, so that versions are the same as before these options existed.
     if options.delimiter != DELIMITER {
         let _ = write!(settings, " delimiter={}", options.delimiter);
     }

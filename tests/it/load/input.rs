@@ -216,7 +216,6 @@ fn a_server_reads_other_delimiters_and_names() {
         version(&Server::start(SEED.replace(',', ";"), &["--delimiter", ";"])),
         version(&Server::start(SEED.replace(',', "\t"), &["--delimiter", "tab"])),
         version(&Server::start(SEED.replace("carrier", "by"), &["--columns", "carrier=by"])),
-        version(&Server::start(SEED.replace("carrier", "by"), &["--columns", "carrier=by", "--max-bad-rows", "1"])),
     ];
     for (at, version) in versions.iter().enumerate() {
         assert!(!versions[..at].contains(version), "{at}: {versions:?}");

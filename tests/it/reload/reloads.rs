@@ -234,8 +234,11 @@ fn the_version_depends_on_content_and_settings_not_on_the_process() {
     let one = version(SEED, &[]);
     assert_eq!(version(SEED, &[]), one);
     assert_eq!(version(SEED, &["--threads", "1", "--max-connections", "10"]), one);
-    assert_ne!(version(SEED, &["--max-bad-rows", "1"]), one);
-    assert_eq!(version(SEED, &["--max-bad-rows", "1"]), version(SEED, &["--max-bad-rows", "1"]));
+    // What is tolerated changes nothing that is served; what was left out does.
+    assert_eq!(version(SEED, &["--max-bad-rows", "1"]), one);
+    let bad = format!("{SEED}a row of one field\n");
+    assert_eq!(version(&bad, &["--max-bad-rows", "1"]), version(&bad, &["--max-bad-rows", "9"]));
+    assert_ne!(version(&bad, &["--max-bad-rows", "1"]), version(&format!("{SEED}\n"), &[]));
     assert_ne!(version(&format!("{SEED}\n"), &[]), one);
     assert_ne!(version(&SEED.replace("LP123", "LP124"), &[]), one);
     let checked = run(&mut waybill(&["check", "seed_data.csv", "--format", "json"]));
