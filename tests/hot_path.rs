@@ -31,7 +31,7 @@ const ALLOCATIONS_PER_REQUEST: usize = 3;
 fn a_lookup_allocates_its_answer_and_no_more_nor_where_others_are_logged() {
     let dir = tempfile::tempdir().unwrap();
     let target = Target::File(dir.path().join("access.log"));
-    let (log, _writing) = AccessLog::start(&AccessLogSettings { target, sample: u32::MAX }).unwrap();
+    let (log, _writing) = AccessLog::start(&AccessLogSettings { target, sample: u32::MAX, slow: None }).unwrap();
     for access_log in [None, Some(log)] {
         let per_request = allocations_per_request(access_log);
         // Now and then a buffer is replaced; that is far less than one allocation a request.

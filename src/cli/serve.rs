@@ -178,4 +178,8 @@ pub struct ServeArgs {
     /// Log only every Nth response of each thread
     #[arg(long, help_heading = LOGS, env = "WAYBILL_ACCESS_LOG_SAMPLE", value_name = "N", default_value_t = 1)]
     pub access_log_sample: u32,
+
+    /// Log every response that took longer, too
+    #[arg(long, help_heading = LOGS, env = "WAYBILL_ACCESS_LOG_SLOW", value_name = "TIME", value_parser = duration)]
+    pub access_log_slow: Option<Duration>,
 }

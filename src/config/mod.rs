@@ -90,9 +90,9 @@ pub enum SettingsError {
         "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
     )]
     AdminWithoutToken(Address),
-    /// A setting of TLS is set, and another one that it needs is not.
+    /// A setting is set, and another one that it needs is not.
     #[error("--{given}: --{missing} is missing")]
-    TlsIncomplete {
+    Incomplete {
         /// The setting that is set.
         given: &'static str,
         /// The setting that is not.
@@ -115,7 +115,7 @@ impl SettingsError {
     pub fn setting(&self) -> &'static str {
         match self {
             SettingsError::AdminWithoutToken(_) => "admin-listen",
-            SettingsError::TlsIncomplete { given, .. } => given,
+            SettingsError::Incomplete { given, .. } => given,
             SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
         }
     }
@@ -133,12 +133,6 @@ impl Settings {
         let threads = args.threads.unwrap_or(load.threads);
         let load_threads = args.load_threads.unwrap_or(threads);
         check_ranges(args, threads, load_threads)?;
-        let access_log = match args.access_log.to_str() {
-            Some("off") => None,
-            Some("-") => Some(Target::Stdout),
-            _ => Some(Target::File(args.access_log.clone())),
-        };
-        let access_log = access_log.map(|target| AccessLogSettings { target, sample: args.access_log_sample });
         Ok(Settings {
             listen: args.listen.clone(),
             with_pages: args.pages == Pages::On,
@@ -176,7 +170,7 @@ impl Settings {
                 watch_interval: args.watch,
             },
             log_format: args.log_format,
-            access_log,
+            access_log: access_log(args)?,
         })
     }
 }
@@ -220,11 +214,23 @@ fn check_ranges(args: &ServeArgs, threads: usize, load_threads: usize) -> Result
 fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
-        (Some(_), None) => Err(SettingsError::TlsIncomplete { given: "tls-cert", missing: "tls-key" }),
-        (None, Some(_)) => Err(SettingsError::TlsIncomplete { given: "tls-key", missing: "tls-cert" }),
-        (None, None) if args.hsts.is_some() => Err(SettingsError::TlsIncomplete { given: "hsts", missing: "tls-cert" }),
+        (Some(_), None) => Err(SettingsError::Incomplete { given: "tls-cert", missing: "tls-key" }),
+        (None, Some(_)) => Err(SettingsError::Incomplete { given: "tls-key", missing: "tls-cert" }),
+        (None, None) if args.hsts.is_some() => Err(SettingsError::Incomplete { given: "hsts", missing: "tls-cert" }),
         (None, None) => Ok(None),
     }
+}
+
+fn access_log(args: &ServeArgs) -> Result<Option<AccessLogSettings>, SettingsError> {
+    let target = match args.access_log.to_str() {
+        Some("off") if args.access_log_slow.is_some() => {
+            return Err(SettingsError::Incomplete { given: "access-log-slow", missing: "access-log" });
+        }
+        Some("off") => return Ok(None),
+        Some("-") => Target::Stdout,
+        _ => Target::File(args.access_log.clone()),
+    };
+    Ok(Some(AccessLogSettings { target, sample: args.access_log_sample, slow: args.access_log_slow }))
 }
 
 /// Default target of `waybill health`: the server with these settings, on this host. The check speaks no TLS, so if TLS

@@ -3,6 +3,7 @@
 //! - [`server`]: accept loops, a runtime per thread, and ending in good order; [`listener`]: bound sockets
 //! - `connection`: HTTP/1 and HTTP/2 over TCP, Unix sockets and [`tls`], bounded in memory and time
 //! - [`pipeline`]: the way of a request: validate, route, authorize, handle, record
+//! - `trail`: what is kept of a request for its records
 //! - `handlers`: one file per resource
 //! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
 //! - `offload`: work on blocking threads, and the queue for them
@@ -30,4 +31,5 @@ pub mod secrets;
 pub mod server;
 pub mod telemetry;
 pub mod tls;
+mod trail;
 pub mod worker;

@@ -14,6 +14,7 @@ use crate::http::access::DataRequest;
 use crate::http::handlers::{
     batch_lookup, dataset, docs, facets, legacy_list, metrics, probes, reload, search, shipments, ui,
 };
+use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::{self, Content, Listener, NoRoute, Route, RouteId};
@@ -21,7 +22,7 @@ use crate::http::request::validate::{self, Framing};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::{ReceiveBody, Received, Reply};
 use crate::http::response::{self, Response};
-use crate::http::telemetry::access_log::line::LoggedRequest;
+use crate::http::trail::Trail;
 use crate::http::worker::Worker;
 
 /// Responds to the requests of one connection.
@@ -42,8 +43,8 @@ struct RequestContext {
     origin: OriginMatch,
     /// The number of its key's name, if it shows a key.
     key: Option<usize>,
-    /// Its part in the access log, if it is sampled.
-    logged: Option<Box<LoggedRequest>>,
+    /// What its records need, if it has some.
+    trail: Option<Box<Trail>>,
 }
 
 impl Service {
@@ -72,7 +73,7 @@ impl Service {
             framing: Framing::Length,
             origin: OriginMatch::NotChecked,
             key: None,
-            logged: None,
+            trail: None,
         };
         let mut reply = self.worker.catch_panic(|| self.respond(request, &mut context), Reply::now);
         // hyper drops chunks that nobody reads, and what it takes for trailers with them (see `json_body`): nothing
@@ -93,10 +94,11 @@ impl Service {
         let worker = &self.worker;
         let app = &worker.app;
 
-        // 1. Note it for the access log. Not before: a request that was looked at is copied when it is handed on (+35
+        // 1. Keep what its records need. Not before: a request that was looked at is copied when it is handed on (+35
         //    instructions, logged or not).
-        context.logged =
-            worker.sampler.as_ref().and_then(|sampler| sampler.choose(&app.trusted_proxies, self.peer, &request));
+        if worker.sampler.is_some() || correlation::may_have_request_id(request.headers()) {
+            context.trail = Trail::begin(worker, self.peer, &request);
+        }
 
         // 2. Refuse what a proxy may have read otherwise than hyper.
         match validate::check(&request) {
@@ -136,9 +138,12 @@ impl Service {
         let mut payer = None;
         if let (Some(access), Content::Data(scope)) = (&app.access, route.id.spec().content) {
             let client = worker.client(self.peer, headers);
-            let admission =
-                access.admit(app.secrets.api_keys.as_ref(), &DataRequest { route: route.id, scope, headers, client });
+            let keys = app.secrets.api_keys.as_ref();
+            let admission = access.admit(keys, &DataRequest { route: route.id, scope, headers, client });
             context.key = admission.key;
+            if let (Some(trail), Some(keys), Some(key)) = (&mut context.trail, keys, admission.key) {
+                trail.key_is(keys.name(key));
+            }
             match admission.payer {
                 Ok(of_batch) => payer = of_batch,
                 Err(refusal) => return Reply::now(problem::refusal(&refusal)),
@@ -190,10 +195,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
-/// Finishes a response that is there: counts it, logs it where the request was noted, and adds what all responses have.
+/// Finishes a response that is there: counts it, ends its trail where it has one, and adds what all responses have.
 #[inline]
 fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
-    let RequestContext { started, listener, route, origin, key, logged, .. } = context;
+    let RequestContext { started, listener, route, origin, key, trail, .. } = context;
     if origin != OriginMatch::NotChecked
         && let Some(cors) = &worker.app.cors
     {
@@ -210,8 +215,8 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     }
     let duration = started.elapsed();
     worker.counters.count_response(route, response.status(), duration);
-    if let (Some(logged), Some(sampler)) = (logged, &worker.sampler) {
-        sampler.log(logged, route, response, duration);
+    if let Some(trail) = trail {
+        trail.end(worker, route, response, duration);
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) const NAMES_MAX: usize = 1000;
 const OTHER: &str = "other";
 
 /// The field that has a key where `Authorization` is for another server.
-pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Keys of a file.
 pub struct ApiKeys {
@@ -74,6 +74,11 @@ impl ApiKeys {
     /// The names in metrics, by their numbers: those of the first keys, and one for all others, if there are more.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         mutex::lock(&self.names).clone()
+    }
+
+    /// The name in metrics with this number.
+    pub(crate) fn name(&self, number: usize) -> Arc<str> {
+        mutex::lock(&self.names).get(number).cloned().unwrap_or_default()
     }
 
     /// The keys as they are now.

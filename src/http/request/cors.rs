@@ -4,12 +4,10 @@ use std::str::FromStr;
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
-    HeaderName, HeaderValue, IF_NONE_MATCH, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{HeaderMap, Method};
 
-use crate::http::access::keys::API_KEY;
 use crate::http::response::{self, Response};
 
 /// An origin as browsers write it (RFC 6454, section 6.2), or `*` for any.
@@ -17,6 +15,11 @@ use crate::http::response::{self, Response};
 pub struct Origin(HeaderValue);
 
 const ANY: &str = "*";
+/// Fields of responses that pages may read beside those that all may.
+const EXPOSED: &str = "etag, retry-after, x-request-id, ratelimit, ratelimit-policy";
+/// Fields that pages may send beside those that all may.
+const ALLOWED: &str = "authorization, content-type, if-none-match, x-api-key, waybill-postcode, x-request-id, if-match, \
+                       last-event-id";
 
 impl FromStr for Origin {
     type Err = &'static str;
@@ -89,7 +92,7 @@ impl Cors {
         let headers = response.headers_mut();
         if let Some(origin) = allowed {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         }
         if !self.any {
             headers.append(VARY, HeaderValue::from_static("origin"));
@@ -107,12 +110,9 @@ pub(crate) fn preflight(
 ) -> Option<Response> {
     let asks = *method == Method::OPTIONS && headers.get(ACCESS_CONTROL_REQUEST_METHOD).is_some();
     (asks && matches!(origin, OriginMatch::Allowed(_))).then(|| {
-        let fields = [AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, API_KEY];
-        let fields = HeaderValue::try_from(fields.each_ref().map(HeaderName::as_str).join(", "));
         response::no_content([
             (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow)),
-            // Names of fields are fit for a field.
-            (ACCESS_CONTROL_ALLOW_HEADERS, fields.unwrap_or(HeaderValue::from_static(""))),
+            (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED)),
             (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
         ])
     })

@@ -9,6 +9,11 @@ pub(crate) fn of_version(version: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
+/// The version in the entity tag of a dataset's response.
+pub(crate) fn version_in(etag: &HeaderValue) -> Option<&str> {
+    etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')
+}
+
 /// True if `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
 #[inline]
 pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {

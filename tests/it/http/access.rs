@@ -95,8 +95,9 @@ fn a_file_of_secrets_that_others_can_read_or_nobody_can_use_ends_the_start() {
 
 #[test]
 fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
-    let (_dir, path) = secrets("# shops\nshop:key-of-the-shop-1\ncrm:key-of-the-crm-01\n");
-    let mut server = Server::start(SEED, &["--api-keys-file", text(&path)]);
+    let (dir, path) = secrets("# shops\nshop:key-of-the-shop-1\ncrm:key-of-the-crm-01\n");
+    let log = dir.path().join("access");
+    let mut server = Server::start(SEED, &["--api-keys-file", text(&path), "--access-log", text(&log)]);
     let needed = "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY";
     let mut client = server.client();
     for target in [
@@ -151,6 +152,12 @@ fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
     );
     assert_eq!(client.request("GET", LOOKUP, &["X-API-Key: key-of-the-crm-02"]).status, 200);
     server.stop();
+    let log = std::fs::read_to_string(&log).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let keys: Vec<serde_json::Value> =
+        lines.filter_map(|mut line| line.get_mut("key").map(serde_json::Value::take)).collect();
+    let count = |name: &str| keys.iter().filter(|key| *key == name).count();
+    assert_eq!((count("shop"), count("crm"), keys.len()), (7, 4, 11));
 }
 
 #[test]
@@ -229,7 +236,8 @@ fn pages_of_named_origins_read_answers_and_ask_beforehand() {
         for origin in ["https://shop.example", "http://localhost:3000"] {
             let answer = client.request("GET", target, &[fields, &[&format!("Origin: {origin}")]].concat());
             assert_eq!((answer.status, shared(&answer)), (status, (some(origin), some("origin"))), "{}", answer.head);
-            assert_eq!(answer.field("access-control-expose-headers").as_deref(), Some("etag, retry-after"));
+            let exposed = answer.field("access-control-expose-headers");
+            assert_eq!(exposed.as_deref(), Some("etag, retry-after, x-request-id, ratelimit, ratelimit-policy"));
         }
         for other in [&["Origin: https://evil.example"][..], &["Origin: null"], &[]] {
             let answer = client.request("GET", target, &[fields, other].concat());
@@ -248,7 +256,12 @@ fn pages_of_named_origins_read_answers_and_ask_beforehand() {
         answer.head
     );
     assert_eq!(answer.field("access-control-allow-methods").as_deref(), Some("POST"));
-    assert!(answer.field("access-control-allow-headers").unwrap().contains("content-type"));
+    assert_eq!(
+        answer.field("access-control-allow-headers").as_deref(),
+        Some(
+            "authorization, content-type, if-none-match, x-api-key, waybill-postcode, x-request-id, if-match, last-event-id"
+        )
+    );
     assert_eq!(answer.field("content-length"), None);
     assert_eq!(
         ask(&mut client, "/v1/lookup", "Origin: https://evil.example").problem(405, "method_not_allowed"),

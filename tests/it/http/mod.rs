@@ -4,6 +4,7 @@ mod access;
 mod access_log;
 mod bodies;
 mod callers;
+mod correlation;
 mod heads;
 mod hostile;
 mod limits;

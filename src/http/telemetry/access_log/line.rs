@@ -1,11 +1,14 @@
 //! A line of the access log.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, Version};
 use jiff::Timestamp;
 
+use crate::http::request::correlation;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::forwarded::{Forwarded, TrustedProxy};
 use crate::http::request::route::RouteId;
@@ -23,16 +26,29 @@ pub(crate) struct LoggedRequest {
     path: Box<str>,
     version: Version,
     takes_body: bool,
+    /// Its `X-Request-Id`.
+    id: Option<HeaderValue>,
+    trace_id: Option<Box<str>>,
+    /// The name of its key.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 impl LoggedRequest {
-    pub(crate) fn new<B>(trusted: &[TrustedProxy], peer: Peer, request: &Request<B>) -> LoggedRequest {
+    pub(crate) fn new<B>(
+        trusted: &[TrustedProxy],
+        peer: Peer,
+        request: &Request<B>,
+        id: Option<HeaderValue>,
+    ) -> LoggedRequest {
         LoggedRequest {
             client: Forwarded::new(trusted, peer, request.headers()).client.map_or(peer, Peer::Ip),
             method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
             path: bounded(request.uri().path(), PATH_BYTES_MAX),
             version: request.version(),
             takes_body: *request.method() != Method::HEAD,
+            id,
+            trace_id: correlation::trace_id(request.headers()),
+            key: None,
         }
     }
 }
@@ -53,35 +69,51 @@ pub(crate) struct Line {
     status: u16,
     body_bytes: u64,
     duration: Duration,
+    /// The version of the dataset that responded, as far as it is known.
+    dataset: Option<Box<str>>,
 }
 
 impl Line {
-    /// The response was there at `time`, `duration` after its request, of `route`, if it has one.
+    /// The response is there now, `duration` after its request, of `route`, if it has one, from `dataset`.
     pub(crate) fn new(
         request: Box<LoggedRequest>,
-        time: Timestamp,
         route: Option<RouteId>,
         response: &Response,
         duration: Duration,
+        dataset: Option<Box<str>>,
     ) -> Line {
         let body_bytes = if request.takes_body { response.body().bytes_left() } else { 0 };
-        Line { request, time, route, status: response.status().as_u16(), body_bytes, duration }
+        let (time, status) = (Timestamp::now(), response.status().as_u16());
+        Line { request, time, route, status, body_bytes, duration, dataset }
     }
 
     /// Adds one line of JSON in printable ASCII, whatever the client sent.
     pub(crate) fn write_to(&self, text: &mut Vec<u8>) {
         let Line { request, time, status, body_bytes, .. } = self;
-        let LoggedRequest { client, version, .. } = &**request;
+        let LoggedRequest { client, version, id, trace_id, key, .. } = &**request;
         // Writing to memory cannot fail, here and below.
         let _ = write!(text, r#"{{"time":"{time:.3}","client":"{client}","method":""#);
         escape(&request.method, text);
         let _ = write!(text, r#"","route":"{}","path":""#, self.route.map_or("none", |route| route.spec().pattern));
         escape(&request.path, text);
         let duration_us = self.duration.as_micros();
-        let _ = writeln!(
+        let _ = write!(
             text,
-            r#"","version":"{version:?}","status":{status},"bytes":{body_bytes},"duration_us":{duration_us}}}"#
+            r#"","version":"{version:?}","status":{status},"bytes":{body_bytes},"duration_us":{duration_us}"#
         );
+        for (name, value) in [
+            ("request_id", id.as_ref().and_then(|id| id.to_str().ok())),
+            ("trace_id", trace_id.as_deref()),
+            ("key", key.as_deref()),
+            ("dataset", self.dataset.as_deref()),
+        ] {
+            if let Some(value) = value {
+                let _ = write!(text, r#","{name}":""#);
+                escape(value, text);
+                text.push(b'"');
+            }
+        }
+        text.extend_from_slice(b"}\n");
     }
 }
 
@@ -113,12 +145,16 @@ mod tests {
             path: bounded(path, PATH_BYTES_MAX),
             version: Version::HTTP_11,
             takes_body: true,
+            id: None,
+            trace_id: None,
+            key: None,
         };
-        let time = Timestamp::from_millisecond(1_795_350_456_205).unwrap();
         let response = document::json(&1);
+        let duration = Duration::from_nanos(12_999);
+        let mut line = Line::new(request.into(), Some(RouteId::Shipment), &response, duration, None);
+        line.time = Timestamp::from_millisecond(1_795_350_456_205).unwrap();
         let mut text = Vec::new();
-        Line::new(request.into(), time, Some(RouteId::Shipment), &response, Duration::from_nanos(12_999))
-            .write_to(&mut text);
+        line.write_to(&mut text);
         String::from_utf8(text).unwrap()
     }
 

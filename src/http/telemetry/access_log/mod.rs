@@ -1,8 +1,9 @@
-//! The access log: a line of JSON for every Nth request of a worker, for none without `--access-log`.
+//! The access log: a line of JSON for every Nth request of a worker and for slow ones, for none without `--access-log`.
 //!
 //! A worker keeps what is logged of a sampled request, and when the response is there hands it to the one thread that
 //! makes lines and writes them. It never waits for that thread: what finds the channel full is dropped and counted.
-//! Requests that are not sampled cost a countdown, and without an access log one branch.
+//! Requests that are not sampled cost a countdown, and without an access log one branch. Where slow ones are logged, all
+//! are kept: which are slow shows at the end.
 
 pub(crate) mod line;
 pub mod settings;
@@ -15,13 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
-use hyper::Request;
-use jiff::Timestamp;
-
-use crate::http::request::forwarded::{Peer, TrustedProxy};
-use crate::http::request::route::RouteId;
-use crate::http::response::Response;
-use line::{Line, LoggedRequest};
+use line::Line;
 use settings::AccessLogSettings;
 use writer::{Message, State, WARNING_INTERVAL, Writer};
 
@@ -36,6 +31,7 @@ pub struct AccessLog {
     messages: SyncSender<Message>,
     state: Arc<State>,
     sample: u32,
+    slow: Option<Duration>,
 }
 
 impl AccessLog {
@@ -50,7 +46,7 @@ impl AccessLog {
             writer.run(&queue);
             drop::<std::sync::mpsc::Sender<()>>(running);
         })?;
-        let log = AccessLog { messages, state, sample: settings.sample };
+        let log = AccessLog { messages, state, sample: settings.sample, slow: settings.slow };
         Ok((log.clone(), Writing { log, ended }))
     }
 
@@ -117,38 +113,42 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// The part of a request of `peer`, or of the client that `trusted` proxies name, that is logged, if it is sampled.
-    /// Kept out of the way of servers that log nothing.
+    /// Chooses whether a request may be logged. Kept out of the way of servers that log nothing.
     #[cold]
     #[inline(never)]
-    pub(crate) fn choose<B>(
-        &self,
-        trusted: &[TrustedProxy],
-        peer: Peer,
-        request: &Request<B>,
-    ) -> Option<Box<LoggedRequest>> {
+    pub(crate) fn choose(&self) -> Option<Choice> {
         let left = self.left.get() - 1;
         if left > 0 {
             self.left.set(left);
-            return None;
+            return self.log.slow.map(Choice::IfSlow);
         }
         self.left.set(self.log.sample);
-        Some(Box::new(LoggedRequest::new(trusted, peer, request)))
+        Some(Choice::Sampled)
     }
 
-    /// Hands over a request of `route`, if it has one, and its response.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn log(
-        &self,
-        request: Box<LoggedRequest>,
-        route: Option<RouteId>,
-        response: &Response,
-        duration: Duration,
-    ) {
-        let line = Line::new(request, Timestamp::now(), route, response, duration);
+    /// Hands over a line.
+    pub(crate) fn log(&self, line: Line) {
         if self.log.messages.try_send(Message::Line(line)).is_err() {
             self.log.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The reason why a request may be logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// It is part of the sample.
+    Sampled,
+    /// It may take longer than this.
+    IfSlow(Duration),
+}
+
+impl Choice {
+    /// True if a request that took `duration` is logged.
+    pub(crate) fn holds(self, duration: Duration) -> bool {
+        match self {
+            Choice::Sampled => true,
+            Choice::IfSlow(slow) => duration > slow,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Settings of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub struct AccessLogSettings {
     pub target: Target,
     /// Every how manyth request of a worker is logged; at least 1.
     pub sample: u32,
+    /// What took longer is logged, whatever the sample.
+    pub slow: Option<Duration>,
 }
 
 /// Where lines go.

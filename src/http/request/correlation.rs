@@ -1,0 +1,50 @@
+//! What ties a request to the records that others keep of it: its `X-Request-Id`, and its trace (W3C Trace Context,
+//! section 3.2).
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+
+/// The field that has the id of a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Bytes of an id.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Bytes of a `traceparent` of version 00. Later versions may have more, behind a dash.
+const TRACEPARENT_BYTES: usize = 55;
+
+/// True if `headers` may have an id. Each lookup pays for this.
+#[inline]
+pub(crate) fn may_have_request_id(headers: &HeaderMap) -> bool {
+    headers.contains_key(REQUEST_ID)
+}
+
+/// The id of a request: 1 to 128 visible ASCII characters. None of several: others may have read another one.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = only(headers, &REQUEST_ID)?;
+    let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
+    // A copy: what came is a part of the connection's buffer.
+    HeaderValue::from_bytes(id).ok().filter(|_| is_id)
+}
+
+/// The id of the trace that a request belongs to.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
+    let field = only(headers, &TRACEPARENT)?;
+    let (known, rest) = field.split_at_checked(TRACEPARENT_BYTES)?;
+    let mut parts = known.split(|byte| *byte == b'-');
+    let mut hex = |digits: usize| {
+        let is_hex = |part: &&[u8]| part.len() == digits && part.iter().all(|byte| b"0123456789abcdef".contains(byte));
+        parts.next().filter(is_hex)
+    };
+    let (version, trace, parent, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    let is_whole = rest.is_empty() || version != b"00" && rest.starts_with(b"-");
+    let is_null = |id: &[u8]| id.iter().all(|digit| *digit == b'0');
+    if version == b"ff" || !is_whole || is_null(trace) || is_null(parent) {
+        return None;
+    }
+    str::from_utf8(trace).ok().map(Box::from)
+}
+
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+}
