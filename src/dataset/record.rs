@@ -34,7 +34,7 @@ const AFTER_ARTICLE: &[u8; 2] = br#""}"#;
 pub(super) const AFTER_ARTICLES: &[u8; 2] = b"]}";
 
 /// Version of the rendering. Part of a dataset's version; incremented when the bytes of responses change.
-pub const RENDERING_VERSION: u32 = 1;
+pub const RENDERING_VERSION: u32 = 2;
 
 /// Encoded shipment, with the dictionaries that it refers to.
 #[derive(Clone, Copy)]

@@ -21,7 +21,7 @@ const CARRIERS: [&str; 12] = [
 ];
 const STATUSES: [&str; 9] =
     ["in-transit", "IN-TRANSIT", "delivered", "", "  ", "zugestellt ✓", "at \"the\" door", "\u{200f}rtl", "a,b\nc"];
-const CODES: [&str; 6] = ["10115", "D-1", "00-001", "SW1A", "none", "x"];
+const CODES: [&str; 8] = ["1016 AB", "114 55", "10115", "D-1", "00-001", "SW1A", "none", "x"];
 const CITIES: [&str; 18] = [
     "Paris",
     "PARIS",

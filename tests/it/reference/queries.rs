@@ -19,11 +19,23 @@ pub(crate) type Filters = Vec<(&'static str, String)>;
 fn place(address: &str) -> (Option<String>, Option<String>) {
     let parts: Vec<&str> = address.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let [_, .., code_and_city, country] = parts.as_slice() else { return (None, None) };
-    let code = code_and_city.split_whitespace().next().unwrap();
-    if !code.chars().any(|c| c.is_ascii_digit()) {
-        return (None, None);
+    let words: Vec<&str> = code_and_city.split_whitespace().collect();
+    let has_digit = |word: &&&str| word.chars().any(|c| c.is_ascii_digit());
+    let four_digits = words[0].len() == 4 && words[0].chars().all(|c| c.is_ascii_digit());
+    let words_of_code = match words.iter().take_while(has_digit).count() {
+        0 => return (None, None),
+        1 if four_digits
+            && words.get(1).is_some_and(|word| word.len() == 2 && word.chars().all(|c| c.is_ascii_uppercase())) =>
+        {
+            2
+        }
+        digits => digits.min(2),
+    };
+    let mut city = *code_and_city;
+    for word in &words[..words_of_code] {
+        city = city.trim_start().strip_prefix(word).unwrap();
     }
-    let city = code_and_city[code.len()..].trim();
+    let city = city.trim();
     (Some(city.to_owned()).filter(|city| !city.is_empty()), Some((*country).to_owned()))
 }
 
