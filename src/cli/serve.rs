@@ -72,7 +72,8 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|unix:PATH|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,
 
-    /// File of admin tokens, one per line, of which POST and DELETE requests to the admin listener need one
+    /// File of admin tokens, TOKEN or TOKEN name=NAME per line, of which POST and DELETE requests to the admin listener
+    /// need one
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
 

@@ -4,11 +4,15 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::filter::Targets;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogFormat;
+use crate::http::telemetry::audit;
 use crate::load::Progress;
 
 /// Time before progress is shown.
@@ -16,15 +20,33 @@ const DISPLAY_DELAY: Duration = Duration::from_millis(500);
 /// Time between two lines of the log about a load.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Sends the log to standard error. `RUST_LOG` selects what is logged, `info` if unset.
+/// Sends the log to standard error. `RUST_LOG` selects what is logged, `info` if unset, beside the audit trail.
 pub fn init(format: LogFormat) {
-    let filter = std::env::var("RUST_LOG").ok().and_then(|directives| directives.parse::<Targets>().ok());
-    let filter = filter.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let filtered = tracing_subscriber::registry().with(filter);
+    let is_audited = |metadata: &Metadata<'_>| metadata.target() == audit::TARGET;
+    tracing_subscriber::registry()
+        .with(targets(std::env::var("RUST_LOG").ok().as_deref()))
+        .with(layer(format, false).with_filter(filter_fn(move |metadata| !is_audited(metadata))))
+        // Its lines are told from others by their target.
+        .with(layer(format, true).with_filter(filter_fn(is_audited)))
+        .init();
+}
+
+/// What `directives` select. They turn the audit trail off by its name alone: none of it is lost with the rest.
+fn targets(directives: Option<&str>) -> Targets {
+    let targets = directives.and_then(|directives| directives.parse::<Targets>().ok());
+    let targets = targets.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let names_audit = targets.iter().any(|(target, _)| target == audit::TARGET);
+    if names_audit { targets } else { targets.with_target(audit::TARGET, Level::INFO) }
+}
+
+fn layer<S: Subscriber + for<'s> LookupSpan<'s>>(
+    format: LogFormat,
+    with_target: bool,
+) -> Box<dyn Layer<S> + Send + Sync> {
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(with_target);
     match format {
-        LogFormat::Text => filtered.with(log.with_ansi(std::io::stderr().is_terminal())).init(),
-        LogFormat::Json => filtered.with(log.json()).init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => log.json().boxed(),
     }
 }
 
@@ -76,6 +98,26 @@ impl Display {
         if self.logged.elapsed() >= LOG_INTERVAL {
             self.logged = Instant::now();
             tracing::info!(bytes = progress.bytes(), of = progress.bytes_total, rows = progress.rows(), "loading");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_trail_is_turned_off_by_its_name_alone() {
+        let has = |directives, target| targets(directives).would_enable(target, &Level::INFO);
+        for (directives, of_audit, of_others) in [
+            (None, true, true),
+            (Some("warn"), true, false),
+            (Some("off"), true, false),
+            (Some("no=such=thing"), true, true),
+            (Some("warn,audit=info"), true, false),
+            (Some("info,audit=off"), false, true),
+        ] {
+            assert_eq!((has(directives, "audit"), has(directives, "waybill")), (of_audit, of_others), "{directives:?}");
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - `offload`: work on blocking threads, and the queue for them
 //! - [`budget`]: the memory that may be held for clients
 //! - [`secrets`]: certificates, tokens and keys
-//! - [`telemetry`]: counters and the access log
+//! - [`telemetry`]: counters, the access log and the audit trail
 //! - [`request`]: route, parameters, body, credentials and origin of a request
 //! - [`response`]: the only place that builds responses
 //! - [`activity`]: phases of connections, their limits in time, commands to connections
@@ -21,7 +21,7 @@ pub mod activity;
 pub mod app;
 pub mod budget;
 pub mod connection;
-mod handlers;
+pub(crate) mod handlers;
 pub mod listener;
 mod offload;
 pub mod pipeline;

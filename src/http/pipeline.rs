@@ -96,8 +96,11 @@ impl Service {
 
         // 1. Keep what its records need. Not before: a request that was looked at is copied when it is handed on (+35
         //    instructions, logged or not).
-        if worker.sampler.is_some() || correlation::may_have_request_id(request.headers()) {
-            context.trail = Trail::begin(worker, self.peer, &request);
+        if worker.sampler.is_some()
+            || self.listener == Listener::Admin
+            || correlation::may_have_request_id(request.headers())
+        {
+            context.trail = Trail::begin(worker, self.listener, self.peer, &request);
         }
 
         // 2. Refuse what a proxy may have read otherwise than hyper.

@@ -1,5 +1,5 @@
-//! The trail of a request: what is kept of it until its response is there, for its id and the access log. Most requests
-//! leave none.
+//! The trail of a request: what is kept of it until its response is there, for its id, the access log and the
+//! audit trail. Most requests leave none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use hyper::{Request, StatusCode};
 
 use crate::http::request::correlation::{self, REQUEST_ID};
 use crate::http::request::forwarded::Peer;
-use crate::http::request::route::{Content, RouteId};
+use crate::http::request::route::{Content, Listener, RouteId};
 use crate::http::response::{Response, etag};
 use crate::http::telemetry::access_log::line::{Line, LoggedRequest};
 use crate::http::telemetry::access_log::{Choice, Sampler};
+use crate::http::telemetry::audit::Entry;
 use crate::http::worker::Worker;
 
 /// What is kept of a request.
@@ -21,22 +22,36 @@ pub(crate) struct Trail {
     id: Option<HeaderValue>,
     /// Its part in the access log, if it may be logged, and why.
     logged: Option<(Choice, Box<LoggedRequest>)>,
+    /// Its line of the audit trail, if it is to have one.
+    audited: Option<Entry>,
     /// The generation that was served when it came; 0 for none.
     generation: u64,
 }
 
 impl Trail {
-    /// Keeps what there is of a request of `peer`, if any record needs something.
+    /// Keeps what there is of a request of `peer` to `listener`, if any record needs something.
     #[cold]
     #[inline(never)]
-    pub(crate) fn begin<B>(worker: &Worker, peer: Peer, request: &Request<B>) -> Option<Box<Trail>> {
+    pub(crate) fn begin<B>(
+        worker: &Worker,
+        listener: Listener,
+        peer: Peer,
+        request: &Request<B>,
+    ) -> Option<Box<Trail>> {
+        let app = &worker.app;
         let id = correlation::request_id(request.headers());
         let choice = worker.sampler.as_ref().and_then(Sampler::choose);
         let logged = choice.map(|choice| {
-            let logged = LoggedRequest::new(&worker.app.trusted_proxies, peer, request, id.clone());
+            let logged = LoggedRequest::new(&app.trusted_proxies, peer, request, id.clone());
             (choice, Box::new(logged))
         });
-        (id.is_some() || logged.is_some()).then(|| Box::new(Trail { id, logged, generation: generation(worker) }))
+        let audited = (listener == Listener::Admin).then(|| {
+            let token = app.secrets.admin_tokens.as_ref().and_then(|tokens| tokens.check(request.headers()).ok());
+            Entry::of_request(&app.trusted_proxies, peer, request, token)
+        });
+        let audited = audited.flatten();
+        (id.is_some() || logged.is_some() || audited.is_some())
+            .then(|| Box::new(Trail { id, logged, audited, generation: generation(worker) }))
     }
 
     /// Keeps the name of the key that the request showed.
@@ -50,7 +65,7 @@ impl Trail {
     #[cold]
     #[inline(never)]
     pub(crate) fn end(self, worker: &Worker, route: Option<RouteId>, response: &mut Response, duration: Duration) {
-        let Trail { id, logged, generation } = self;
+        let Trail { id, logged, audited, generation } = self;
         if let Some(id) = id {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -60,6 +75,9 @@ impl Trail {
         {
             let dataset = version(worker, route, response, generation);
             sampler.log(Line::new(logged, route, response, duration, dataset));
+        }
+        if let Some(entry) = audited {
+            entry.end(response);
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::http::access::Access;
 use crate::http::app::App;
 use crate::http::budget::Budget;
 use crate::http::connection::places::Places;
+use crate::http::handlers::reload::outcome_response;
 use crate::http::listener::{Address, Socket, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
@@ -32,6 +33,7 @@ use crate::http::secrets::Secrets;
 use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTERVAL, Tick};
 use crate::http::telemetry::access_log::settings::AccessLogSettings;
 use crate::http::telemetry::access_log::{AccessLog, Writing};
+use crate::http::telemetry::audit::Entry;
 use crate::reload::{Outcome, ReloadError, Request};
 use crate::systemd;
 use control::Signals;
@@ -211,11 +213,12 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
         tokio::select! {
             Some(()) = signals.hangup.recv() => {
                 app.reopen_files();
-                let reloader = app.reloader.clone();
+                let (reloader, audited) = (app.reloader.clone(), Entry::of_hangup());
                 systemd::reloading();
                 tokio::spawn(async move {
                     // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
+                    audited.end(&outcome_response(&outcome));
                     if matches!(outcome.as_ref(), Err(ReloadError::ShuttingDown)) {
                         return;
                     }

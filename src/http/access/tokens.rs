@@ -1,5 +1,6 @@
 //! Admin tokens as their file had them when it was last read.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,21 +15,29 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Tokens of a file. Each one that a client shows is compared with all of them.
 const TOKENS_MAX: usize = 1000;
 
+/// A token, by its hash.
+struct Token {
+    /// Empty for one without.
+    name: Arc<str>,
+    hash: Hash,
+}
+
 /// Tokens of a file.
 pub struct AdminTokens {
     path: PathBuf,
-    hashes: ArcSwap<Vec<Hash>>,
+    tokens: ArcSwap<Vec<Token>>,
 }
 
 impl AdminTokens {
-    /// Reads a file of tokens, one a line: two while one takes the other's place.
+    /// Reads a file of tokens, one a line, perhaps with a name. Tokens may share one: two while one takes the other's
+    /// place.
     pub fn load(path: &Path) -> Result<AdminTokens, CredentialsError> {
-        Ok(AdminTokens { path: path.to_owned(), hashes: ArcSwap::from_pointee(read(path)?) })
+        Ok(AdminTokens { path: path.to_owned(), tokens: ArcSwap::from_pointee(read(path)?) })
     }
 
     /// Reads the file again. After an error the tokens read before go on to hold.
     pub fn reload(&self) -> Result<(), CredentialsError> {
-        self.hashes.store(Arc::new(read(&self.path)?));
+        self.tokens.store(Arc::new(read(&self.path)?));
         Ok(())
     }
 
@@ -37,30 +46,50 @@ impl AdminTokens {
         &self.path
     }
 
-    /// Checks the token that a request shows, as a bearer token (RFC 6750, section 2.1). The error says why it does not
-    /// count.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), &'static str> {
+    /// The name of the token that a request shows, as a bearer token (RFC 6750, section 2.1). The error says why it does
+    /// not count.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Arc<str>, &'static str> {
         let shown = credentials::bearer(headers)?.ok_or("a token is needed: Authorization: Bearer TOKEN")?;
         let shown = credentials::hash(shown);
         // All are compared, each in the same time, whatever is alike.
-        let is_valid = self.hashes.load().iter().fold(false, |found, hash| found | bool::from(hash.ct_eq(&shown)));
-        if is_valid { Ok(()) } else { Err("the token is not valid") }
+        let tokens = self.tokens.load();
+        let found = tokens
+            .iter()
+            .fold(None, |found, token| if bool::from(token.hash.ct_eq(&shown)) { Some(&token.name) } else { found });
+        found.map(Arc::clone).ok_or("the token is not valid")
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Hash>, CredentialsError> {
-    let (mut short, mut tokens) = (0, 0);
-    let hashes = credentials::read(path, FILE_BYTES_MAX, |token| {
-        credentials::check_secret(token)?;
-        if tokens == TOKENS_MAX {
+fn read(path: &Path) -> Result<Vec<Token>, CredentialsError> {
+    let (mut short, mut names) = (0, HashMap::new());
+    let tokens = credentials::read(path, FILE_BYTES_MAX, |line| {
+        let (token, name) = parse(line)?;
+        if names.len() == TOKENS_MAX {
             return Err(format!("{TOKENS_MAX} tokens are the most"));
         }
-        tokens += 1;
+        let (hash, name) = (credentials::hash(token.as_bytes()), Arc::<str>::from(name));
+        if names.insert(hash, Arc::clone(&name)).is_some_and(|other| other != name) {
+            return Err("duplicate token under another name".to_owned());
+        }
         short += usize::from(credentials::is_short(token));
-        Ok(Some(credentials::hash(token.as_bytes())))
+        Ok(Some(Token { name, hash }))
     })?;
     credentials::warn_of_short(path, short);
-    Ok(hashes)
+    Ok(tokens)
+}
+
+/// The token of a line, and its name: `token` or `token name=NAME`.
+fn parse(line: &str) -> Result<(&str, &str), String> {
+    const EXPECTED: &str = "expected token or token name=NAME, the name of letters, digits, -, _ and ., 64 at most";
+    let (token, name) = match line.split_once(char::is_whitespace) {
+        None => (line, ""),
+        Some((token, rest)) => {
+            let name = rest.trim_start().strip_prefix("name=").filter(|name| credentials::is_name(name));
+            (token, name.ok_or(EXPECTED)?)
+        }
+    };
+    credentials::check_secret(token)?;
+    Ok((token, name))
 }
 
 #[cfg(test)]
@@ -99,6 +128,41 @@ mod tests {
         }
         assert!(!check(&[]) && !check(&[(API_KEY, "first-token")]));
         assert!(!check(&[(AUTHORIZATION, "Bearer first-token"), (AUTHORIZATION, "Bearer first-token")]));
+    }
+
+    #[test]
+    fn a_token_may_have_a_name() {
+        let text =
+            "plain-token\nalice-token-1 name=alice\n alice-token-2 \t name=alice \nname=token\n#hash name=b.o-b_1\n";
+        let tokens = AdminTokens::load(file(text, 0o600).path()).unwrap();
+        let name = |token: &str| {
+            let field = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            tokens.check(&HeaderMap::from_iter([(AUTHORIZATION, field)])).ok()
+        };
+        for (token, expected) in [
+            ("plain-token", Some("")),
+            ("alice-token-1", Some("alice")),
+            ("alice-token-2", Some("alice")),
+            ("name=token", Some("")),
+            ("#hash", Some("b.o-b_1")),
+            ("alice-token-1 name=alice", None),
+            ("name=alice", None),
+        ] {
+            assert_eq!(name(token).as_deref(), expected, "{token}");
+        }
+        for wrong in [
+            "a b",
+            "a name=",
+            "a name=b c",
+            "a name=b name=c",
+            "a Name=b",
+            "a name=\u{e9}",
+            "a name=b\na name=c",
+            "a name=b\na",
+        ] {
+            let error = AdminTokens::load(file(wrong, 0o600).path()).err();
+            assert!(matches!(error, Some(CredentialsError::Wrong { .. })), "{wrong}");
+        }
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(crate) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>
     Reply::later(async move { outcome_response(&app.reloader.roll_back().await) })
 }
 
-fn outcome_response(outcome: &Outcome) -> Response {
+/// The response that tells `outcome`.
+pub(crate) fn outcome_response(outcome: &Outcome) -> Response {
     match outcome.as_ref() {
         Ok(report) => document::json(&ReportBody::from(report)),
         Err(error) => failure(error),

@@ -132,6 +132,8 @@ fn both_protocols_answer_what_the_plain_one_does() {
             }
             assert_eq!(over_h1.into_body().collect().await.unwrap().to_bytes(), expected.body);
         }
+        let asked = request("GET", "/nowhere").header("x-request-id", "over-h2").body(Full::default()).unwrap();
+        assert_eq!(send(&mut h2, asked).await.headers()["x-request-id"], "over-h2");
     });
 }
 

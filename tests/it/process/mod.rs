@@ -1,5 +1,6 @@
 //! The process: commands and settings, start, signals, systemd.
 
+mod audit;
 mod cli;
 mod config_file;
 mod lifecycle;

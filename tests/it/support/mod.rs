@@ -251,6 +251,13 @@ impl Server {
         assert_eq!(self.wait().code(), Some(0), "{:#?}", self.seen);
     }
 
+    /// Ends it likewise; the whole log.
+    pub(crate) fn end(mut self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        assert_eq!(self.wait().code(), Some(0), "{:#?}", self.seen);
+        std::mem::take(&mut self.seen)
+    }
+
     /// The log so far.
     pub(crate) fn seen(&self) -> &[String] {
         &self.seen
