@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::dataset::Dataset;
 use crate::load::{Loaded, Summary};
 use crate::mutex;
+use crate::source::Stamp;
 
 /// A published dataset and its origin. Never changes.
 pub struct Snapshot {
@@ -22,6 +24,19 @@ pub struct Snapshot {
     pub summary: Summary,
     /// The dataset; after a rollback shared with the earlier snapshot.
     pub dataset: Arc<Dataset>,
+}
+
+impl Snapshot {
+    /// When the source was last written; `None` if that is unknown.
+    pub fn modified_at(&self) -> Option<Timestamp> {
+        self.summary.stamp.modified_at()
+    }
+
+    /// True if the source was last written longer ago than `age_max`. An unknown time, or one in the future, is no age.
+    pub fn is_older_than(&self, age_max: Duration) -> bool {
+        let age_max = SignedDuration::try_from(age_max).unwrap_or(SignedDuration::MAX);
+        self.modified_at().is_some_and(|at| Timestamp::now().duration_since(at) > age_max)
+    }
 }
 
 /// Holds the current snapshot. A request loads it once and answers from that alone. Only the loader thread publishes.
@@ -76,6 +91,25 @@ impl Store {
             dataset: Arc::clone(&earlier.dataset),
         });
         (generation, replaced)
+    }
+
+    /// Publishes the current dataset again, in the same generation, as one whose source is in the state `stamp`. Returns
+    /// the replaced snapshot.
+    pub fn restamp(&self, stamp: Stamp) -> Option<Arc<Snapshot>> {
+        let current = self.current.load_full()?;
+        let summary = Summary { stamp, ..current.summary.clone() };
+        let Snapshot { generation, loaded_at, .. } = *current;
+        let (source, dataset) = (current.source.clone(), Arc::clone(&current.dataset));
+        self.replace(Snapshot { generation, source, loaded_at, summary, dataset })
+    }
+
+    /// Publishes the current dataset again as [`Store::restamp`] does, if `stamp` is the state that it was loaded in, and
+    /// only later: an object that keeps its tag. Returns the replaced snapshot.
+    pub fn note_rewritten(&self, stamp: Stamp) -> Option<Arc<Snapshot>> {
+        let is_rewritten =
+            |current: &Snapshot| current.summary.stamp == stamp && current.modified_at() != stamp.modified_at();
+        let is_rewritten = self.load().as_deref().is_some_and(is_rewritten);
+        if is_rewritten { self.restamp(stamp) } else { None }
     }
 
     /// Leases `snapshot`.

@@ -164,6 +164,10 @@ pub struct ServeArgs {
     #[arg(long, help_heading = DATA, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]
     pub watch: Option<Duration>,
 
+    /// Say that the data is stale when its source was last written longer ago; it is served on
+    #[arg(long, help_heading = DATA, env = "WAYBILL_MAX_DATA_AGE", value_name = "TIME", value_parser = duration)]
+    pub max_data_age: Option<Duration>,
+
     /// Serve the pages for people, / and /browse and /docs, beside the API
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
     pub pages: Pages,

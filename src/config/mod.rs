@@ -32,6 +32,8 @@ use crate::reload::ReloadSettings;
 
 /// Shortest time limit: no client could meet a shorter one.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// Shortest age of stale data: no export is written more often.
+const DATA_AGE_MAX_MIN: Duration = Duration::from_secs(1);
 /// Intervals at which the file can be checked for changes.
 const WATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(24);
 /// Part of the memory limit that is held for clients by default.
@@ -76,6 +78,8 @@ pub struct Settings {
     pub grace_period: Duration,
     /// Source of the data, and rules for loading it.
     pub reload: ReloadSettings,
+    /// Age of the data from which on it is said to be stale, if there is one.
+    pub data_age_max: Option<Duration>,
     /// Format of the log.
     pub log_format: LogFormat,
     /// Access log, if there is one.
@@ -169,6 +173,7 @@ impl Settings {
                 keep_previous: args.keep_previous,
                 watch_interval: args.watch,
             },
+            data_age_max: args.max_data_age,
             log_format: args.log_format,
             access_log: access_log(args)?,
         })
@@ -207,6 +212,10 @@ fn check_ranges(args: &ServeArgs, threads: usize, load_threads: usize) -> Result
     if let Some(interval) = args.watch.filter(|interval| !WATCH_INTERVALS.contains(interval)) {
         let expected = format!("from {:?} to {:?}", WATCH_INTERVALS.start(), WATCH_INTERVALS.end());
         return Err(SettingsError::OutOfRange { flag: "--watch", value: format!("{interval:?}"), expected });
+    }
+    if let Some(age) = args.max_data_age.filter(|age| *age < DATA_AGE_MAX_MIN) {
+        let expected = format!("at least {DATA_AGE_MAX_MIN:?}");
+        return Err(SettingsError::OutOfRange { flag: "--max-data-age", value: format!("{age:?}"), expected });
     }
     in_range("--access-log-sample", &args.access_log_sample, 1..=u32::MAX)
 }
@@ -310,6 +319,15 @@ mod tests {
         let share = memory::limit().map_or(usize::MAX, |limit| limit as usize / 8);
         assert_eq!(bytes(&[]), share.min(256 << 20));
         assert_eq!(bytes(&["--max-buffered-bytes", "2MiB"]), 2 << 20);
+    }
+
+    #[test]
+    fn data_may_have_any_age_unless_told_otherwise() {
+        let age = |arguments: &[&str]| settings(arguments).map(|settings| settings.data_age_max);
+        assert_eq!(age(&[]).unwrap(), None);
+        assert_eq!(age(&["--max-data-age", "26h"]).unwrap(), Some(Duration::from_hours(26)));
+        let error = age(&["--max-data-age", "999ms"]).unwrap_err().to_string();
+        assert_eq!(error, "--max-data-age 999ms: expected at least 1s");
     }
 
     #[test]

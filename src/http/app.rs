@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
@@ -14,7 +15,7 @@ use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
 use crate::mutex;
 use crate::reload::Reloader;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 
 /// Default of `--max-buffered-bytes`, where the memory is not limited to less.
 pub const BUFFERED_BYTES_MAX_DEFAULT: usize = 256 << 20;
@@ -31,6 +32,8 @@ pub struct App {
     pub access: Option<Access>,
     /// The memory that may be held for clients.
     pub budget: Arc<Budget>,
+    /// Age of the data from which on it is stale, if there is one.
+    pub data_age_max: Option<Duration>,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// Connections of the public listener that may be open at a time.
@@ -58,6 +61,7 @@ impl App {
             secrets: Secrets::default(),
             access: None,
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
+            data_age_max: None,
             with_pages: true,
             connections_max: usize::MAX,
             draining: AtomicBool::new(false),
@@ -72,6 +76,11 @@ impl App {
     /// The scheme of the public listener's URLs.
     pub(crate) fn scheme(&self) -> &'static str {
         if self.secrets.certificates.is_some() { "https" } else { "http" }
+    }
+
+    /// True if the data of `snapshot` is older than it may be.
+    pub fn is_stale(&self, snapshot: &Snapshot) -> bool {
+        self.data_age_max.is_some_and(|age_max| snapshot.is_older_than(age_max))
     }
 
     /// Opens the files beside the data again that a reload renews: the access log, certificates, tokens, keys.

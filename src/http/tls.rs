@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -53,14 +54,20 @@ pub enum TlsError {
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-    config: ArcSwap<ServerConfig>,
+    material: ArcSwap<Material>,
+}
+
+/// What is made of the files.
+struct Material {
+    config: Arc<ServerConfig>,
+    not_after: Option<Timestamp>,
 }
 
 impl Tls {
     /// Reads `certificate`, the server's own first and then those that vouch for it, and `key`.
     pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
-        let config = ArcSwap::new(config(certificate, key)?);
-        Ok(Tls { certificate: certificate.to_owned(), key: key.to_owned(), config })
+        let material = ArcSwap::from_pointee(read(certificate, key)?);
+        Ok(Tls { certificate: certificate.to_owned(), key: key.to_owned(), material })
     }
 
     /// Where certificates and key are.
@@ -70,8 +77,13 @@ impl Tls {
 
     /// Reads the files again, for connections that come from now on. After an error those read before go on to hold.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.config.store(config(&self.certificate, &self.key)?);
+        self.material.store(Arc::new(read(&self.certificate, &self.key)?));
         Ok(())
+    }
+
+    /// When the server's own certificate ends (RFC 5280, section 4.1.2.5); `None` if it does not say so in a usable form.
+    pub(crate) fn not_after(&self) -> Option<Timestamp> {
+        self.material.load().not_after
     }
 
     /// Does the TLS handshake on `stream`. The error is the stream, on which it failed.
@@ -79,7 +91,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = TlsAcceptor::from(self.config.load_full()).accept(stream).into_fallible();
+        let handshake = TlsAcceptor::from(Arc::clone(&self.material.load().config)).accept(stream).into_fallible();
         let stream = handshake.await.map_err(|(_, stream)| stream)?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -89,7 +101,7 @@ impl Tls {
     }
 }
 
-fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+fn read(certificate: &Path, key: &Path) -> Result<Material, TlsError> {
     let file = |path: &Path, expected| {
         let path = path.to_owned();
         move |source| TlsError::File { path, expected, source }
@@ -99,6 +111,7 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError>
         .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
         .map_err(file(certificate, "a certificate"))?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(file(key, "a private key"))?;
+    let not_after = chain.first().and_then(end_of);
     let unusable = |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -107,5 +120,11 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError>
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     // Clients resume without anything being kept for them here.
     config.ticketer = ring::Ticketer::new().map_err(unusable)?;
-    Ok(Arc::new(config))
+    Ok(Material { config: Arc::new(config), not_after })
+}
+
+/// When a certificate ends.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }

@@ -124,7 +124,13 @@ impl LoaderThread {
     }
 
     fn check_source(&mut self) {
-        if self.watch.as_mut().is_some_and(|watch| watch.check(&self.settings.data)) {
+        let source = &self.settings.data;
+        let Some(watch) = &mut self.watch else { return };
+        let Some(stamp) = watch.look(source) else { return };
+        mutex::lock(&self.history).add_check(stamp.is_ok());
+        let is_new = watch.note(source, &stamp);
+        self.retired.add(stamp.ok().and_then(|stamp| self.store.note_rewritten(stamp)));
+        if is_new {
             tracing::info!("file changed and is stable");
             // Nobody waits for the outcome; it is in the log and in /-/dataset.
             let (reply, _) = oneshot::channel();
@@ -191,9 +197,12 @@ impl LoaderThread {
         self.current.commit()?;
         if !request.dry_run {
             self.mark_handled(Some(loaded.summary.stamp.clone()));
-            if let Report::Published { .. } = report {
-                let replaced = self.store.publish(loaded, self.settings.data.name().to_owned());
-                self.keep_or_retire(replaced);
+            match report {
+                Report::Published { .. } => {
+                    let replaced = self.store.publish(loaded, self.settings.data.name().to_owned());
+                    self.keep_or_retire(replaced);
+                }
+                Report::Unchanged { .. } => self.retired.add(self.store.restamp(loaded.summary.stamp)),
             }
         }
         Ok(report)
@@ -250,9 +259,9 @@ impl LoaderThread {
         let back = self.previous.take().ok_or(ReloadError::NoPrevious)?;
         let (generation, replaced) = self.store.restore(&back);
         // The rollback stands until the file changes.
-        self.mark_handled(self.settings.data.stamp(None).ok());
+        self.mark_handled(self.settings.data.stamp().ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
-        self.retired.add(back);
+        self.retired.add(Some(back));
         // Nothing cancels this comparison.
         let compare = |replaced: &Snapshot| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
         let changes = replaced.as_deref().and_then(compare).unwrap_or_default();
@@ -270,9 +279,7 @@ impl LoaderThread {
     fn keep_or_retire(&mut self, replaced: Option<Arc<Snapshot>>) {
         self.retired.note_replaced();
         let past = if self.settings.keep_previous { std::mem::replace(&mut self.previous, replaced) } else { replaced };
-        if let Some(past) = past {
-            self.retired.add(past);
-        }
+        self.retired.add(past);
     }
 
     /// Notes that the source needs no load in the state `stamp`, which is `None` if it could not be read.

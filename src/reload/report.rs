@@ -159,7 +159,7 @@ pub struct LastReload {
     pub outcome: Outcome,
 }
 
-/// Outcomes of all reloads but dry runs. The first load and rollbacks are no reloads.
+/// Outcomes of all reloads but dry runs, and of looks at the source. The first load and rollbacks are no reloads.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last reload; `None` before the first.
@@ -174,6 +174,10 @@ pub struct History {
     pub failed: u64,
     /// End of the last reload that was neither refused nor failed.
     pub last_success: Option<Timestamp>,
+    /// Number of times that `--watch` found the source.
+    pub checks_ok: u64,
+    /// Number of times that `--watch` did not find the source, or could not look.
+    pub checks_failed: u64,
 }
 
 impl History {
@@ -188,6 +192,11 @@ impl History {
             self.last_success = Some(reload.at);
         }
         self.last = Some(reload);
+    }
+
+    /// Counts a look at the source.
+    pub(super) fn add_check(&mut self, is_ok: bool) {
+        *(if is_ok { &mut self.checks_ok } else { &mut self.checks_failed }) += 1;
     }
 }
 

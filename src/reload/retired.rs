@@ -20,9 +20,9 @@ pub(super) struct Retired {
 }
 
 impl Retired {
-    /// Takes over a snapshot.
-    pub(super) fn add(&mut self, snapshot: Arc<Snapshot>) {
-        self.snapshots.push(snapshot);
+    /// Takes over a snapshot, if there is one.
+    pub(super) fn add(&mut self, snapshot: Option<Arc<Snapshot>>) {
+        self.snapshots.extend(snapshot);
     }
 
     /// Notes that a snapshot was replaced just now, whether it is kept or comes here.

@@ -1,6 +1,7 @@
 //! Checking the source regularly for something new to load.
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::source::{Source, Stamp};
@@ -43,14 +44,18 @@ impl SourceWatch {
         self.seen = None;
     }
 
-    /// Checks the source if the time has come. Returns whether there is something new to load.
-    pub(super) fn check(&mut self, source: &Source) -> bool {
+    /// Looks up the state of the source if the time has come.
+    pub(super) fn look(&mut self, source: &Source) -> Option<io::Result<Stamp>> {
         if !self.time_left().is_zero() {
-            return false;
+            return None;
         }
         self.schedule_next();
-        let stamp = source.stamp(self.seen.as_ref().or(self.handled.as_ref()));
-        match &stamp {
+        Some(source.stamp())
+    }
+
+    /// Notes what a look found. Returns whether there is something new to load.
+    pub(super) fn note(&mut self, source: &Source, stamp: &io::Result<Stamp>) -> bool {
+        match stamp {
             Ok(_) => self.missing = false,
             Err(error) if !self.missing => {
                 match source {
@@ -64,7 +69,7 @@ impl SourceWatch {
             }
             Err(_) => {}
         }
-        let is_new = self.is_new(stamp.ok());
+        let is_new = self.is_new(stamp.as_ref().ok().cloned());
         tracing::debug!(is_new, "checked the source");
         is_new
     }

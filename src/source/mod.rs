@@ -46,14 +46,11 @@ impl Source {
         }
     }
 
-    /// Looks up the current state. Storage need not describe an object again that is still in the `known` state.
-    pub fn stamp(&self, known: Option<&Stamp>) -> io::Result<Stamp> {
+    /// Looks up the current state.
+    pub fn stamp(&self) -> io::Result<Stamp> {
         match self {
             Source::File(path) => Stamp::at(path),
-            Source::Object(object) => {
-                let known = known.map(Stamp::to_state);
-                Ok(Stamp::of_object(object.head(known.as_ref())?))
-            }
+            Source::Object(object) => Ok(Stamp::of_object(object.head()?)),
         }
     }
 

@@ -8,23 +8,36 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::object::State;
 
 /// Time in which two writes may leave the same modification time: kernels before 6.13 take it from a clock that ticks
 /// every 1 to 10 ms.
 const MODIFICATION_TICK: Duration = Duration::from_millis(20);
 
-/// State of a source. For a file: device, inode, size and modification time. For an object: size and entity tag, or the
-/// modification time if it has no tag.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// State of a source, and when it was last written. What tells states of a file apart is device, inode, size and
+/// modification time; those of an object, size and entity tag, or the modification time if it has no tag.
+#[derive(Clone, Debug, Default)]
 pub struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
-    /// Seconds and nanoseconds.
+    /// Seconds and nanoseconds since 1970; 0 if unknown.
     modified: (i64, i64),
     tag: Option<Arc<str>>,
 }
+
+/// An object that is written again with the same bytes keeps its tag, and is equal.
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Stamp) -> bool {
+        let identity = |stamp: &Stamp| (stamp.device, stamp.inode, stamp.bytes);
+        let is_same_time = self.tag.is_some() || self.modified == other.modified;
+        identity(self) == identity(other) && self.tag == other.tag && is_same_time
+    }
+}
+
+impl Eq for Stamp {}
 
 impl Stamp {
     /// Stamp of the file at `path`, following symbolic links.
@@ -44,13 +57,14 @@ impl Stamp {
 
     pub(super) fn of_object(state: State) -> Stamp {
         let State { bytes, tag, modified } = state;
-        // An object that is written again with the same bytes keeps only its tag.
-        let modified = if tag.is_some() { (0, 0) } else { modified };
         Stamp { bytes, modified, tag, ..Stamp::default() }
     }
 
-    pub(super) fn to_state(&self) -> State {
-        State { bytes: self.bytes, tag: self.tag.clone(), modified: self.modified }
+    /// When the source was last written; `None` if that is unknown. Archives without times leave files the time 0.
+    pub fn modified_at(&self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.modified;
+        let at = Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()?;
+        (self.modified != (0, 0)).then_some(at)
     }
 
     /// Size of the file or object.
@@ -94,5 +108,31 @@ pub(super) fn let_clock_tick(metadata: &Metadata) {
     if let Some(left) = age.and_then(|age| MODIFICATION_TICK.checked_sub(age)) {
         #[expect(clippy::disallowed_methods, reason = "what is waited for is the clock")]
         std::thread::sleep(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(tag: Option<&str>, seconds: i64) -> Stamp {
+        Stamp::of_object(State { bytes: 1, tag: tag.map(Arc::from), modified: (seconds, 0) })
+    }
+
+    #[test]
+    fn an_object_is_told_by_its_tag_and_without_one_by_its_time() {
+        assert_eq!(object(Some("a"), 1), object(Some("a"), 2));
+        assert_ne!(object(Some("a"), 1), object(Some("b"), 1));
+        assert_ne!(object(Some("a"), 1), object(None, 1));
+        assert_eq!(object(None, 1), object(None, 1));
+        assert_ne!(object(None, 1), object(None, 2));
+    }
+
+    #[test]
+    fn the_time_of_writing_is_known_or_not() {
+        let at = |seconds| object(Some("a"), seconds).modified_at().map(|at| at.to_string());
+        assert_eq!(at(1_790_000_000).as_deref(), Some("2026-09-21T14:13:20Z"));
+        assert_eq!(at(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
+        assert_eq!([at(0), at(i64::MAX)], [None, None]);
     }
 }

@@ -1,5 +1,6 @@
 //! `waybill serve`: binds the listeners, loads the data, starts the workers, and shuts down on a signal.
 
+mod age;
 mod control;
 mod data;
 mod error;
@@ -81,6 +82,7 @@ impl<'s> Server<'s> {
         app.access = Access::new(secrets.api_keys.is_some(), settings.anonymous, settings.rate_limit);
         app.secrets = secrets;
         app.budget = Budget::new(settings.buffered_bytes_max);
+        app.data_age_max = settings.data_age_max;
         app.with_pages = settings.with_pages;
         app.cors = Cors::new(&settings.cors_origins);
         app.transport_security = settings.hsts.map(response::transport_security);
@@ -91,6 +93,7 @@ impl<'s> Server<'s> {
         if let Some(interval) = settings.reload.watch_interval {
             control.runtime.spawn(watch_secrets(Arc::clone(&app), interval));
         }
+        control.runtime.spawn(age::tell(Arc::clone(&app), TICK_INTERVAL));
         let location = listeners.public_location(settings);
         let (tick, followers) = watch::channel(Tick::default());
         let endpoints = Endpoints { settings, connections_max: listeners.connections_max, app: &app, tick: followers };

@@ -24,6 +24,7 @@ const SHORT_CARRIERS_MAX: usize = 1000;
 struct DatasetBody<'a> {
     version: &'a str,
     loaded_at: String,
+    modified_at: Option<String>,
     shipments: u64,
     articles: u64,
     carriers: &'a [String],
@@ -52,6 +53,7 @@ fn render(snapshot: &Snapshot, out: &mut Vec<u8>) {
     let body = DatasetBody {
         version: &snapshot.summary.version,
         loaded_at: rfc3339(snapshot.loaded_at),
+        modified_at: snapshot.modified_at().map(rfc3339),
         shipments: snapshot.dataset.shipment_count(),
         articles: snapshot.dataset.article_count(),
         carriers: snapshot.dataset.carriers(),
@@ -66,6 +68,8 @@ struct AdminDatasetBody<'a> {
     version: &'a str,
     source: String,
     loaded_at: String,
+    modified_at: Option<String>,
+    stale: bool,
     rows: u64,
     shipments: u64,
     articles: u64,
@@ -102,6 +106,8 @@ pub(crate) fn admin_dataset(app: &App) -> Response {
         version: &summary.version,
         source: snapshot.source.to_string_lossy().into_owned(),
         loaded_at: rfc3339(snapshot.loaded_at),
+        modified_at: snapshot.modified_at().map(rfc3339),
+        stale: app.is_stale(snapshot),
         rows: summary.rows,
         shipments: snapshot.dataset.shipment_count(),
         articles: snapshot.dataset.article_count(),

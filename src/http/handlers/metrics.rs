@@ -16,6 +16,7 @@ use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::{BUCKETS_NS, CODES, Count, Counters, KeyResult, RouteCounts};
+use crate::http::tls::Tls;
 use crate::reload::History;
 use crate::store::Snapshot;
 
@@ -30,11 +31,13 @@ pub(crate) fn metrics(app: &App) -> Response {
     ));
     families.push(of_access_log(app));
     families.push(of_secrets(app));
+    families.extend(app.secrets.certificates.as_deref().map(of_certificate));
     let keys = app.secrets.api_keys.as_ref();
     families.extend(keys.map(|keys| of_keys(&app.all_counters(), keys)));
     families.push(of_rates(&app.all_counters(), keys));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
+        families.extend(of_age(app, snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
     }
     families.extend(ProcessCollector::for_self().collect());
@@ -139,6 +142,16 @@ fn of_secrets(app: &App) -> MetricFamily {
     )
 }
 
+fn of_certificate(tls: &Tls) -> MetricFamily {
+    let not_after = tls.not_after().map(|at| gauge(at.as_second() as f64, &[]));
+    family(
+        "waybill_tls_certificate_not_after_timestamp_seconds",
+        "When the certificate that is served ends.",
+        MetricType::GAUGE,
+        not_after.into_iter().collect(),
+    )
+}
+
 fn of_keys(workers: &[Arc<Counters>], keys: &ApiKeys) -> MetricFamily {
     let mut counts = Vec::new();
     for (number, name) in keys.names().iter().enumerate() {
@@ -205,8 +218,33 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
     families
 }
 
+fn of_age(app: &App, snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let one = |name: &str, help: &str, value: Option<f64>| {
+        family(name, help, MetricType::GAUGE, value.map(|value| gauge(value, &[])).into_iter().collect())
+    };
+    vec![
+        one(
+            "waybill_dataset_modified_timestamp_seconds",
+            "When the source of what is served was last written.",
+            snapshot.modified_at().map(|at| at.as_millisecond() as f64 / 1e3),
+        ),
+        one(
+            "waybill_dataset_stale",
+            "1 if what is served is older than it may be.",
+            Some(f64::from(u8::from(app.is_stale(snapshot)))),
+        ),
+        one(
+            "waybill_dataset_age_max_seconds",
+            "Age of the data from which on it is stale.",
+            app.data_age_max.map(|age| age.as_secs_f64()),
+        ),
+    ]
+}
+
 fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {
-    let History { published, unchanged, cancelled, failed, .. } = *history;
+    let History { published, unchanged, cancelled, failed, checks_ok, checks_failed, .. } = *history;
+    let checks =
+        [("ok", checks_ok), ("failed", checks_failed)].map(|(result, count)| counter(count, &[("result", result)]));
     let by_result = [("ok", published), ("unchanged", unchanged), ("cancelled", cancelled), ("failed", failed)];
     let reloads = by_result.map(|(result, count)| counter(count, &[("result", result)])).to_vec();
     let is_successful = history.last.as_ref().is_none_or(|last| last.outcome.is_ok());
@@ -218,6 +256,12 @@ fn of_reloads(history: &History, snapshot: &Snapshot) -> Vec<MetricFamily> {
             "Reloads, dry runs not counted, by result.",
             MetricType::COUNTER,
             reloads,
+        ),
+        family(
+            "waybill_dataset_source_checks_total",
+            "Looks of --watch at the source, by result.",
+            MetricType::COUNTER,
+            checks.to_vec(),
         ),
         one(
             "waybill_dataset_last_reload_successful",

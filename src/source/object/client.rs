@@ -75,18 +75,17 @@ impl Client {
         Ok(Client { runtime, store, key })
     }
 
-    pub(super) fn head(&self, known: Option<&State>) -> Result<State, ObjectError> {
-        let tag = known.and_then(|known| known.tag.as_deref().map(str::to_owned));
-        let options = GetOptions { head: true, if_none_match: tag, ..GetOptions::default() };
+    /// Requests the object's state, without a condition: a 304 does not say when the object was written again.
+    pub(super) fn head(&self) -> Result<State, ObjectError> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
         let response = self.runtime.block_on(async {
             let request = self.store.get_opts(&self.key, options);
             tokio::time::timeout(HEAD_TIMEOUT, request).await
         });
-        match (response, known) {
-            (Err(_), _) => Err(ObjectError(format!("no answer within {HEAD_TIMEOUT:?}"))),
-            (Ok(Err(Error::NotModified { .. })), Some(known)) => Ok(known.clone()),
-            (Ok(Err(error)), _) => Err(explain(&error)),
-            (Ok(Ok(response)), _) => Ok(state(&response.meta)),
+        match response {
+            Err(_) => Err(ObjectError(format!("no answer within {HEAD_TIMEOUT:?}"))),
+            Ok(Err(error)) => Err(explain(&error)),
+            Ok(Ok(response)) => Ok(state(&response.meta)),
         }
     }
 

@@ -17,7 +17,7 @@ impl Client {
         Err(ObjectError(UNSUPPORTED.to_owned()))
     }
 
-    pub(super) fn head(&self, _: Option<&State>) -> Result<State, ObjectError> {
+    pub(super) fn head(&self) -> Result<State, ObjectError> {
         match self.0 {}
     }
 

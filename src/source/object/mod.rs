@@ -40,9 +40,9 @@ impl Object {
         &self.url
     }
 
-    /// Requests the current state. Storage need not describe it again if it is still the `known` one.
-    pub(super) fn head(&self, known: Option<&State>) -> Result<State, ObjectError> {
-        self.client()?.head(known)
+    /// Requests the current state.
+    pub(super) fn head(&self) -> Result<State, ObjectError> {
+        self.client()?.head()
     }
 
     /// Requests the object: its state, and its bytes in that state. Both are an error once `cancel` is set.

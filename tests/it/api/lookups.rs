@@ -298,9 +298,10 @@ fn the_dataset_says_what_it_holds() {
     let server = Server::start(SEED, &[]);
     let answer = server.get("/v1/dataset");
     let body = answer.json();
-    let (version, loaded_at) = (body["version"].as_str().unwrap(), body["loaded_at"].as_str().unwrap());
-    let expected = format!(r#"{{"version":"{version}","loaded_at":"{loaded_at}","shipments":5,"articles":9,"#)
-        + r#""carriers":["DHL","UPS","DPD","FedEx","GLS"]}"#;
+    let [version, loaded_at, modified_at] =
+        ["version", "loaded_at", "modified_at"].map(|member| body[member].as_str().unwrap());
+    let expected = format!(r#"{{"version":"{version}","loaded_at":"{loaded_at}","modified_at":"{modified_at}","#)
+        + r#""shipments":5,"articles":9,"carriers":["DHL","UPS","DPD","FedEx","GLS"]}"#;
     assert_found(&answer, &expected);
     assert!(version.len() >= 32 && version.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{version}");
     assert_eq!(answer.field("etag"), Some(format!("\"{version}\"")));

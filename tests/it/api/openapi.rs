@@ -295,7 +295,7 @@ fn comparable(body: Value) -> Value {
     match body {
         Value::Object(members) => {
             let same = |(name, value): (String, Value)| match name.as_str() {
-                "loaded_at" | "version" => (name, Value::Null),
+                "loaded_at" | "modified_at" | "version" => (name, Value::Null),
                 _ => (name, comparable(value)),
             };
             members.into_iter().map(same).collect()

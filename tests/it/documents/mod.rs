@@ -168,9 +168,17 @@ fn every_metric_is_documented_and_every_metric_that_is_named_exists() {
     let keys = dir.path().join("keys");
     std::fs::write(&keys, "shop:a-key-of-some-length\n").unwrap();
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let server =
-        Server::start(SEED, &["--api-keys-file", keys.to_str().unwrap(), "--shard", "0/2", "--min-shipments", "0"]);
-    server.get("/v1/dataset");
+    let [certificate, key] = ["certificate", "key"].map(|name| dir.path().join(name));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [keys, certificate, key] = [&keys, &certificate, &key].map(|path| path.to_str().unwrap());
+    let files = ["--api-keys-file", keys, "--tls-cert", certificate, "--tls-key", key];
+    let server = Server::start(
+        SEED,
+        &[&files[..], &["--shard", "0/2", "--min-shipments", "0", "--max-data-age", "1h"]].concat(),
+    );
+    server.state();
     let scrape = server.admin_get("/metrics");
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let families = scrape.text().lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

@@ -20,7 +20,8 @@ const ADMIN: &str = "localhost:8081";
 /// Stands in for curl: passes its arguments on to the test.
 const CURL: &str = "#!/bin/sh\nprintf '%s\\0' \"$@\" >curl-arguments\n";
 /// Members and figures that differ from run to run.
-const VOLATILE: [&str; 4] = ["\"loaded_at\":", "\"load_seconds\":", "\"bytes\":", "\"duration_us\":"];
+const VOLATILE: [&str; 5] =
+    ["\"loaded_at\":", "\"modified_at\":", "\"load_seconds\":", "\"bytes\":", "\"duration_us\":"];
 
 /// A shell's session.
 struct Session {

@@ -46,8 +46,15 @@ impl Pair {
     }
 
     fn renew(&self) {
+        self.renew_until(4096);
+    }
+
+    /// Makes another one, which ends with `year`.
+    fn renew_until(&self, year: i32) {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(year, 12, 31);
+        let certificate = parameters.self_signed(&key).unwrap();
         std::fs::write(self.certificate(), certificate.pem()).unwrap();
         std::fs::write(self.key(), key.serialize_pem()).unwrap();
     }
@@ -302,6 +309,24 @@ fn certificates_are_read_again_at_reloads_and_bad_ones_change_nothing() {
     std::fs::write(pair.key(), key).unwrap();
     assert_eq!(server.reload().status, 200);
     assert!(is_trusted(&server));
+}
+
+#[test]
+fn the_end_of_the_certificate_that_is_served_is_told() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    let end = || server.metric("waybill_tls_certificate_not_after_timestamp_seconds");
+    let seconds = |year| format!("{year}-12-31T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_second() as u64;
+    assert_eq!(end(), seconds(4096));
+    pair.renew_until(2020);
+    assert_eq!(end(), seconds(4096), "the file is not what is served");
+    assert_eq!(server.reload().status, 200);
+    assert_eq!(end(), seconds(2020));
+    std::fs::write(pair.key(), "no key").unwrap();
+    assert_eq!(server.reload().status, 200);
+    assert_eq!(end(), seconds(2020));
+    let plain = Server::start(SEED, &[]).admin_get("/metrics");
+    assert!(!plain.text().contains("waybill_tls_certificate_not_after_timestamp_seconds"));
 }
 
 fn assert_unusable(certificate: &Path, key: &Path, expected: &str) {

@@ -42,8 +42,8 @@ struct State {
     tag: Option<String>,
     modified: Option<&'static str>,
     manner: Manner,
-    /// Method, condition, status.
-    asked: Vec<(String, Option<String>, u16)>,
+    /// Method and status.
+    asked: Vec<(String, u16)>,
 }
 
 #[derive(Clone)]
@@ -82,12 +82,20 @@ impl Storage {
         self.state.lock().unwrap().manner = manner;
     }
 
-    fn asked(&self) -> Vec<(String, Option<String>, u16)> {
+    fn asked(&self) -> Vec<(String, u16)> {
         self.state.lock().unwrap().asked.clone()
     }
 
     fn gets(&self) -> usize {
-        self.asked().iter().filter(|(method, ..)| method == "GET").count()
+        self.asked().iter().filter(|(method, _)| method == "GET").count()
+    }
+
+    /// Waits for what a look from now on finds: the next one begins after that.
+    fn wait_for_looks(&self) {
+        let before = self.asked().len();
+        while self.asked().len() < before + 3 {
+            std::thread::yield_now();
+        }
     }
 
     /// Answers the one request of a connection.
@@ -106,12 +114,12 @@ impl Storage {
             let lines = head.lines().filter_map(|line| line.split_once(": "));
             lines.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).next()
         };
-        let (method, condition) = (head.split(' ').next().unwrap().to_owned(), field("if-none-match"));
+        let method = head.split(' ').next().unwrap().to_owned();
         let start = field("range").map(|range| range[6..range.find('-').unwrap()].parse::<usize>().unwrap());
         let silent = {
             let mut state = self.state.lock().unwrap();
-            let (status, answer) = state.answer(&method, condition.as_deref(), start);
-            state.asked.push((method, condition, status));
+            let (status, answer) = state.answer(&method, start);
+            state.asked.push((method, status));
             // Whoever asked may be gone.
             let _ = stream.write_all(&answer);
             state.manner == Manner::Silent
@@ -125,12 +133,11 @@ impl Storage {
 
 impl State {
     /// Status and bytes.
-    fn answer(&mut self, method: &str, condition: Option<&str>, start: Option<usize>) -> (u16, Vec<u8>) {
+    fn answer(&mut self, method: &str, start: Option<usize>) -> (u16, Vec<u8>) {
         let mut status = if start.is_some() { 206 } else { 200 };
         match self.manner {
             Manner::Silent => return (0, Vec::new()),
             Manner::Status(other) => status = other,
-            _ if condition.is_some() && condition == self.tag.as_deref() => status = 304,
             _ => {}
         }
         let mut head = format!("HTTP/1.1 {status} Test\r\nConnection: close\r\n");
@@ -149,7 +156,7 @@ impl State {
                 field("Content-Range", &format!("bytes {start}-{}/{bytes}", bytes - 1));
             }
         }
-        if self.manner != Manner::Unsized && status != 304 {
+        if self.manner != Manner::Unsized {
             field("Content-Length", &body.len().to_string());
         }
         if method == "HEAD" {
@@ -235,7 +242,7 @@ fn the_same_content_has_the_same_version_from_a_file_and_from_an_object() {
         let checked: Value = serde_json::from_str(checked.stdout()).unwrap();
         assert_eq!((&checked["version"], &checked["file_bytes"]), (&version, &Value::from(content.len())));
         // One request for each load, and none besides.
-        let expected = ("GET".to_owned(), None, 200);
+        let expected = ("GET".to_owned(), 200);
         assert_eq!(storage.asked(), [expected.clone(), expected.clone(), expected]);
     }
 }
@@ -246,17 +253,52 @@ fn a_watch_asks_whether_the_object_changed_and_loads_it_when_it_did() {
     let mut server = start(&storage, &["--watch", "20ms"]);
     wait_for_looks(&mut server);
     let asked = storage.asked();
-    assert!(asked.len() > LOOKS && asked[0] == ("GET".to_owned(), None, 200), "{asked:?}");
-    let unchanged = ("HEAD".to_owned(), Some("\"0\"".to_owned()), 304);
-    assert!(asked[1..].iter().all(|look| *look == unchanged), "{asked:?}");
+    assert!(asked.len() > LOOKS && asked[0] == ("GET".to_owned(), 200), "{asked:?}");
+    assert!(asked[1..].iter().all(|look| *look == ("HEAD".to_owned(), 200)), "{asked:?}");
 
     storage.put(object_of("TN1"), Some("\"1\""));
     assert_eq!(server.wait_for("reloaded")["generation"], 2);
     assert_eq!(server.get("/v1/shipments/TN1").status, 200);
     wait_for_looks(&mut server);
-    // The second look at another object asks for that.
-    assert!(storage.asked().contains(&("HEAD".to_owned(), Some("\"1\"".to_owned()), 304)));
     assert_eq!(storage.gets(), 2);
+}
+
+#[test]
+fn an_object_that_is_written_again_with_the_same_bytes_is_as_old_as_that_and_not_loaded() {
+    let storage = Storage::start(object_of("TN0"));
+    storage.state.lock().unwrap().modified = Some("Sun, 01 Nov 2020 10:00:00 GMT");
+    let mut server = start(&storage, &["--watch", "20ms", "--max-data-age", "26h", "--keep-previous"]);
+    let age = |server: &Server| {
+        let state = server.state();
+        assert_eq!(server.get("/v1/dataset").json()["modified_at"], state["modified_at"]);
+        (state["modified_at"].clone(), state["stale"].as_bool().unwrap(), state["generation"].as_u64().unwrap())
+    };
+    assert_eq!(age(&server), ("2020-11-01T10:00:00.000Z".into(), true, 1));
+    storage.state.lock().unwrap().modified = Some("Fri, 01 Nov 2120 10:00:00 GMT");
+    storage.wait_for_looks();
+    assert_eq!((age(&server), storage.gets()), (("2120-11-01T10:00:00.000Z".into(), false, 1), 1));
+    storage.set(Manner::Status(404));
+    server.wait_for(UNSEEN);
+    storage.wait_for_looks();
+    assert!(server.metric(r#"waybill_dataset_source_checks_total{result="failed"}"#) >= 3);
+    assert_eq!(age(&server).0, "2120-11-01T10:00:00.000Z");
+    // After a rollback the object is not the one that is served.
+    storage.put(object_of("TN1"), Some("\"1\""));
+    storage.set(Manner::Whole);
+    server.wait_for("reloaded");
+    assert_eq!(server.admin_post("/-/rollback").status, 200);
+    storage.state.lock().unwrap().modified = Some("Sat, 02 Nov 2120 10:00:00 GMT");
+    storage.wait_for_looks();
+    assert_eq!(age(&server), ("2120-11-01T10:00:00.000Z".into(), false, 3));
+}
+
+#[test]
+fn an_object_without_a_time_has_no_age() {
+    let storage = Storage::start(object_of("TN0"));
+    let server = start(&storage, &["--max-data-age", "1s"]);
+    let state = server.state();
+    assert_eq!((&state["modified_at"], &state["stale"]), (&Value::Null, &Value::from(false)));
+    assert!(!server.admin_get("/metrics").text().contains("waybill_dataset_modified_timestamp_seconds"));
 }
 
 #[test]
@@ -309,7 +351,7 @@ fn a_transfer_that_breaks_off_is_gone_on_with_or_loads_nothing() {
             storage.set(Manner::BrokenTimes(times));
             let reloaded = server.reload().json();
             assert_eq!((&reloaded["result"], &reloaded["shipments"]), (&Value::from(result), &Value::from(30_000)));
-            assert_eq!(storage.asked().last().unwrap().2, 206);
+            assert_eq!(storage.asked().last().unwrap().1, 206);
         }
         let whole = Server::start(large(), &[]);
         assert_eq!(server.state()["version"], whole.state()["version"]);

@@ -1,5 +1,6 @@
 //! Reloads: what triggers one, what refuses one, the way back.
 
+mod age;
 #[cfg(feature = "object-store")]
 mod cancel;
 mod guards;
