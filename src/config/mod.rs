@@ -54,6 +54,8 @@ pub struct Settings {
     pub hsts: Option<Duration>,
     /// Address of the admin listener, if there is one.
     pub admin_listen: Option<Address>,
+    /// True if another process may listen on these addresses.
+    pub reuse_port: bool,
     /// File of admin tokens, if admin requests need one.
     pub admin_token_file: Option<PathBuf>,
     /// File of API keys, if there are any.
@@ -94,6 +96,9 @@ pub enum SettingsError {
         "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
     )]
     AdminWithoutToken(Address),
+    /// Both listeners would share an address with each other.
+    #[error("--admin-listen {0}: that is the public listener's address, which --reuse-port would share with it")]
+    SameAddress(Address),
     /// A setting is set, and another one that it needs is not.
     #[error("--{given}: --{missing} is missing")]
     Incomplete {
@@ -118,7 +123,7 @@ impl SettingsError {
     /// Name of the setting: its long flag without the dashes.
     pub fn setting(&self) -> &'static str {
         match self {
-            SettingsError::AdminWithoutToken(_) => "admin-listen",
+            SettingsError::AdminWithoutToken(_) | SettingsError::SameAddress(_) => "admin-listen",
             SettingsError::Incomplete { given, .. } => given,
             SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
         }
@@ -133,6 +138,9 @@ impl Settings {
             AdminListen::At(address) if address.is_local() || args.admin_token_file.is_some() => Some(address),
             AdminListen::At(address) => return Err(SettingsError::AdminWithoutToken(address)),
         };
+        if let Some(admin) = admin_listen.as_ref().filter(|admin| args.reuse_port && admin.overlaps(&args.listen)) {
+            return Err(SettingsError::SameAddress(admin.clone()));
+        }
         let load = load_options(&args.input, &args.tolerance);
         let threads = args.threads.unwrap_or(load.threads);
         let load_threads = args.load_threads.unwrap_or(threads);
@@ -143,6 +151,7 @@ impl Settings {
             tls: tls_files(args)?,
             hsts: args.hsts,
             admin_listen,
+            reuse_port: args.reuse_port,
             admin_token_file: args.admin_token_file.clone(),
             api_keys_file: args.api_keys_file.clone(),
             anonymous: args.anonymous.unwrap_or(match args.api_keys_file {
@@ -328,6 +337,14 @@ mod tests {
         assert_eq!(age(&["--max-data-age", "26h"]).unwrap(), Some(Duration::from_hours(26)));
         let error = age(&["--max-data-age", "999ms"]).unwrap_err().to_string();
         assert_eq!(error, "--max-data-age 999ms: expected at least 1s");
+    }
+
+    #[test]
+    fn listeners_that_share_their_addresses_do_not_share_one_with_each_other() {
+        let both = |public, admin| settings(&["--listen", public, "--admin-listen", admin, "--reuse-port"]);
+        let error = both("0.0.0.0:9", "127.0.0.1:9").unwrap_err().to_string();
+        assert!(error.starts_with("--admin-listen 127.0.0.1:9: "), "{error}");
+        assert!(both("127.0.0.1:9", "127.0.0.1:10").is_ok_and(|settings| settings.reuse_port));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct App {
     pub with_pages: bool,
     /// Connections of the public listener that may be open at a time.
     pub connections_max: usize,
+    /// False as long as the public listener gets no connections because there is no data yet: `/readyz` says so.
+    pub listening: AtomicBool,
     /// Set when the process begins to end: `/readyz` says so.
     pub draining: AtomicBool,
     /// Pages of other sites that may read responses of the public listener, if any.
@@ -64,6 +66,7 @@ impl App {
             data_age_max: None,
             with_pages: true,
             connections_max: usize::MAX,
+            listening: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             cors: None,
             transport_security: None,

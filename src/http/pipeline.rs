@@ -23,7 +23,7 @@ use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::{ReceiveBody, Received, Reply};
 use crate::http::response::{self, Response};
 use crate::http::trail::Trail;
-use crate::http::worker::Worker;
+use crate::http::worker::{Ending, Worker};
 
 /// Responds to the requests of one connection.
 #[derive(Clone)]
@@ -213,8 +213,8 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     if worker.app.access.is_some() {
         record_access(worker, key, response);
     }
-    if worker.closing.get() {
-        response::close(response);
+    if worker.ending.get() != Ending::No {
+        end_connection(worker.ending.get(), route, response);
     }
     let duration = started.elapsed();
     worker.counters.count_response(route, response.status(), duration);
@@ -232,6 +232,13 @@ fn record_access(worker: &Worker, key: Option<usize>, response: &mut Response) {
     };
     worker.counters.count_key(name_number, status);
     response::make_private(response);
+}
+
+#[cold]
+fn end_connection(ending: Ending, route: Option<RouteId>, response: &mut Response) {
+    if ending == Ending::All || !matches!(route, Some(RouteId::Live | RouteId::Ready)) {
+        response::close(response);
+    }
 }
 
 /// Records a request whose response is not there at once.

@@ -21,7 +21,7 @@ use crate::http::pipeline::Service;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::Listener;
 use crate::http::tls::Tls;
-use crate::http::worker::Worker;
+use crate::http::worker::{Ending, Worker};
 use crate::thread::lower_thread_priority;
 
 /// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
@@ -42,9 +42,13 @@ pub struct Limits {
 /// How far a server is on its way to the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Connections are accepted.
+    /// The first dataset is being loaded. Connections are accepted where clients are not to wait for it.
     #[default]
+    Loading,
+    /// Connections are accepted.
     Open,
+    /// Connections are accepted. Each response is the last on its connection, but for those to probes.
+    Retiring,
     /// None is accepted any more. Requests on their way get a response, the last on its connection.
     StopAccepting,
     /// Connections end as soon as they are idle.
@@ -75,6 +79,10 @@ pub struct Endpoint {
     pub listener: Listener,
     /// The bound socket.
     pub socket: Socket,
+    /// True if no connection is accepted before [`Stage::Open`].
+    pub awaits_data: bool,
+    /// True if connections that wait to be accepted in the end are those of a process that follows on the socket.
+    pub leaves_queue: bool,
     /// The state that all workers share.
     pub app: Arc<App>,
     /// The places for connections of all threads of its listener.
@@ -103,12 +111,21 @@ pub fn run(endpoint: Endpoint) -> io::Result<usize> {
 }
 
 async fn serve(endpoint: Endpoint) -> io::Result<usize> {
-    let Endpoint { listener, socket, app, places, thread, tls, limits, mut tick } = endpoint;
-    let socket = socket.listen()?;
+    let Endpoint { listener, socket, awaits_data, leaves_queue, app, places, thread, tls, limits, mut tick } = endpoint;
+    if awaits_data {
+        // An error means the end.
+        let _ = tick.wait_for(|tick| tick.stage >= Stage::Open).await;
+        if app.store.load().is_none() {
+            return Ok(0);
+        }
+    }
+    // Not before: a socket that does not listen yet has nothing to wait for.
+    let socket = socket.acceptor()?;
     let worker = Rc::new(Worker::new(app));
     let connections = Connections::new(limits.time, Rc::clone(&worker), tls, Arc::clone(&places));
     let accept = Accept {
         socket,
+        leaves_queue,
         places: Arc::clone(&places),
         accepted: Cell::default(),
         connections: Rc::clone(&connections),
@@ -116,12 +133,17 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
         tick: tick.clone(),
     };
     let note_idle = || places.note_idle(thread, connections.registry.idle_since());
+    let open = async {
+        follow(&mut tick, Stage::Retiring, &connections, note_idle).await;
+        worker.ending.set(Ending::ButProbes);
+        follow(&mut tick, Stage::StopAccepting, &connections, note_idle).await;
+    };
     tokio::select! {
-        () = follow(&mut tick, Stage::StopAccepting, &connections, note_idle) => {}
+        () = open => {}
         never = accept.all() => match never {},
         never = evict(&places, thread, &connections) => match never {},
     }
-    worker.closing.set(true);
+    worker.ending.set(Ending::All);
     accept.rest().await;
     drop(accept);
     follow(&mut tick, Stage::Draining, &connections, || ()).await;
@@ -157,6 +179,7 @@ async fn evict(places: &Places, thread: usize, connections: &Connections) -> Inf
 /// The accept loop.
 struct Accept {
     socket: Acceptor,
+    leaves_queue: bool,
     places: Arc<Places>,
     /// A connection that waits for a place. Kept here, for the end may come while it waits.
     accepted: Cell<Option<Accepted>>,
@@ -172,7 +195,7 @@ impl Accept {
             match self.next().await {
                 Ok((accepted, permit)) => {
                     backoff_ticks = 1;
-                    self.spawn(accepted, permit);
+                    self.spawn(accepted, Some(permit));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -207,8 +230,15 @@ impl Accept {
         }
     }
 
-    /// Accepts what the kernel has completed already: closing the listener would reset it.
+    /// Accepts what the kernel has completed already, unless another process will: closing the listener would reset it.
     async fn rest(&self) {
+        if let Some(accepted) = self.accepted.take() {
+            // It has waited for a place, and would be reset: rather one too many.
+            self.spawn(accepted, self.places.try_take());
+        }
+        if self.leaves_queue {
+            return;
+        }
         let accept_now = std::future::poll_fn(|cx| match self.socket.poll_accept(cx) {
             Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
@@ -216,16 +246,12 @@ impl Accept {
         // However many they are: tokio would have a task yield after a while.
         let mut accept_now = tokio::task::unconstrained(accept_now);
         while let Some(permit) = self.places.try_take() {
-            let accepted = match self.accepted.take() {
-                Some(accepted) => Some(accepted),
-                None => (&mut accept_now).await,
-            };
-            let Some(accepted) = accepted else { return };
-            self.spawn(accepted, permit);
+            let Some(accepted) = (&mut accept_now).await else { return };
+            self.spawn(accepted, Some(permit));
         }
     }
 
-    fn spawn(&self, accepted: Accepted, permit: OwnedSemaphorePermit) {
+    fn spawn(&self, accepted: Accepted, permit: Option<OwnedSemaphorePermit>) {
         let connections = Rc::clone(&self.connections);
         match accepted {
             Accepted::Tcp(stream, address) => {

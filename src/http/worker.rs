@@ -33,14 +33,26 @@ pub struct Worker {
     pub(crate) counters: Arc<Counters>,
     /// Chooses the requests that are logged, where some are.
     pub(crate) sampler: Option<Sampler>,
-    /// True when each response is the last on its connection.
-    pub(crate) closing: Cell<bool>,
+    /// Whose responses are the last on their connections.
+    pub(crate) ending: Cell<Ending>,
     /// The header fields for a generation: made once per worker, since copies of shared ones would contend.
     fields: RefCell<(u64, DatasetFields)>,
     /// Where responses are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
     /// Where responses are made that take long.
     pub(crate) offload: Offload,
+}
+
+/// Whose responses are the last on their connections, since the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Nobody's.
+    #[default]
+    No,
+    /// Those to all requests but `/livez` and `/readyz`, by which others learn of the end.
+    ButProbes,
+    /// Those to all requests.
+    All,
 }
 
 /// What was made for a response on a blocking thread.
@@ -80,7 +92,7 @@ impl Worker {
             app,
             fields: RefCell::default(),
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
-            closing: Cell::new(false),
+            ending: Cell::default(),
             offload: Offload::new(),
         }
     }

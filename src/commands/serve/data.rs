@@ -26,15 +26,19 @@ impl Data {
     }
 }
 
-/// Reports the outcome of the first load: none if the loader thread has ended.
-pub(super) fn announce(store: &Store, outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
+/// The error of the first load, if it has one. There is no outcome if the loader thread has ended.
+pub(super) fn check(outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
     match outcome {
-        Some(Ok(_)) => {}
-        Some(Err(error)) => return Err(ServeError::Data(explain(error))),
-        None => return Err(ServeError::Data(ReloadError::Panicked.to_string())),
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(ServeError::Data(explain(error))),
+        None => Err(ServeError::Data(ReloadError::Panicked.to_string())),
     }
+}
+
+/// Logs, and tells systemd, that the data of the first load is served.
+pub(super) fn announce(store: &Store) {
     let current = store.load();
-    let Some(snapshot) = current.as_deref() else { return Ok(()) };
+    let Some(snapshot) = current.as_deref() else { return };
     let summary = &snapshot.summary;
     tracing::info!(
         source = %snapshot.source.display(),
@@ -49,7 +53,6 @@ pub(super) fn announce(store: &Store, outcome: Option<&Result<Report, ReloadErro
         "serving"
     );
     systemd::ready("serving");
-    Ok(())
 }
 
 /// Formats an error with the position of each bad row, one per line.

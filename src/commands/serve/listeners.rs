@@ -5,7 +5,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::error::ServeError;
 use crate::cli::MAX_CONNECTIONS_DEFAULT;
 use crate::config::{Settings, local_url};
-use crate::http::listener::{Address, Socket, SocketFile};
+use crate::http::listener::{Address, Bound, Held, Sharing, Socket, SocketFile};
 use crate::http::secrets::Secrets;
 use crate::systemd;
 
@@ -25,15 +25,30 @@ pub(super) struct ConnectionsMax {
     pub(super) admin: usize,
 }
 
+/// The sockets of one listener.
+#[derive(Debug)]
+pub(super) struct ListenerSockets {
+    /// Where they listen.
+    pub(super) address: Address,
+    /// One per worker.
+    pub(super) sockets: Vec<Socket>,
+    /// True if they are from systemd, where they stay.
+    pub(super) is_inherited: bool,
+}
+
 /// The bound sockets of both listeners.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Sockets of the public listener, one per worker.
-    pub(super) public: Vec<Socket>,
-    /// Socket of the admin listener, if there is one.
-    pub(super) admin: Vec<Socket>,
+    /// Those of the public listener.
+    pub(super) public: ListenerSockets,
+    /// That of the admin listener, if there is one.
+    pub(super) admin: Option<ListenerSockets>,
+    /// True if the public listener takes no connections before data is served.
+    pub(super) public_awaits_data: bool,
     /// Connections that each may have open.
     pub(super) connections_max: ConnectionsMax,
+    /// Addresses where another process listens: each, and what its sockets lack until they get connections.
+    pub(super) held: Vec<(Address, Held)>,
     /// Files of Unix domain sockets, which are removed when dropped.
     pub(super) files: Vec<SocketFile>,
 }
@@ -43,50 +58,73 @@ impl Listeners {
     pub fn bind(settings: &Settings, secrets: &Secrets) -> Result<Listeners, ServeError> {
         let connections_max = connections_max(settings);
         let from_systemd = systemd::sockets()?;
-        let mut files = Vec::new();
-        let mut bind = |address: &Address, threads| {
+        let (mut files, mut held) = (Vec::new(), Vec::new());
+        let sharing = if settings.reuse_port { Sharing::WithOthers } else { Sharing::Alone };
+        let mut bind = |address: &Address, threads, holds: bool| {
             let failed = |source| ServeError::Bind { address: address.clone(), source };
-            let sockets = Socket::bind(address, threads).map_err(failed)?;
-            files.extend(SocketFile::of(address).map_err(failed)?);
-            Ok::<_, ServeError>(sockets)
+            let bound = Bound::new(address, threads, sharing).map_err(failed)?;
+            files.extend(bound.file);
+            if let Some(of_address) = bound.held {
+                if holds || matches!(of_address, Held::Unix { .. }) {
+                    held.push((bound.address.clone(), of_address));
+                } else {
+                    files.extend(of_address.release().map_err(failed)?);
+                }
+            }
+            Ok::<_, ServeError>(ListenerSockets { address: bound.address, sockets: bound.sockets, is_inherited: false })
+        };
+        let inherit = |socket: Socket, threads| {
+            let address = socket.address()?;
+            Ok::<_, ServeError>(ListenerSockets { address, sockets: socket.share(threads)?, is_inherited: true })
         };
         let public = match from_systemd.public {
-            Some(socket) => socket.share(settings.threads)?,
-            None => bind(&settings.listen, settings.threads)?,
+            Some(socket) => inherit(socket, settings.threads)?,
+            None => bind(&settings.listen, settings.threads, true)?,
         };
         let admin = match (&settings.admin_listen, from_systemd.admin) {
-            (None, _) => Vec::new(),
+            (None, _) => None,
             (Some(_), Some(socket)) => {
-                let address = socket.address()?;
-                if !address.is_local() && secrets.admin_tokens.is_none() {
-                    return Err(ServeError::AdminWithoutToken(address));
+                let admin = inherit(socket, 1)?;
+                if !admin.address.is_local() && secrets.admin_tokens.is_none() {
+                    return Err(ServeError::AdminWithoutToken(admin.address));
                 }
-                socket.share(1)?
+                Some(admin)
             }
-            (Some(address), None) => bind(address, 1)?,
+            (Some(address), None) => Some(bind(address, 1, false)?),
         };
-        Ok(Listeners { public, admin, connections_max, files })
+        let public_awaits_data = settings.reuse_port || public.is_inherited;
+        Ok(Listeners { public, admin, public_awaits_data, connections_max, held, files })
     }
 
     /// Logs the addresses.
     pub fn announce(&self) {
-        let text = |sockets| address(sockets).map_or("off".to_owned(), |address| address.to_string());
-        tracing::info!(public = text(&self.public), admin = text(&self.admin), "listening");
+        let public = self.public.address.to_string();
+        let admin = self.admin.as_ref().map_or("off".to_owned(), |admin| admin.address.to_string());
+        tracing::info!(public, admin, "listening");
+        for (address, _) in &self.held {
+            tracing::info!(
+                address = address.to_string(),
+                "another process listens here; connections are taken once data is served"
+            );
+        }
     }
 
     /// Location of the public listener for clients on this host: a URL, or the path of its socket.
     pub(super) fn public_location(&self, settings: &Settings) -> String {
         let scheme = if settings.tls.is_some() { "https" } else { "http" };
-        match address(&self.public) {
-            Some(Address::Ip(address)) => format!("{}/", local_url(scheme, address)),
-            Some(unix) => unix.to_string(),
-            None => String::new(),
+        match &self.public.address {
+            Address::Ip(address) => format!("{}/", local_url(scheme, *address)),
+            unix @ Address::Unix { .. } => unix.to_string(),
         }
     }
 }
 
-fn address(sockets: &[Socket]) -> Option<Address> {
-    sockets.first()?.address().ok()
+/// Has clients find the sockets that were `held`, with `files` of those that they find by a file.
+pub(super) fn release(held: &mut Vec<(Address, Held)>, files: &mut Vec<SocketFile>) -> Result<(), ServeError> {
+    for (address, held) in held.drain(..) {
+        files.extend(held.release().map_err(|source| ServeError::Bind { address, source })?);
+    }
+    Ok(())
 }
 
 /// Raises the limit on open files to the hard limit. Where that is too low for `--max-connections`, fewer connections may

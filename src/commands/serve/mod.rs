@@ -13,7 +13,7 @@ pub use listeners::Listeners;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::http::app::App;
 use crate::http::budget::Budget;
 use crate::http::connection::places::Places;
 use crate::http::handlers::reload::outcome_response;
-use crate::http::listener::{Address, Socket, SocketFile};
+use crate::http::listener::{Address, Held, SocketFile};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
 use crate::http::response;
@@ -38,7 +38,7 @@ use crate::http::telemetry::audit::Entry;
 use crate::reload::{Outcome, ReloadError, Request};
 use crate::systemd;
 use control::Signals;
-use listeners::ConnectionsMax;
+use listeners::{ConnectionsMax, ListenerSockets};
 
 /// Reads the files of secrets.
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, ServeError> {
@@ -62,6 +62,7 @@ pub struct Server<'s> {
     first_load: oneshot::Receiver<Outcome>,
     /// Location of the public listener for clients on this host.
     location: String,
+    held: Vec<(Address, Held)>,
     socket_files: Vec<SocketFile>,
 }
 
@@ -89,6 +90,7 @@ impl<'s> Server<'s> {
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
         app.access_log = access_log;
         app.connections_max = listeners.connections_max.public;
+        app.listening = AtomicBool::new(!listeners.public_awaits_data);
         let app = Arc::new(app);
         if let Some(interval) = settings.reload.watch_interval {
             control.runtime.spawn(watch_secrets(Arc::clone(&app), interval));
@@ -97,19 +99,27 @@ impl<'s> Server<'s> {
         let location = listeners.public_location(settings);
         let (tick, followers) = watch::channel(Tick::default());
         let endpoints = Endpoints { settings, connections_max: listeners.connections_max, app: &app, tick: followers };
-        let mut workers = endpoints.spawn(Listener::Public, listeners.public)?;
-        workers.extend(endpoints.spawn(Listener::Admin, listeners.admin)?);
+        let mut workers = endpoints.spawn(Listener::Public, listeners.public, listeners.public_awaits_data)?;
+        if let Some(admin) = listeners.admin {
+            workers.extend(endpoints.spawn(Listener::Admin, admin, false)?);
+        }
         drop(endpoints);
-        let (first_load, socket_files) = (data.first_load, listeners.files);
-        Ok(Server { settings, control, app, tick, workers, first_load, location, socket_files })
+        let (first_load, held, socket_files) = (data.first_load, listeners.held, listeners.files);
+        Ok(Server { settings, control, app, tick, workers, first_load, location, held, socket_files })
     }
 
     /// Serves until SIGTERM or SIGINT, or until the first load fails. SIGHUP reloads, SIGUSR1 opens the access log
     /// again.
     pub fn serve(&mut self) -> Result<(), ServeError> {
-        let Server { settings, control: Control { runtime, signals }, app, tick, first_load, location, .. } = self;
+        let Server { settings, control, app, tick, first_load, location, held, socket_files, .. } = self;
+        let Control { runtime, signals } = control;
         let first_loaded = async {
-            data::announce(&app.store, first_load.await.ok().as_deref())?;
+            data::check(first_load.await.ok().as_deref())?;
+            listeners::release(held, socket_files)?;
+            // Before anybody can ask whether it is.
+            app.listening.store(true, Ordering::Relaxed);
+            tick.send_modify(|tick| tick.stage = Stage::Open);
+            data::announce(&app.store);
             log_ready(settings, location);
             std::future::pending().await
         };
@@ -128,6 +138,7 @@ impl<'s> Server<'s> {
         let Server { settings, control: Control { runtime, mut signals }, app, tick, workers, socket_files, .. } = self;
         app.draining.store(true, Ordering::Relaxed);
         app.reloader.shut_down();
+        tick.send_modify(|tick| tick.stage = Stage::Retiring);
         systemd::stopping();
         tracing::info!(delay_seconds = settings.drain_delay.as_secs_f64(), "draining");
         runtime.block_on(async {
@@ -161,8 +172,13 @@ struct Endpoints<'s> {
 }
 
 impl Endpoints<'_> {
-    /// Starts a worker for each socket of a listener.
-    fn spawn(&self, listener: Listener, sockets: Vec<Socket>) -> std::io::Result<Vec<JoinHandle<usize>>> {
+    /// Starts a worker for each socket of a listener, which may await data before it takes connections.
+    fn spawn(
+        &self,
+        listener: Listener,
+        ListenerSockets { sockets, is_inherited, .. }: ListenerSockets,
+        awaits_data: bool,
+    ) -> std::io::Result<Vec<JoinHandle<usize>>> {
         let (name, connections_max) = match listener {
             Listener::Public => ("worker", self.connections_max.public),
             Listener::Admin => ("admin", self.connections_max.admin),
@@ -172,6 +188,8 @@ impl Endpoints<'_> {
             let endpoint = Endpoint {
                 listener,
                 socket,
+                awaits_data,
+                leaves_queue: is_inherited,
                 app: Arc::clone(self.app),
                 places: Arc::clone(&places),
                 thread: number,

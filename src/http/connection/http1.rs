@@ -18,7 +18,7 @@ use crate::http::pipeline::Service;
 use crate::http::response::Response;
 use crate::http::response::body::Body;
 use crate::http::response::reply::Reply;
-use crate::http::worker::Worker;
+use crate::http::worker::{Ending, Worker};
 
 /// Bytes that hyper buffers of one connection.
 const BUFFER_BYTES_MAX: usize = 16 << 10;
@@ -89,8 +89,8 @@ impl Future for Connection {
             if turn.is_ready() {
                 // An error is the client's: malformed bytes or a connection that broke off. hyper has responded to it.
                 this.http = None;
-                this.lingers =
-                    this.socket.has_unread_body() || this.worker.closing.get() && this.socket.response_may_race();
+                this.lingers = this.socket.has_unread_body()
+                    || this.worker.ending.get() != Ending::No && this.socket.response_may_race();
             }
         }
         match this.socket.send(cx) {

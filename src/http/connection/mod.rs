@@ -55,13 +55,13 @@ impl Connections {
         self.worker.offload.sweep(now);
     }
 
-    /// Runs a connection over `stream` until it ends. `permit` is given back then. The connection counts from now on,
+    /// Runs a connection over `stream` until it ends. Its place, `permit`, is given back then. The connection counts from now on,
     /// though its turns come when the future is polled: what all connections are told, it is told too.
     pub(crate) fn run<S: Stream>(
         self: Rc<Self>,
         stream: S,
         service: Service,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> impl Future<Output = ()> + use<S> {
         let registered = self.registry.register();
         async move {

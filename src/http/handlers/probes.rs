@@ -16,7 +16,7 @@ pub(crate) fn live() -> Response {
 pub(crate) fn ready(app: &App) -> Response {
     if app.draining.load(Ordering::Relaxed) {
         problem::unavailable("the server is shutting down")
-    } else if app.store.load().is_none() {
+    } else if app.store.load().is_none() || !app.listening.load(Ordering::Relaxed) {
         problem::loading()
     } else {
         document::json(&serde_json::json!({"status": "ready"}))

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use waybill::http::activity::TimeLimits;
 use waybill::http::app::App;
 use waybill::http::connection::places::Places;
-use waybill::http::listener::{Address, Socket};
+use waybill::http::listener::{Address, Bound, Sharing};
 use waybill::http::request::route::Listener;
 use waybill::http::server::{self, Endpoint, Limits, Stage, Tick};
 use waybill::reload::{ReloadSettings, Reloader};
@@ -38,11 +38,13 @@ impl InProcess {
         let (tick, followers) = watch::channel(Tick::default());
         let mut threads = Vec::new();
         let mut listen = |listener| {
-            let socket = Socket::bind(&"127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
-            let Address::Ip(address) = socket.address().unwrap() else { unreachable!() };
+            let mut bound = Bound::new(&"127.0.0.1:0".parse().unwrap(), 1, Sharing::Alone).unwrap();
+            let Address::Ip(address) = bound.address else { unreachable!() };
             let endpoint = Endpoint {
                 listener,
-                socket,
+                socket: bound.sockets.remove(0),
+                awaits_data: false,
+                leaves_queue: false,
                 app: Arc::clone(&app),
                 places: Places::new(100, 1),
                 thread: 0,

@@ -4,4 +4,5 @@ mod audit;
 mod cli;
 mod config_file;
 mod lifecycle;
+mod reuse_port;
 mod systemd;

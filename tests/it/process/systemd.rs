@@ -93,9 +93,65 @@ fn sockets_that_are_handed_over_take_the_place_of_addresses_and_outlive_the_proc
     let mut client = Client::connect(public.local_addr().unwrap());
     client.send(request("GET", LOOKUP, &[]));
     let mut server = start();
-    assert!(matches!(client.answer_to("GET").status, 200 | 503));
+    assert_eq!(client.answer_to("GET").status, 200);
     server.wait_for("serving");
     assert_eq!(server.get(LOOKUP).status, 200);
+}
+
+#[test]
+fn clients_of_a_socket_that_is_handed_over_wait_for_the_first_dataset() {
+    // They take far longer to load than a few requests do.
+    let count = if cfg!(debug_assertions) { 60_000 } else { 600_000 };
+    let rows: String = (0..count).map(|number| format!("TN{number},DHL,from,to,Laptop,1,800,LP1,new\n")).collect();
+    let public = TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = || {
+        let (dir, data) = seed_file();
+        std::fs::write(&data, format!("{}\n{rows}", SEED.trim_end())).unwrap();
+        Server::spawn(&mut with_sockets(&data, public.try_clone().unwrap(), None), dir, data)
+    };
+    let mut client = Client::connect(public.local_addr().unwrap());
+    client.send(request("GET", LOOKUP, &[]));
+    let is_loading = |server: &Server| {
+        let mut admin = server.admin_client();
+        admin.get("/readyz").problem(503, "dataset_unavailable");
+        // That of this client alone.
+        assert!(admin.get("/metrics").text().contains("\nwaybill_http_connections_total 1\n"));
+        admin.get("/readyz").problem(503, "dataset_unavailable");
+    };
+    // One that ends before leaves them to the next.
+    let server = start();
+    is_loading(&server);
+    server.stop();
+    let server = start();
+    is_loading(&server);
+    assert_eq!(client.answer_to("GET").status, 200);
+    server.stop();
+}
+
+#[test]
+fn clients_that_come_at_the_end_are_answered_by_one_process_or_the_next() {
+    let public = TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = || {
+        let (dir, data) = seed_file();
+        let mut server = Server::spawn(&mut with_sockets(&data, public.try_clone().unwrap(), None), dir, data);
+        server.wait_for("serving");
+        server
+    };
+    let mut server = start();
+    for _ in 0..5 {
+        // They come faster than it can see that it is to end.
+        server.signal(Signal::STOP);
+        let address = public.local_addr().unwrap();
+        let mut clients: Vec<_> = (0..50).map(|_| Client::connect(address)).collect();
+        clients.iter_mut().for_each(|client| client.send(request("GET", LOOKUP, &[])));
+        server.signal(Signal::TERM);
+        server.signal(Signal::CONT);
+        assert_eq!(server.wait().code(), Some(0));
+        server = start();
+        for client in &mut clients {
+            assert_eq!(client.answer_to("GET").status, 200);
+        }
+    }
 }
 
 #[test]
