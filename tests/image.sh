@@ -7,6 +7,7 @@
 #   apt-get install -y buildah debootstrap curl procps
 # The two base images are made once, under the names that the Dockerfile uses, and kept in
 # WAYBILL_IMAGE_CACHE (default /var/tmp/waybill-image); delete it to have them made anew.
+# VERSION and REVISION are labels of the image; IMAGE_ARCHIVE is a file to write it to once it is proven, for docker load.
 set -euo pipefail
 
 public_port=${1:-18080}
@@ -118,7 +119,8 @@ build_image() {
         [[ ! -f $cargo_home/$file ]] || volumes+=(--volume "$cargo_home/$file:/usr/local/cargo/$file:ro")
     done
     # Only Docker's format can carry a health check.
-    timeout 2400 "${buildah[@]}" bud --pull=never --layers=false --format docker "${volumes[@]}" --tag "$image" .
+    timeout 2400 "${buildah[@]}" bud --pull=never --layers=false --format docker "${volumes[@]}" \
+        ${VERSION:+--build-arg "VERSION=$VERSION"} ${REVISION:+--build-arg "REVISION=$REVISION"} --tag "$image" .
 }
 
 # Processes below $1, itself left out.
@@ -232,3 +234,5 @@ start_server
 check_server
 stop_server
 check_files
+[[ -z ${IMAGE_ARCHIVE:-} ]] ||
+    "${buildah[@]}" push --quiet "$image" "docker-archive:$IMAGE_ARCHIVE:waybill:${VERSION:-dev}"

@@ -15,7 +15,7 @@ use markdown::{Markdown, ROOT, code_spans, words};
 
 const README_LINES_MAX: usize = 170;
 /// Flags of other programs that documents name.
-const FOREIGN_FLAGS: [&str; 22] = [
+const FOREIGN_FLAGS: [&str; 26] = [
     "--all",
     "--all-targets",
     "--body",
@@ -28,11 +28,15 @@ const FOREIGN_FLAGS: [&str; 22] = [
     "--locked",
     "--long",
     "--name",
+    "--now",
     "--path",
     "--release",
     "--rm",
     "--signal",
     "--skip",
+    "--skip-image",
+    "--snapshot",
+    "--system",
     "--test",
     "--ultra",
     "--unix-socket",
@@ -69,6 +73,16 @@ fn every_link_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn the_version_is_that_of_the_newest_release_in_the_changelog() {
+    let version = env!("CARGO_PKG_VERSION");
+    let changelog = Markdown::read("CHANGELOG.md").text;
+    let released = changelog.lines().find(|line| line.starts_with("## [") && *line != "## [Unreleased]").unwrap();
+    assert!(released.starts_with(&format!("## [{version}] - ")), "{released}: not {version}");
+    let api: serde_json::Value = serde_json::from_str(include_str!("../../../src/http/assets/openapi.json")).unwrap();
+    assert_eq!(api["info"]["version"], version);
 }
 
 #[test]
