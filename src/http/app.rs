@@ -8,6 +8,7 @@ use hyper::header::HeaderValue;
 
 use crate::http::access::Access;
 use crate::http::budget::Budget;
+use crate::http::pages::Pages;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::secrets::Secrets;
@@ -36,6 +37,8 @@ pub struct App {
     pub data_age_max: Option<Duration>,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
+    /// These pages.
+    pub pages: Pages,
     /// Connections of the public listener that may be open at a time.
     pub connections_max: usize,
     /// False as long as the public listener gets no connections because there is no data yet: `/readyz` says so.
@@ -65,6 +68,7 @@ impl App {
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             data_age_max: None,
             with_pages: true,
+            pages: Pages::new(None),
             connections_max: usize::MAX,
             listening: AtomicBool::new(true),
             draining: AtomicBool::new(false),

@@ -6,6 +6,7 @@
 //! - `trail`: what is kept of a request for its records
 //! - `handlers`: one file per resource
 //! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
+//! - [`pages`]: what people look at
 //! - `offload`: work on blocking threads, and the queue for them
 //! - [`budget`]: the memory that may be held for clients
 //! - [`secrets`]: certificates, tokens and keys
@@ -24,6 +25,7 @@ pub mod connection;
 pub(crate) mod handlers;
 pub mod listener;
 mod offload;
+pub mod pages;
 pub mod pipeline;
 pub mod request;
 pub mod response;

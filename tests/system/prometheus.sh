@@ -12,7 +12,10 @@ readonly questions_seconds_max=60
 promtool check config deploy/prometheus/prometheus.yml >/dev/null || fail "prometheus.yml"
 (cd deploy/prometheus && promtool test rules rules.test.yml) || fail "the rules' tests"
 
-start_server --data seed_data.csv --admin-listen 127.0.0.1:0
+# An old export, watched.
+cp seed_data.csv "$dir/data.csv"
+touch -d '10 days ago' "$dir/data.csv"
+start_server --data "$dir/data.csv" --admin-listen 127.0.0.1:0 --max-data-age 26h --watch 100ms
 curl -fsS "http://$admin/metrics" | promtool check metrics || fail "promtool check metrics"
 
 # The file as it is, but for where the replicas are and how often they are asked.
@@ -46,5 +49,29 @@ done <"$dir/questions"
 until curl -fsS "$prometheus/rules" | jq -e '[.data.groups[].rules[]] | length > 0 and all(.health == "ok")' >/dev/null; do
     ((SECONDS < questions_seconds_max)) || fail "rules: $(curl -fsS "$prometheus/rules")"
     sleep 0.2
+done
+# As a cron job does: the reload finds nothing new, and the data is no younger.
+[[ $(curl -fsS -X POST "http://$admin/-/reload" | jq -r .result) == unchanged ]] || fail "the reload found something new"
+fires() { # alert, which may be pending still: minutes are too long for a test
+    curl -fsS "$prometheus/alerts" | jq -e --arg name "$1" '[.data.alerts[].labels.alertname] | index($name)' >/dev/null
+}
+until fires WaybillDatasetStale; do
+    ((SECONDS < questions_seconds_max)) || fail "no alert of stale data: $(curl -fsS "$prometheus/alerts")"
+    sleep 0.2
+done
+rm "$dir/data.csv"
+until (($(curl -fsS "http://$admin/metrics" |
+    sed -n 's/^waybill_dataset_source_checks_total{result="failed"} //p') >= 3)); do
+    ((SECONDS < questions_seconds_max)) || fail "looks at a file that is gone do not fail"
+    sleep 0.2
+done
+# The same export, written again: as young as that.
+cp seed_data.csv "$dir/data.csv"
+while fires WaybillDatasetStale; do
+    ((SECONDS < questions_seconds_max)) || fail "the alert stays: $(curl -fsS "$prometheus/alerts")"
+    sleep 0.2
+done
+for alert in WaybillDown WaybillAbsent WaybillErrors WaybillDatasetOld; do
+    if fires "$alert"; then fail "$alert fires: $(curl -fsS "$prometheus/alerts")"; fi
 done
 echo "ok: $(wc -l <"$dir/questions") questions answered"

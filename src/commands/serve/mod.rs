@@ -27,6 +27,7 @@ use crate::http::budget::Budget;
 use crate::http::connection::places::Places;
 use crate::http::handlers::reload::outcome_response;
 use crate::http::listener::{Address, Held, SocketFile};
+use crate::http::pages::Pages;
 use crate::http::request::cors::Cors;
 use crate::http::request::route::Listener;
 use crate::http::response;
@@ -85,6 +86,7 @@ impl<'s> Server<'s> {
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.data_age_max = settings.data_age_max;
         app.with_pages = settings.with_pages;
+        app.pages = Pages::new(settings.data_age_max);
         app.cors = Cors::new(&settings.cors_origins);
         app.transport_security = settings.hsts.map(response::transport_security);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const PAGES: [&str; 2] = ["/", "/browse"];
-const BYTES_MAX: usize = 30_000;
+const BYTES_MAX: usize = 31_000;
 
 /// The content of the one element with this name.
 fn only<'a>(page: &'a str, name: &str) -> &'a str {
@@ -79,6 +79,18 @@ fn a_known_page_is_answered_304() {
     // They are the program's, not the dataset's.
     assert!(!etags.contains(&client.get("/v1/dataset").field("etag").unwrap()));
     assert_eq!(Server::start(SEED, &[]).get("/").field("etag").as_ref(), Some(&etags[0]));
+}
+
+#[test]
+fn pages_know_how_old_the_data_may_be() {
+    for (arguments, expected) in [(&[][..], ""), (&["--max-data-age", "26h"], "93600")] {
+        let server = Server::start(SEED, arguments);
+        for path in PAGES {
+            let page = server.get(path);
+            assert!(page.text().contains(&format!(r#"<p id="age" data-max="{expected}">"#)), "{path}");
+            assert_is_page(&page);
+        }
+    }
 }
 
 #[test]

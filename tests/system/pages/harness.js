@@ -16,9 +16,9 @@ const AXE = createRequire(import.meta.url)("axe-core").source;
 const DEADLINE_MS = 30000;
 export const NARROW = 320;
 export const WIDE = 1280;
-export const PAGE_BYTES_MAX = 30000;
+export const PAGE_BYTES_MAX = 31000;
 
-/** Starts a server of its own, with `more` flags; `end` ends it. */
+/** Starts a server of its own, with `more` flags; `end` ends it. `data` is its file. */
 export async function serve(...more) {
   const dir = await mkdtemp(join(tmpdir(), "waybill-pages-"));
   const data = join(dir, "data.csv");
@@ -41,7 +41,7 @@ export async function serve(...more) {
   assert.ok(address, "the server ended before it served");
   // Whatever else it logs must not fill the pipe.
   server.stderr.resume();
-  return { url: `http://${address}`, end };
+  return { url: `http://${address}`, data, end };
 }
 
 /** The browser and the server of a test file, once it runs. */

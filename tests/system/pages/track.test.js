@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -315,17 +315,60 @@ test("a newer question ends the one before", async () => {
   });
 });
 
-test("the age of the data is said and grows", async () => {
-  const loaded = Date.UTC(2026, 0, 2, 3, 4, 5);
+const age = (page) => page.locator("#age").innerText();
+/** Answers with a dataset that was written at `modified`, and loaded long after. */
+const writtenAt = (modified) => ({ json: { version: "1", loaded_at: "2099-01-01T00:00:00.000Z", modified_at: modified && new Date(modified).toISOString(), shipments: 1, articles: 1, carriers: ["DHL"] } });
+
+test("the age of the data is said and grows, whenever it was loaded", async () => {
+  const written = Date.UTC(2026, 0, 2, 3, 4, 5);
   const prepare = async (page) => {
-    await page.clock.install({ time: loaded + 3 * 60000 });
-    await page.route("**/v1/dataset", (route) => route.fulfill({ json: { version: "1", loaded_at: new Date(loaded).toISOString(), shipments: 1, articles: 1, carriers: ["DHL"] } }));
+    await page.clock.install({ time: written + 3 * 60000 });
+    await page.route("**/v1/dataset", (route) => route.fulfill(writtenAt(written)));
   };
   await visit("/", { prepare }, async (page) => {
     await page.getByText("Data from 3 minutes ago").waitFor();
     await page.clock.fastForward(2 * 3600000);
     await page.getByText("Data from 2 hours ago").waitFor();
+    await page.clock.fastForward(10 * 86400000);
+    await eventually(() => age(page), "Data from 10 days ago");
   });
+});
+
+test("data of no known age is given none", async () => {
+  const prepare = (page) => page.route("**/v1/dataset", (route) => route.fulfill(writtenAt(null)));
+  await visit("/", { prepare }, async (page) => {
+    await page.locator("option", { hasText: "DHL" }).waitFor({ state: "attached" });
+    assert.equal(await age(page), "");
+  });
+});
+
+test("data that is older than it may be is said to be out of date, and the same data written again is not", { skip: Boolean(process.env.BASE_URL) }, async () => {
+  const { url, data, end } = await serve("--max-data-age", "26h", "--watch", "20ms");
+  const writtenAgo = (days) => utimes(data, new Date(), new Date(Date.now() - days * 86400000 - 60000));
+  const modified = async () => (Date.now() - new Date((await (await fetch(`${url}/v1/dataset`)).json()).modified_at)) / 86400000;
+  try {
+    for (const path of ["/", "/browse"]) {
+      await writtenAgo(10);
+      await eventually(async () => (await modified()) > 9, true);
+      await visit(path, { url }, async (page) => {
+        await eventually(() => age(page), "Data from 10 days ago (out of date)");
+        await assertAccessible(page);
+        await writtenAgo(1);
+        await eventually(async () => (await modified()) < 2, true);
+        // The version, and so the tag, is the same.
+        await page.reload();
+        await eventually(() => age(page), "Data from 1 day ago");
+        // A page that stays open notices by itself.
+        await page.clock.install({ time: Date.now() });
+        await page.reload();
+        await eventually(() => age(page), "Data from 1 day ago");
+        await page.clock.fastForward(3 * 3600000);
+        await eventually(() => age(page), "Data from 1 day ago (out of date)");
+      });
+    }
+  } finally {
+    await end();
+  }
 });
 
 test("the keyboard is enough", async () => {

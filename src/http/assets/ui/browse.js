@@ -159,7 +159,7 @@ function showPager(state, shown, count) {
 async function show(state, byHand, asking) {
   const results = byId("results");
   if (results.hidden) say("Loading…");
-  ask("/v1/dataset", { signal: asking.signal, onLoading() {} }).then(showAge, () => {});
+  askDataset(asking).then(showAge, () => {});
   const page = asked(state.filters);
   page.set("limit", state.limit);
   page.set("offset", state.offset);

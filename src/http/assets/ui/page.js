@@ -81,6 +81,9 @@ async function ask(path, { onLoading, ...request }) {
   }
 }
 
+/** Never from the browser's memory: data that is written again unchanged is younger, under the same tag. */
+const askDataset = ({ signal }) => ask("/v1/dataset", { signal, cache: "no-store", onLoading() {} });
+
 function detailOf(text) {
   try {
     return JSON.parse(text).detail;
@@ -128,13 +131,22 @@ function alarm(text, retry) {
   box.append(button);
 }
 
-/** Says how old the served dataset is. */
-function showAge(dataset) {
-  const loaded = new Date(dataset.loaded_at);
-  const time = element("time", { datetime: dataset.loaded_at, title: loaded.toLocaleString() });
-  byId("age").replaceChildren("Data from ", time);
+/** Says when the served data was written, whenever it was loaded, and whether that is longer ago than it may be. */
+function showAge({ modified_at }) {
+  const box = byId("age");
   clearInterval(showAge.timer);
-  const tick = () => (time.textContent = ago((Date.now() - loaded) / 1000));
+  box.replaceChildren();
+  if (!modified_at) return;
+  const written = new Date(modified_at);
+  const most = Number(box.dataset.max) || Infinity;
+  const time = element("time", { datetime: modified_at, title: written.toLocaleString() });
+  const stale = element("strong", {}, " (out of date)");
+  box.append("Data from ", time, stale);
+  const tick = () => {
+    const seconds = (Date.now() - written) / 1000;
+    time.textContent = ago(seconds);
+    stale.hidden = seconds <= most;
+  };
   showAge.timer = setInterval(tick, AGE_EVERY_MS);
   tick();
 }

@@ -214,7 +214,7 @@ function offer(names) {
 /** Shows `{lines, carrier}`; `byHand` when somebody just asked for it. */
 async function show(state, byHand, asking) {
   const results = byId("results");
-  ask("/v1/dataset", { signal: asking.signal, onLoading() {} }).then((dataset) => {
+  askDataset(asking).then((dataset) => {
     offer(dataset.carriers);
     showAge(dataset);
   }, () => {});
