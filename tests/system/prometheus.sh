@@ -7,7 +7,7 @@ readonly seconds_max=180
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
-readonly questions_seconds_max=60
+readonly questions_seconds_max=100
 
 promtool check config deploy/prometheus/prometheus.yml >/dev/null || fail "prometheus.yml"
 (cd deploy/prometheus && promtool test rules rules.test.yml) || fail "the rules' tests"
