@@ -1,6 +1,7 @@
 //! The audit trail: who did what, or tried to, and what became of it.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -244,7 +245,7 @@ fn the_trail_is_written_whatever_rust_log_selects_unless_that_names_it() {
         let command = command.env("RUST_LOG", directives).stderr(Stdio::from(stderr));
         let mut process = crate::support::Guard(command.spawn().unwrap());
         let begun = std::time::Instant::now();
-        while !admin.exists() {
+        while UnixStream::connect(&admin).is_err() {
             assert!(begun.elapsed() < DEADLINE);
             std::thread::yield_now();
         }
