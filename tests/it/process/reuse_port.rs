@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use crate::support::client::{Broken, Client, request};
-use crate::support::{HEADER, SEED, Server, Signal, run, waybill};
+use crate::support::{HEADER, SEED, Server, Signal, row, run, waybill};
 
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
 /// Shipments that take far longer to load than a few requests do.
@@ -13,9 +13,8 @@ const MANY: usize = if cfg!(debug_assertions) { 60_000 } else { 600_000 };
 
 /// The seed, and many more rows.
 fn large() -> String {
-    let rows: String =
-        (0..MANY).map(|number| format!("LARGE{number},DHL,from,to,Laptop,1,800,LP1,scanned\n")).collect();
-    format!("{}\n{rows}", SEED.trim_end())
+    let rows: Vec<String> = (0..MANY).map(|number| row(&format!("LARGE{number}"), "DHL")).collect();
+    format!("{}\n{}\n", SEED.trim_end(), rows.join("\n"))
 }
 
 /// Loads `file` to serve it at `listen`; its admin listener has an address of its own.

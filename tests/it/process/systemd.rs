@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::client::{Client, request};
-use crate::support::{DEADLINE, SEED, Server, Signal, run};
+use crate::support::{DEADLINE, SEED, Server, Signal, row, run};
 use tempfile::TempDir;
 
 const LOOKUP: &str = "/v1/shipments/DHL/TN12345678";
@@ -102,11 +102,11 @@ fn sockets_that_are_handed_over_take_the_place_of_addresses_and_outlive_the_proc
 fn clients_of_a_socket_that_is_handed_over_wait_for_the_first_dataset() {
     // They take far longer to load than a few requests do.
     let count = if cfg!(debug_assertions) { 60_000 } else { 600_000 };
-    let rows: String = (0..count).map(|number| format!("TN{number},DHL,from,to,Laptop,1,800,LP1,new\n")).collect();
+    let rows: Vec<String> = (0..count).map(|number| row(&format!("TN{number}"), "DHL")).collect();
     let public = TcpListener::bind("127.0.0.1:0").unwrap();
     let start = || {
         let (dir, data) = seed_file();
-        std::fs::write(&data, format!("{}\n{rows}", SEED.trim_end())).unwrap();
+        std::fs::write(&data, format!("{}\n{}\n", SEED.trim_end(), rows.join("\n"))).unwrap();
         Server::spawn(&mut with_sockets(&data, public.try_clone().unwrap(), None), dir, data)
     };
     let mut client = Client::connect(public.local_addr().unwrap());
@@ -143,7 +143,9 @@ fn clients_that_come_at_the_end_are_answered_by_one_process_or_the_next() {
         server.signal(Signal::STOP);
         let address = public.local_addr().unwrap();
         let mut clients: Vec<_> = (0..50).map(|_| Client::connect(address)).collect();
-        clients.iter_mut().for_each(|client| client.send(request("GET", LOOKUP, &[])));
+        for client in &mut clients {
+            client.send(request("GET", LOOKUP, &[]));
+        }
         server.signal(Signal::TERM);
         server.signal(Signal::CONT);
         assert_eq!(server.wait().code(), Some(0));
