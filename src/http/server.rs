@@ -51,7 +51,7 @@ pub enum Stage {
     Retiring,
     /// None is accepted any more. Requests on their way get a response, the last on its connection.
     StopAccepting,
-    /// Connections end as soon as they are idle.
+    /// Connections end as soon as they are idle; new ones after their first request, or a second.
     Draining,
     /// Whatever is left is cut off.
     Ended,
@@ -147,7 +147,7 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     accept.rest().await;
     drop(accept);
     follow(&mut tick, Stage::Draining, &connections, || ()).await;
-    connections.registry.drain();
+    connections.registry.drain(Instant::now());
     tokio::select! {
         () = follow(&mut tick, Stage::Ended, &connections, || ()) => {}
         () = connections.registry.emptied() => {}

@@ -3,10 +3,10 @@
 //! No request sets a timer. Each turn only notes what the connection is doing, and a sweep of all connections of the
 //! thread comes at each tick.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tokio::sync::Notify;
@@ -14,6 +14,10 @@ use tokio::sync::Notify;
 use crate::http::activity::{Activity, CommandSlot, ConnectionCommand, Phase, Taken, TimeLimits};
 use crate::http::connection::places::Places;
 use crate::http::telemetry::counters::Counters;
+
+/// Time that a connection without a request so far has for one when the others are to end: its client may have connected,
+/// or be amid the TLS handshake.
+const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 
 /// One connection as its thread's [`Registry`] sees it.
 struct Entry {
@@ -44,6 +48,11 @@ impl Entry {
             Phase::Head => self.progress() == 0,
             _ => false,
         }
+    }
+
+    /// True if its first request may be on its way.
+    fn awaits_first_request(&self, now: Instant) -> bool {
+        self.progress() == 0 && now - self.seen.1 < FIRST_REQUEST_TIME
     }
 
     /// Since when it is idle, if it is and was not evicted: as the last sweep saw it, or `now` if it was busy since.
@@ -93,12 +102,20 @@ pub(crate) struct Registry {
     counters: Arc<Counters>,
     places: Arc<Places>,
     emptied: Notify,
+    is_draining: Cell<bool>,
 }
 
 impl Registry {
     /// None yet. Those that come have `limits` and `places`, and are counted in `counters`.
     pub(crate) fn new(limits: TimeLimits, counters: Arc<Counters>, places: Arc<Places>) -> Registry {
-        Registry { entries: RefCell::default(), limits, counters, places, emptied: Notify::new() }
+        Registry {
+            entries: RefCell::default(),
+            limits,
+            counters,
+            places,
+            emptied: Notify::new(),
+            is_draining: Cell::new(false),
+        }
     }
 
     /// Counts a connection as open, and sends it commands, until the result is dropped.
@@ -117,6 +134,9 @@ impl Registry {
 
     /// Ends connections whose time is up.
     pub(crate) fn sweep(&self, now: Instant) {
+        if self.is_draining.get() {
+            self.drain(now);
+        }
         for (_, entry) in self.entries.borrow_mut().iter_mut() {
             if let Some(phase) = entry.overdue(&self.limits, now) {
                 self.counters.timed_out[phase as usize].add(1);
@@ -150,10 +170,13 @@ impl Registry {
         }
     }
 
-    /// Lets each connection finish what it is doing, then end.
-    pub(crate) fn drain(&self) {
+    /// Lets each connection finish what it is doing, then end. New ones are left to further sweeps.
+    pub(crate) fn drain(&self, now: Instant) {
+        self.is_draining.set(true);
         for (_, entry) in self.entries.borrow().iter() {
-            entry.command.send(ConnectionCommand::Drain);
+            if !entry.awaits_first_request(now) {
+                entry.command.send(ConnectionCommand::Drain);
+            }
         }
     }
 

@@ -167,6 +167,28 @@ fn an_idle_connection_is_closed_when_the_server_ends() {
 }
 
 #[test]
+fn a_connection_that_is_new_when_the_server_ends_may_send_its_first_request() {
+    let is_answered = || {
+        let mut server = Server::start(SEED, &[]);
+        let mut used = server.client();
+        assert_eq!(used.get(LOOKUP).status, 200);
+        let mut new = server.client();
+        server.signal(Signal::TERM);
+        used.expect_end();
+        new.send(request("GET", LOOKUP, &[]));
+        let is_answered = match new.try_answer_to("GET") {
+            Ok(answer) => answer.status == 200 && answer.field("connection").as_deref() == Some("close"),
+            Err(_) => false,
+        };
+        drop(new);
+        assert_eq!(server.wait().code(), Some(0));
+        is_answered
+    };
+    // It is within a second, which may be over on a busy machine.
+    assert!((0..10).any(|_| is_answered()));
+}
+
+#[test]
 fn requests_sent_just_before_the_end_are_answered_whole() {
     for pipelined in [1, 20] {
         let mut server = Server::start(SEED, &[]);
