@@ -14,7 +14,7 @@ tried again. Ways to restart:
 It runs in a network namespace of its own, where there is one to be had, and sets net.ipv4.tcp_migrate_req there.
 
 Needs root for that, Python 3.11, and a release build. WAYBILL_BIN is the binary, DATA a file to serve in place of
-SHIPMENTS generated ones, RESTARTS how many restarts of each way, KINDS a regular expression of the ways.
+SHIPMENTS generated ones, RESTARTS how many restarts of each way, REST_SECONDS the time between two, KINDS a regular expression of the ways.
 Full form, about twenty minutes: RESTARTS=20 SHIPMENTS=1000000
 """
 
@@ -48,7 +48,7 @@ NEW_CLIENTS = 8
 # As long as the longest wait may be: for a whole load.
 PATIENCE_SECONDS = 60
 # Between restarts.
-REST_SECONDS = float(os.environ.get("REST_SECONDS", "1"))
+REST_SECONDS = float(os.environ.get("REST_SECONDS", "0.5"))
 
 
 def fail(what):
@@ -221,10 +221,12 @@ class SocketService(Service):
         command = self.command("--admin-listen", f"unix:{self.admin}")
         if STARTER == "systemd":
             # It takes over the descriptors that it was started with, and starts the service for the first client.
-            command = ["systemd-socket-activate", "--fdname=public", *command]
+            command = ["systemd-socket-activate", *command]
         # What systemd does between fork and exec: descriptor 3, and for whom it is.
         shell = f"exec 3<&{self.listener.fileno()}; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\""
         await self.spawn("sh", "-c", shell, "sh", *command, pass_fds=[self.listener.fileno()])
+        # One for whom the service is started, if there is no other.
+        socket.create_connection(self.address).close()
         await self.ready()
 
     async def restart(self, number):
