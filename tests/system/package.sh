@@ -4,7 +4,7 @@
 #
 # Needs root, cargo-deb, curl, debootstrap, dpkg-dev, jq and openssl, and a release build. WAYBILL_BIN is the binary. The
 # Debian is made once and kept in WAYBILL_IMAGE_CACHE (default /var/tmp/waybill-image), as tests/image.sh keeps its images.
-readonly seconds_max=300
+readonly seconds_max=600
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
@@ -17,7 +17,7 @@ stop_debian() {
     [[ -z $init ]] || kill -KILL "$init"
     [[ -z $unshare ]] || wait "$unshare" 2>/dev/null || true
     init=
-    [[ -z $group ]] || rmdir $(find "$group" -depth -type d) || true
+    [[ -z $group ]] || find "$group" -depth -type d -exec rmdir {} +
     umount --recursive "$dir" 2>/dev/null || true
     clean_up
 }
@@ -91,6 +91,7 @@ inside sh -c 'dpkg -i /tmp/package/waybill_*.deb' >"$dir/dpkg" 2>&1 || fail "$(c
 is waybill.service inactive
 [[ $(inside systemctl is-enabled waybill.socket waybill.service || true) == disabled$'\n'disabled ]] || fail "something is enabled"
 inside waybill --version
+# shellcheck disable=SC2016  # dpkg expands the name, not the shell
 [[ $(inside dpkg-query -W -f '${Conffiles}' waybill) == *" /etc/waybill/waybill.toml "* ]] || fail "no settings"
 inside zcat /usr/share/man/man1/waybill.1.gz | grep -q '^\.TH waybill 1' || fail "no manual page"
 inside bash -c '. /usr/share/bash-completion/completions/waybill && complete -p waybill' >/dev/null || fail "no completions"
@@ -111,6 +112,10 @@ ask key-of-nobody 401
 token() { reach curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer $1" http://localhost:8081/-/reload; }
 [[ $(token token-of-the-operator)$(token another) == 200401 ]] || fail "the token"
 grep -q '/v1/shipments/dhl/tn12345678' "$dir/root/var/log/private/waybill/access.log" || fail "no access log"
+# As logrotate does it: the service may write a new file there.
+mv "$dir/root/var/log/private/waybill/access.log" "$dir/root/var/log/private/waybill/access.log.1"
+inside sh -ec "$(sed -n '/^ *systemctl kill /p' "$dir/root/etc/logrotate.d/waybill")" || fail "no signal"
+until [[ -e $dir/root/var/log/private/waybill/access.log ]]; do :; done
 
 # Credentials are copied at each start: a rotated key is there after a restart.
 before=$(process)
