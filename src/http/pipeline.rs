@@ -58,6 +58,11 @@ impl Service {
         Service { peer, ..self.clone() }
     }
 
+    /// The listener that it is behind.
+    pub(crate) fn listener(&self) -> Listener {
+        self.listener
+    }
+
     /// The worker that responds.
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.worker
@@ -157,14 +162,14 @@ impl Service {
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
             RouteId::Shipment => {
-                let (carrier, tracking_number, mut takes_long) = (&*route.carrier, &*route.tracking_number, false);
-                let response = shipments::one(worker, headers, carrier, tracking_number, &mut takes_long);
+                let mut takes_long = false;
+                let response = shipments::one(worker, headers, &route, &mut takes_long);
                 if takes_long {
-                    return shipments::large_one(worker, peer, headers, carrier, tracking_number);
+                    return shipments::large_one(worker, peer, headers, &route);
                 }
                 response
             }
-            RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route.tracking_number),
+            RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, request),
@@ -202,14 +207,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 #[inline]
 fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     let RequestContext { started, listener, route, origin, key, trail, .. } = context;
-    if origin != OriginMatch::NotChecked
-        && let Some(cors) = &worker.app.cors
-    {
-        cors.mark(origin, response);
-    }
-    if let (Some(value), Listener::Public) = (&worker.app.transport_security, listener) {
-        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
-    }
+    mark(worker, listener, origin, response);
     if worker.app.access.is_some() {
         record_access(worker, key, response);
     }
@@ -238,6 +236,25 @@ fn record_access(worker: &Worker, key: Option<usize>, response: &mut Response) {
 fn end_connection(ending: Ending, route: Option<RouteId>, response: &mut Response) {
     if ending == Ending::All || !matches!(route, Some(RouteId::Live | RouteId::Ready)) {
         response::close(response);
+    }
+}
+
+/// Adds the header fields that all responses of the public listener have, to a request without `Origin`.
+pub(crate) fn mark_plain(worker: &Worker, response: &mut Response) {
+    let origin = if worker.app.cors.is_some() { OriginMatch::None } else { OriginMatch::NotChecked };
+    mark(worker, Listener::Public, origin, response);
+}
+
+/// Adds the header fields that all responses of `listener` have, to requests of `origin`.
+#[inline]
+fn mark(worker: &Worker, listener: Listener, origin: OriginMatch, response: &mut Response) {
+    if origin != OriginMatch::NotChecked
+        && let Some(cors) = &worker.app.cors
+    {
+        cors.mark(origin, response);
+    }
+    if let (Some(value), Listener::Public) = (&worker.app.transport_security, listener) {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
     }
 }
 

@@ -11,9 +11,12 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 
 use crate::http::activity::{CommandSlot, ConnectionCommand, HEAD_BYTES_MAX};
+use crate::http::connection::arrived::{ALL, Arrived};
+use crate::http::connection::fast_path::FastPath;
 use crate::http::connection::registry::Registered;
-use crate::http::connection::socket::{Buffers, Socket, Transport};
+use crate::http::connection::socket::{Buffers, Socket};
 use crate::http::connection::stream::Stream;
+use crate::http::connection::transport::Transport;
 use crate::http::pipeline::Service;
 use crate::http::response::Response;
 use crate::http::response::body::Body;
@@ -27,31 +30,34 @@ const BUFFER_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Http1 {
     builder: http1::Builder,
     buffers: Rc<Buffers>,
+    with_fast_path: bool,
+    fast_path: Rc<FastPath>,
 }
 
 impl Http1 {
-    /// For connections with the limits of this module.
-    pub(crate) fn new() -> Http1 {
+    /// For connections of clients of `worker`, with the limits of this module. Without the fast path all is hyper's.
+    pub(crate) fn new(worker: Rc<Worker>, with_fast_path: bool) -> Http1 {
         let mut builder = http1::Builder::new();
         // The sweep does this, without a timer per request.
         builder.header_read_timeout(None);
         // A client that sends no more may close its side and still gets its responses.
         builder.half_close(true);
         builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX);
-        Http1 { builder, buffers: Rc::default() }
+        Http1 { builder, buffers: Rc::default(), with_fast_path, fast_path: Rc::new(FastPath::new(worker)) }
     }
 
     /// A connection over `stream`, which is run by polling it until it ends.
     pub(crate) fn run<S: Stream>(&self, registered: &Registered, stream: S, service: Service) -> Connection {
         let budget = Arc::clone(&service.worker().app.budget);
-        let socket = Rc::new(Socket::new(stream, Rc::clone(&self.buffers), budget));
+        let arrived = Arrived::new(self.with_fast_path && FastPath::is_for(&service));
+        let socket = Rc::new(Socket::new(stream, arrived, Rc::clone(&self.buffers), budget));
         registered.watch(Rc::clone(&socket) as Rc<_>);
         let socket: Rc<Socket> = socket;
         let worker = Rc::clone(service.worker());
         let tracked = TrackedService { service, socket: Rc::clone(&socket) };
         let http = self.builder.serve_connection(Transport(Rc::clone(&socket)), tracked);
-        let command = Rc::clone(&registered.command);
-        Connection { http: Some(http), socket, worker, command, is_draining: false, lingers: false }
+        let (command, fast_path) = (Rc::clone(&registered.command), Rc::clone(&self.fast_path));
+        Connection { http: Some(http), fast_path, socket, worker, command, is_draining: false, lingers: false }
     }
 }
 
@@ -59,6 +65,7 @@ impl Http1 {
 pub(crate) struct Connection {
     /// None once hyper is done and only unsent bytes remain.
     http: Option<http1::Connection<Transport, TrackedService>>,
+    fast_path: Rc<FastPath>,
     socket: Rc<Socket>,
     worker: Rc<Worker>,
     command: Rc<CommandSlot>,
@@ -78,16 +85,21 @@ impl Future for Connection {
             return Poll::Ready(());
         }
         if let Some(http) = &mut this.http {
-            let mut turn = Pin::new(&mut *http).poll(cx);
+            let mut turn = take_turns(http, &this.fast_path, &this.socket, cx);
             let is_to_drain = command == ConnectionCommand::Drain && !this.is_draining;
             // Requests that have arrived get their responses first: hyper would end a new connection without.
             if turn.is_pending() && is_to_drain && !this.socket.has_more_to_read() {
                 this.is_draining = true;
-                Pin::new(&mut *http).graceful_shutdown();
-                turn = Pin::new(&mut *http).poll(cx);
+                if this.socket.is_between_requests() {
+                    this.socket.arrived.borrow_mut().give_to_hyper(ALL);
+                    turn = Pin::new(&mut *http).poll(cx).map(drop);
+                }
+                if turn.is_pending() {
+                    Pin::new(&mut *http).graceful_shutdown();
+                    turn = Pin::new(&mut *http).poll(cx).map(drop);
+                }
             }
             if turn.is_ready() {
-                // An error is the client's: malformed bytes or a connection that broke off. hyper has responded to it.
                 this.http = None;
                 this.lingers = this.socket.has_unread_body()
                     || this.worker.ending.get() != Ending::No && this.socket.response_may_race();
@@ -98,6 +110,28 @@ impl Future for Connection {
             Poll::Ready(Ok(())) if this.lingers => this.socket.poll_lingering_close(cx),
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Lets the fast path and hyper go on, as long as either has something to do. Ready when hyper is done.
+#[inline]
+fn take_turns(
+    http: &mut http1::Connection<Transport, TrackedService>,
+    fast_path: &FastPath,
+    socket: &Socket,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    loop {
+        if socket.is_between_requests() && fast_path.poll(socket, cx).is_pending() {
+            return Poll::Pending;
+        }
+        // An error is the client's: malformed bytes or a connection that broke off. hyper has responded to it.
+        if Pin::new(&mut *http).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if !socket.is_between_requests() {
+            return Poll::Pending;
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Connections: those of a thread, and the choice of protocol for each.
 
+#[cfg(test)]
+mod agreement;
+mod answers;
+mod arrived;
+mod fast_path;
 mod frames;
+mod head;
 mod http1;
 mod http2;
 pub mod places;
@@ -8,12 +14,14 @@ pub(crate) mod registry;
 mod sending;
 mod socket;
 mod stream;
+mod transport;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http::activity::{ConnectionCommand, TimeLimits};
@@ -36,6 +44,18 @@ pub(crate) struct Connections {
     http2: Http2,
 }
 
+/// Runs one connection with HTTP/1 over `stream` until it ends, without limits in time: for tests that compare the fast
+/// path with hyper.
+#[doc(hidden)]
+pub async fn run_http1(stream: UnixStream, service: Service, with_fast_path: bool) {
+    let worker = Rc::clone(service.worker());
+    let [header, idle, body, write] = [Duration::MAX; 4];
+    let limits = TimeLimits { header, idle, body, write };
+    let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters), Places::new(1, 1)));
+    let registered = registry.register();
+    Http1::new(worker, with_fast_path).run(&registered, stream, service).await;
+}
+
 impl Connections {
     /// None yet; those that come are of clients of `worker`, within `limits`, have `places`, and use TLS if there
     /// is `tls`.
@@ -46,7 +66,8 @@ impl Connections {
         places: Arc<Places>,
     ) -> Rc<Connections> {
         let registry = Rc::new(Registry::new(limits, Arc::clone(&worker.counters), places));
-        Rc::new(Connections { registry, worker, tls, http1: Http1::new(), http2: Http2::new() })
+        let http1 = Http1::new(Rc::clone(&worker), true);
+        Rc::new(Connections { registry, worker, tls, http1, http2: Http2::new() })
     }
 
     /// Enforces the limits in time of connections, and of what waits to be offloaded.

@@ -5,7 +5,7 @@
 //! only notes; the connection's task calls [`Socket::send`] at the end of each of its turns, when hyper has seen all
 //! requests that have arrived. Nothing is ever held back beyond a turn, whatever hyper still has in its buffer.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -14,17 +14,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::ReadBufCursor;
 use tokio::io::ReadBuf;
 
 use crate::http::activity::{Activity, Phase, Taken, UNSENT_BYTES_MAX};
 use crate::http::budget::{Budget, Reservation};
+use crate::http::connection::arrived::Arrived;
 use crate::http::connection::stream::Stream;
 
 /// Unused buffers for responses that a thread keeps.
 const SPARE_BUFFERS_MAX: usize = 4;
 /// Bytes taken from the socket at a time.
-const READ_BYTES: usize = 16 << 10;
+pub(super) const READ_BYTES: usize = 16 << 10;
 /// Bytes that a client may still send after the last response.
 const LINGER_BYTES_MAX: usize = 64 << 20;
 
@@ -54,7 +54,10 @@ enum RequestBody {
 /// hyper: code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of
 /// stream).
 pub(crate) struct Socket<S: ?Sized = dyn Stream> {
-    unsent: RefCell<Vec<u8>>,
+    /// Responses that were not sent.
+    pub(super) unsent: RefCell<Vec<u8>>,
+    /// Requests that were not taken.
+    pub(super) arrived: RefCell<Arrived>,
     /// True when the stream may have taken bytes that it has not passed on yet, as with TLS.
     unflushed: Cell<bool>,
     phase: Cell<Phase>,
@@ -66,20 +69,20 @@ pub(crate) struct Socket<S: ?Sized = dyn Stream> {
     reservation: RefCell<Option<Reservation>>,
     budget: Arc<Budget>,
     /// True when hyper has more to write than may wait here.
-    blocked: Cell<bool>,
+    pub(super) blocked: Cell<bool>,
     /// How far the last request is.
     request: Cell<RequestState>,
     /// Bytes that came after the last response.
     lingered_bytes: Cell<usize>,
     /// True when the bytes read last end like a request, so that no other one has begun.
-    at_end: Cell<bool>,
-    buffers: Rc<Buffers>,
+    pub(super) at_end: Cell<bool>,
+    pub(super) buffers: Rc<Buffers>,
     stream: RefCell<S>,
 }
 
 /// Memory that the connections of a thread share, so that what one turn touched is at hand for the next.
 pub(crate) struct Buffers {
-    read: RefCell<[u8; READ_BYTES]>,
+    pub(super) read: RefCell<[u8; READ_BYTES]>,
     /// Unused buffers for responses. A connection has one only while responses wait.
     responses: RefCell<Vec<Vec<u8>>>,
 }
@@ -92,7 +95,7 @@ impl Default for Buffers {
 
 impl Buffers {
     #[inline]
-    fn lend(&self) -> Vec<u8> {
+    pub(super) fn lend(&self) -> Vec<u8> {
         self.responses.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(UNSENT_BYTES_MAX))
     }
 
@@ -121,10 +124,12 @@ impl<S: ?Sized> Activity for Socket<S> {
 }
 
 impl<S: Stream> Socket<S> {
-    /// A socket over `stream`, of a connection that shares `buffers` with others; `budget` counts what waits.
-    pub(crate) fn new(stream: S, buffers: Rc<Buffers>, budget: Arc<Budget>) -> Socket<S> {
+    /// A socket over `stream`, of a connection that shares `buffers` with others; `budget` counts what waits, and
+    /// `arrived` says whose the bytes are that arrive.
+    pub(crate) fn new(stream: S, arrived: Arrived, buffers: Rc<Buffers>, budget: Arc<Budget>) -> Socket<S> {
         Socket {
             unsent: RefCell::default(),
+            arrived: RefCell::new(arrived),
             unflushed: Cell::new(false),
             // A new connection has as long for its first head as any other.
             phase: Cell::new(Phase::Head),
@@ -180,6 +185,37 @@ impl Socket {
         if let RequestState::Responding(body) = self.request.get() {
             self.request.set(RequestState::Responded(body));
         }
+    }
+
+    /// True if hyper waits for a request, and all that it has written waits here to be sent or was.
+    #[inline]
+    pub(crate) fn is_between_requests(&self) -> bool {
+        !self.blocked.get() && self.arrived.borrow().is_between_requests()
+    }
+
+    /// Bytes have come: if none were expected, a request begins.
+    #[inline]
+    pub(super) fn head_begun(&self) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A request without a body was answered without hyper.
+    #[inline]
+    pub(super) fn answered(&self) {
+        self.request.set(RequestState::Responded(RequestBody::Ended));
+        self.enter(Phase::Response);
+    }
+
+    /// Where responses wait, with room for some.
+    #[inline]
+    pub(super) fn lend_unsent(&self) -> RefMut<'_, Vec<u8>> {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.capacity() == 0 {
+            *unsent = self.buffers.lend();
+        }
+        unsent
     }
 
     /// Ends a turn: sends what waits, and notes what the connection is left doing.
@@ -247,12 +283,10 @@ impl Socket {
         }
         let mut scratch = self.buffers.read.borrow_mut();
         while self.lingered_bytes.get() < LINGER_BYTES_MAX {
-            let mut read = ReadBuf::new(&mut scratch[..]);
-            let is_broken = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read)).is_err();
-            if is_broken || read.filled().is_empty() {
-                break;
+            match ready!(self.poll_stream_read(cx, &mut scratch[..])) {
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => self.lingered_bytes.set(self.lingered_bytes.get() + bytes),
             }
-            self.lingered_bytes.set(self.lingered_bytes.get() + read.filled().len());
         }
         Poll::Ready(())
     }
@@ -266,7 +300,14 @@ impl Socket {
         }
     }
 
-    fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    #[inline]
+    pub(super) fn poll_stream_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, &mut read))?;
+        Poll::Ready(Ok(read.filled().len()))
+    }
+
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.is_empty() {
             return self.poll_flush(cx);
@@ -298,7 +339,7 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_stream_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_stream_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = written {
             if written == 0 {
@@ -309,67 +350,8 @@ impl Socket {
         }
         written
     }
-}
 
-/// The socket as hyper sees it.
-pub(crate) struct Transport(pub(crate) Rc<Socket>);
-
-impl hyper::rt::Read for Transport {
-    #[inline]
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let socket = &self.0;
-        if socket.unsent.borrow().len() >= UNSENT_BYTES_MAX && socket.poll_send(cx)?.is_pending() {
-            return Poll::Pending;
-        }
-        let mut scratch = socket.buffers.read.borrow_mut();
-        let room = scratch.len().min(buffer.remaining());
-        let mut read = ReadBuf::new(&mut scratch[..room]);
-        match Pin::new(&mut *socket.stream.borrow_mut()).poll_read(cx, &mut read) {
-            Poll::Ready(Ok(())) => {}
-            other => return other,
-        }
-        if socket.phase.get() == Phase::Idle && !read.filled().is_empty() {
-            socket.enter(Phase::Head);
-        }
-        socket.at_end.set(read.filled().ends_with(b"\n\r\n") || read.filled().ends_with(b"\n\n"));
-        buffer.put_slice(read.filled());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl hyper::rt::Write for Transport {
-    #[inline]
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let socket = &self.0;
-        let mut unsent = socket.unsent.borrow_mut();
-        if unsent.len() + bytes.len() <= UNSENT_BYTES_MAX {
-            if unsent.capacity() == 0 {
-                *unsent = socket.buffers.lend();
-            }
-            unsent.extend_from_slice(bytes);
-            socket.blocked.set(false);
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        drop(unsent);
-        // Too much to gather: send what waits, then this directly.
-        let written = match socket.poll_send(cx)? {
-            Poll::Ready(()) => socket.poll_stream_write(cx, bytes),
-            Poll::Pending => Poll::Pending,
-        };
-        socket.blocked.set(written.is_pending());
-        written
-    }
-
-    #[inline]
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // `Socket::send` does, at the end of the turn.
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.0.poll_send(cx)? {
-            Poll::Ready(()) => Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx),
-            Poll::Pending => Poll::Pending,
-        }
+    pub(super) fn poll_stream_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

@@ -184,7 +184,8 @@ pub enum NoRoute {
     },
 }
 
-const LOOKUP: &str = "/v1/shipments/";
+/// The path of lookups, before their parameters.
+pub(crate) const LOOKUP: &str = "/v1/shipments/";
 const DOCS: &str = "/docs/";
 
 /// Undoes escapes that need not be there: segments of letters, digits and `-._~` in any spelling become the same path

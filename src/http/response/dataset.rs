@@ -32,6 +32,11 @@ impl DatasetFields {
         etag::is_known(headers, &self.etag)
     }
 
+    /// True if a client that sends `If-None-Match` with this value has the responses from the dataset.
+    pub(crate) fn are_named_in(&self, if_none_match: &[u8]) -> bool {
+        etag::names(if_none_match, &self.etag)
+    }
+
     /// 200 with JSON made from the dataset.
     #[inline]
     pub fn ok(&self, body: Body) -> Response {

@@ -21,7 +21,8 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
         && headers.get_all(IF_NONE_MATCH).iter().any(|field| names(field.as_bytes(), etag))
 }
 
-fn names(field: &[u8], etag: &[u8]) -> bool {
+/// True if the value of one `If-None-Match` field names `etag`.
+pub(crate) fn names(field: &[u8], etag: &[u8]) -> bool {
     if field.trim_ascii() == b"*" {
         return true;
     }

@@ -6,6 +6,7 @@ pub mod document;
 pub mod etag;
 pub mod problem;
 pub mod reply;
+pub(crate) mod wire;
 
 use std::time::Duration;
 

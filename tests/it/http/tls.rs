@@ -316,7 +316,8 @@ fn the_end_of_the_certificate_that_is_served_is_told() {
     let pair = Pair::make();
     let server = pair.start(SEED, &[]);
     let end = || server.metric("waybill_tls_certificate_not_after_timestamp_seconds");
-    let seconds = |year| format!("{year}-12-31T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_second().cast_unsigned();
+    let seconds =
+        |year| format!("{year}-12-31T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_second().cast_unsigned();
     assert_eq!(end(), seconds(4096));
     pair.renew_until(2020);
     assert_eq!(end(), seconds(4096), "the file is not what is served");

@@ -1,0 +1,279 @@
+//! The fast path and hyper, on the same bytes: all that clients get must be the same but for the date, and all that is
+//! counted.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
+use crate::http::activity::HEAD_BYTES_MAX;
+use crate::http::app::App;
+use crate::http::connection::run_http1;
+use crate::http::pipeline::Service;
+use crate::http::request::cors::{Cors, Origin};
+use crate::http::request::route::Listener;
+use crate::http::response;
+use crate::http::telemetry::counters::Count;
+use crate::http::worker::Worker;
+use crate::reload::{ReloadSettings, Reloader};
+use crate::store::Store;
+
+const HEADER: &str =
+    "tracking_number,carrier,sender_address,receiver_address,article_name,article_quantity,article_price,SKU,status\n";
+/// Turns that the server gets after each part.
+const TURNS: usize = 12;
+
+/// One server of each kind, with the same data.
+struct Both {
+    runtime: LocalRuntime,
+    fast: Rc<Worker>,
+    hyper: Rc<Worker>,
+}
+
+impl Both {
+    /// With CORS and TLS's field, if `is_marked`.
+    fn start(is_marked: bool) -> Both {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut csv = HEADER.to_owned();
+        let mut add = |number: &str, carrier: &str, articles: usize| {
+            for article in 0..articles {
+                writeln!(csv, "{number},{carrier},from \u{e9},to,Laptop {article},1,800,LP{article},scanned").unwrap();
+            }
+        };
+        for carrier in ["DHL", "UPS", "D/H L"] {
+            add("TN1", carrier, 1);
+        }
+        add("\u{dc} 2", "DHL", 2);
+        // Short of a tiny answer, over it, and too long to be made at once.
+        add("TN60", "DHL", 60);
+        add("TN80", "DHL", 80);
+        add("TN1100", "DHL", 1100);
+        file.write_all(csv.as_bytes()).unwrap();
+        let store = Arc::new(Store::default());
+        let settings = ReloadSettings::new(file.path().to_owned());
+        let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
+        assert!(first_load.blocking_recv().unwrap().is_ok());
+        let mut app = App::new(store, reloader);
+        if is_marked {
+            app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
+            app.transport_security = Some(response::transport_security(std::time::Duration::from_secs(9)));
+        }
+        let app = Arc::new(app);
+        let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
+        Both { runtime, fast: Rc::new(Worker::new(Arc::clone(&app))), hyper: Rc::new(Worker::new(app)) }
+    }
+
+    /// Sends `parts` to both, each part when the one before was dealt with, and compares.
+    fn compare(&self, parts: &[&[u8]]) -> Result<(), TestCaseError> {
+        let before = [&self.fast, &self.hyper].map(|worker| counted(worker));
+        let mut fast = self.runtime.block_on(answers(&self.fast, parts, true));
+        let mut hyper = self.runtime.block_on(answers(&self.hyper, parts, false));
+        if parts.iter().map(|part| part.len()).sum::<usize>() >= HEAD_BYTES_MAX {
+            // Of a head that is malformed as well as too long hyper finds first what it reads first, in parts of any size.
+            for answers in [&mut fast, &mut hyper] {
+                *answers = answers.replace("431 Request Header Fields Too Large", "400 Bad Request");
+            }
+        }
+        let sent = || parts.iter().map(|part| part.escape_ascii().to_string()).collect::<Vec<_>>();
+        if fast != hyper {
+            let same = fast.bytes().zip(hyper.bytes()).take_while(|(fast, hyper)| fast == hyper).count();
+            let rest = |answers: &str| answers[same.saturating_sub(200)..].chars().take(400).collect::<String>();
+            prop_assert_eq!(rest(&fast), rest(&hyper), "{:#?}", sent());
+        }
+        let [fast, hyper] = [counted(&self.fast), counted(&self.hyper)];
+        let more = |now: Vec<u64>, before: &[u64]| {
+            now.iter().zip(before).map(|(now, before)| now - before).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(more(fast, &before[0]), more(hyper, &before[1]), "{:#?}", sent());
+        Ok(())
+    }
+
+    fn etag(&self) -> String {
+        format!("\"{}\"", self.fast.app.store.load().as_deref().unwrap().summary.version)
+    }
+}
+
+async fn answers(worker: &Rc<Worker>, parts: &[&[u8]], with_fast_path: bool) -> String {
+    let (client, server) = UnixStream::pair().unwrap();
+    let service = Service::new(Listener::Public, Rc::clone(worker));
+    let connection = tokio::task::spawn_local(run_http1(server, service, with_fast_path));
+    let (mut answers, mut requests) = client.into_split();
+    let answers = tokio::task::spawn_local(async move {
+        let mut all = Vec::new();
+        // Where the server closes over unread bytes it ends with an error.
+        let _ = answers.read_to_end(&mut all).await;
+        all
+    });
+    for part in parts {
+        if requests.write_all(part).await.is_err() {
+            break;
+        }
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+    }
+    // There is nothing to shut down where the server has closed.
+    let _ = requests.shutdown().await;
+    let answers = answers.await.unwrap();
+    connection.await.unwrap();
+    let mut text = answers.escape_ascii().to_string();
+    let mut from = 0;
+    while let Some(at) = text[from..].find("date: ") {
+        let end = from + at + text[from + at..].find("GMT").unwrap_or(0);
+        text.replace_range(from + at + 6..end, "");
+        from += at + 6;
+    }
+    text
+}
+
+/// What was counted: answers by route and status.
+fn counted(worker: &Worker) -> Vec<u64> {
+    worker.counters.routes.iter().flat_map(|route| route.codes.iter().map(Count::get)).collect()
+}
+
+fn method() -> impl Strategy<Value = &'static str> {
+    prop_oneof![6 => Just("GET"), 2 => Just("HEAD"), 1 => select(vec!["get", "POST", "OPTIONS", "DELETE", "BREW"])]
+}
+
+fn target() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        4 => select(vec!["/v1/shipments/DHL/TN1", "/v1/shipments/ups/tn1", "/v1/shipments/TN1", "/v1/shipments/none/TN1"]),
+        2 => select(vec![
+            "/v1/shipments/DHL/TN60", "/v1/shipments/DHL/TN80", "/v1/shipments/TN80", "/v1/shipments/none", "/v1/shipments/%64hl/TN1", "/v1/shipments/D%2fH%20L/TN1",
+            "/v1/shipments/%C3%9C%202", "/v1/shipments/dhl/%c3%bc%202", "/v1/shipments/%ff", "/v1/shipments/a/%",
+        ]),
+        2 => select(vec![
+            "/v1/shipments/", "/v1/shipments", "/v1/shipments//TN1", "/v1/shipments/DHL/TN1/", "/v1/shipments/DHL/TN1?",
+            "/v1/shipments/DHL/TN1?a=b", "/v1/shipments/DHL/TN1#a", "/v1/shipments/\u{dc}%202", "/v1/shipments/{a}/\"b\"",
+            "http://a/v1/shipments/DHL/TN1", "*", "a:80", "/v1/dataset", "/livez", "/%76%31/shipments/DHL/TN1", "",
+            "/v1//shipments/DHL/TN1", "/v1/shipments/DHL/TN1\t", "/v1/./shipments/DHL/TN1", "/v1/shipments/..%2f/TN1",
+            "/v1/shipments/a+b/c&d='*'", "/v1/shipments/%00%01/%0a", "/v1/shipments/%00%7f",
+        ]),
+    ]
+}
+
+fn field() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        6 => select(vec![
+            "Accept: */*", "User-Agent: curl/8", "Connection: keep-alive", "X-Forwarded-For: 192.0.2.1, 192.0.2.2",
+            "Forwarded: for=192.0.2.1", "Cookie: a=b", "If-None-Match: ETAG", "if-none-match: W/ETAG, \"a\"",
+            "IF-NONE-MATCH: *", "If-None-Match: \"a\"", "If-None-Match: ", "Accept-Encoding: gzip", "DNT:1", "A: \t b \t",
+            "A: \u{e9}", "Authorization: Bearer a", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+        ]),
+        3 => select(vec![
+            "Connection: close", "Connection: Keep-Alive", "Connection: keep-alive, x", "Connection:", "Host: b",
+            "Origin: https://shop.example", "Range: bytes=0-1", "TE: trailers", "Trailer: a", "Expect: 100-continue",
+            "Upgrade: h2c", "If-Match: \"a\"", "X-Request-Id: 1", "Waybill-Postcode: 1", "Proxy-Connection: close",
+            "Keep-Alive: timeout=1",
+        ]),
+        1 => select(vec![
+            "A : b", "A", ": b", "A\tb: c", " A: b", "A: b\r\n c", "A: \0", "A: \u{7f}", "Host : a", "Content-Length: 0",
+            "Content-Length: 3", "Content-Length: +3", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip",
+        ]),
+    ]
+}
+
+/// A head without a body, well formed or not.
+fn head() -> impl Strategy<Value = String> {
+    let version = prop_oneof![8 => Just("HTTP/1.1"), 1 => Just("HTTP/1.0"), 1 => select(vec!["HTTP/1.2", "HTTP/2.0", "http/1.1", ""])];
+    let host = prop_oneof![12 => Just("Host: a"), 1 => Just("hOST: [::1]:80"), 1 => select(vec!["A: b", "Host: a/b", "Host: a..b", "Host:"])];
+    let end = prop_oneof![8 => Just("\r\n"), 1 => Just("\n")];
+    let before = prop_oneof![8 => Just(""), 1 => Just("\r\n"), 1 => select(vec!["\n", "\r\n\r\n", "\r", " "])];
+    let fields = prop::collection::vec(field(), 0..4);
+    (before, method(), target(), version, host, fields, any::<bool>(), end).prop_map(
+        |(before, method, target, version, host, fields, host_is_last, end)| {
+            let mut lines = vec![format!("{before}{method} {target} {version}")];
+            lines.extend(fields.iter().map(|field| (*field).to_owned()));
+            lines.insert(if host_is_last { lines.len() } else { 1 }, host.to_owned());
+            lines.join(end) + end + end
+        },
+    )
+}
+
+/// A batch, with a body of a length that is right or wrong, or in chunks.
+fn batch() -> impl Strategy<Value = String> {
+    let body = select(vec![
+        r#"[{"carrier":"DHL","tracking_number":"TN1"}]"#,
+        "[]",
+        "GET /v1/shipments/DHL/TN1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ]);
+    let path = prop_oneof![3 => Just("/v1/lookup"), 1 => Just("/v1/shipments/DHL/TN1"), 1 => Just("/none")];
+    let framing = prop_oneof![6 => Just(0), 1 => Just(1), 1 => Just(-1), 1 => Just(100), 2 => Just(1000)];
+    let fields = prop::collection::vec(field(), 0..2);
+    (path, body, framing, fields).prop_map(|(path, body, framing, fields)| {
+        let fields = fields.iter().fold(String::new(), |fields, field| fields + field + "\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{fields}");
+        let length = body.len().saturating_add_signed(framing);
+        match framing {
+            1000 => format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+            _ => format!("{head}Content-Length: {length}\r\n\r\n{body}"),
+        }
+    })
+}
+
+fn request() -> impl Strategy<Value = String> {
+    let long = (8000..8400_usize)
+        .prop_map(|bytes| format!("GET /v1/shipments/DHL/TN1 HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(bytes)));
+    prop_oneof![
+        8 => Just("GET /v1/shipments/DHL/TN1 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        12 => head(),
+        4 => batch(),
+        1 => long,
+        1 => "[ -~\r\n]{0,40}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fast_path_and_hyper_answer_and_count_the_same(
+        requests in prop::collection::vec(request(), 1..8),
+        changes in prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec((any::<Index>(), any::<u8>(), 0..3), 1..3)],
+        splits in prop::collection::vec(any::<Index>(), 0..5),
+        is_marked: bool,
+    ) {
+        thread_local!(static SERVERS: [Both; 2] = [false, true].map(Both::start));
+        SERVERS.with(|servers| {
+            let both = &servers[usize::from(is_marked)];
+            let mut bytes = requests.concat().replace("ETAG", &both.etag()).into_bytes();
+            for (at, byte, change) in &changes {
+                let at = at.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+                match change {
+                    _ if bytes.is_empty() => {}
+                    0 => bytes[at] = *byte,
+                    1 => bytes.insert(at, *byte),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            let mut ends: Vec<usize> = splits.iter().map(|split| split.index(bytes.len() + 1)).collect();
+            ends.push(bytes.len());
+            ends.sort_unstable();
+            let mut start = 0;
+            let parts: Vec<&[u8]> = ends.iter().map(|end| &bytes[std::mem::replace(&mut start, *end)..*end]).collect();
+            both.compare(&parts)
+        })?;
+    }
+}
+
+#[test]
+fn a_flood_of_pipelined_requests_of_all_kinds_is_answered_alike() {
+    let both = Both::start(false);
+    let lookup = "GET /v1/shipments/DHL/TN60 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let others = [
+        "HEAD /v1/shipments/DHL/TN1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v1/dataset HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /v1/lookup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        "GET /v1/shipments/DHL/TN1100 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    let requests: String = (0..1000).map(|at| if at % 10 == 9 { others[at / 10 % 4] } else { lookup }).collect();
+    both.compare(&[requests.as_bytes()]).unwrap();
+    let parts: Vec<&[u8]> = requests.as_bytes().chunks(7000).collect();
+    both.compare(&parts).unwrap();
+}

@@ -1,0 +1,89 @@
+//! The answers of the fast path as bytes: made like those that handlers return, and written like hyper writes them. What
+//! is the same until the dataset is replaced is written once.
+
+use std::cell::{Ref, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+
+use crate::http::pipeline;
+use crate::http::response::Response;
+use crate::http::response::body::Body;
+use crate::http::response::wire::{self, HeadEnd};
+use crate::http::worker::Worker;
+use crate::store::Snapshot;
+
+/// Writes the answers of one thread.
+pub(super) struct Answers {
+    worker: Rc<Worker>,
+    heads: RefCell<Heads>,
+    end: RefCell<HeadEnd>,
+}
+
+/// Heads of answers from one dataset, up to what differs.
+#[derive(Default)]
+struct Heads {
+    generation: u64,
+    ok: Vec<u8>,
+    not_modified: Vec<u8>,
+}
+
+impl Answers {
+    /// Those of `worker`.
+    pub(super) fn new(worker: Rc<Worker>) -> Answers {
+        Answers { worker, heads: RefCell::default(), end: RefCell::new(HeadEnd::new()) }
+    }
+
+    /// Appends 200 with `body` from `snapshot` to `out`, at `now`.
+    #[inline]
+    pub(super) fn ok(&self, out: &mut Vec<u8>, snapshot: &Snapshot, now: Instant, body: &[u8], is_head: bool) {
+        out.extend_from_slice(&self.heads(snapshot).ok);
+        wire::push_length(out, body.len());
+        out.extend_from_slice(self.end.borrow_mut().at(now));
+        if !is_head {
+            out.extend_from_slice(body);
+        }
+    }
+
+    /// Appends 304.
+    pub(super) fn not_modified(&self, out: &mut Vec<u8>, snapshot: &Snapshot, now: Instant) {
+        out.extend_from_slice(&self.heads(snapshot).not_modified);
+        out.extend_from_slice(self.end.borrow_mut().at(now));
+    }
+
+    /// The head of `response`, and its status and body; none if that is not there as a whole.
+    #[cold]
+    pub(super) fn whole(&self, mut response: Response, now: Instant) -> Option<(StatusCode, Vec<u8>, Bytes)> {
+        pipeline::mark_plain(&self.worker, &mut response);
+        let (parts, body) = response.into_parts();
+        let Body::Whole(body) = body else { return None };
+        let mut head = Vec::new();
+        wire::push_head(&mut head, parts.status, &parts.headers);
+        wire::push_length(&mut head, body.len());
+        head.extend_from_slice(self.end.borrow_mut().at(now));
+        Some((parts.status, head, body))
+    }
+
+    #[inline]
+    fn heads(&self, snapshot: &Snapshot) -> Ref<'_, Heads> {
+        if self.heads.borrow().generation != snapshot.generation {
+            self.write_heads(snapshot);
+        }
+        self.heads.borrow()
+    }
+
+    #[cold]
+    fn write_heads(&self, snapshot: &Snapshot) {
+        let fields = self.worker.dataset_fields(snapshot);
+        let head = |mut response: Response| {
+            pipeline::mark_plain(&self.worker, &mut response);
+            let mut head = Vec::new();
+            wire::push_head(&mut head, response.status(), response.headers());
+            head
+        };
+        let (ok, not_modified) = (head(fields.ok(Body::empty())), head(fields.not_modified()));
+        *self.heads.borrow_mut() = Heads { generation: snapshot.generation, ok, not_modified };
+    }
+}

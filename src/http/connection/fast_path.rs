@@ -1,0 +1,218 @@
+//! The fast path: lookups by path are answered here, in front of hyper, at half its cost.
+//!
+//! hyper stays the server. Only what is fully understood (`head.rs`) is answered here; any other request goes to hyper,
+//! and has not been changed, counted or answered before. The answer is made by the functions that the handlers call, and
+//! is byte for byte hyper's but for the date: tests and a fuzz target hold both together.
+//!
+//! 1. Between two requests, when hyper has nothing to do and nothing to send, the connection's turn begins here
+//!    ([`FastPath::poll`]). What has arrived is taken request by request.
+//! 2. A lookup is answered into the connection's outgoing buffer, behind all that hyper has written.
+//! 3. Another request is given to hyper, up to its last byte. It has the turn until it asks for the next one.
+//! 4. What cannot be understood, a client that has closed its side, and a server that is ending, are hyper's for good.
+//!
+//! A turn is bounded, and so is what waits to be taken by the client: then nothing more is read.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use hyper::{Method, StatusCode};
+
+use crate::http::activity::{HEAD_BYTES_MAX, UNSENT_BYTES_MAX};
+use crate::http::budget::TINY_BYTES_MAX;
+use crate::http::connection::answers::Answers;
+use crate::http::connection::arrived::{ALL, Arrived};
+use crate::http::connection::head::{self, Next, Plain};
+use crate::http::connection::socket::{READ_BYTES, Socket};
+use crate::http::handlers::shipments::{self, Lookup};
+use crate::http::pipeline::Service;
+use crate::http::request::route::{Listener, Route};
+use crate::http::worker::{Ending, Worker};
+use crate::shipment::FoldedKey;
+
+/// Answers of a connection in a turn, after which others have theirs.
+const TURN_MAX: usize = 64;
+/// Bytes of an answer: a body that is not counted, and a head.
+const ANSWER_BYTES_MAX: usize = TINY_BYTES_MAX + (1 << 10);
+
+/// The fast path of one thread's connections.
+pub(super) struct FastPath {
+    worker: Rc<Worker>,
+    answers: Answers,
+}
+
+/// Why no more is taken of what has arrived.
+enum Stop {
+    /// The next request is not complete.
+    Partial,
+    /// It is hyper's, in so many bytes.
+    Hypers(usize),
+    /// The client is to take answers first.
+    Full,
+    /// It was this connection's turn for long enough.
+    TurnOver,
+}
+
+impl FastPath {
+    /// For connections whose requests `worker` answers.
+    pub(super) fn new(worker: Rc<Worker>) -> FastPath {
+        FastPath { answers: Answers::new(Rc::clone(&worker)), worker }
+    }
+
+    /// True if there may be lookups for it on connections of `service`: not where each is to be logged, or is for some
+    /// callers alone.
+    pub(super) fn is_for(service: &Service) -> bool {
+        let worker = service.worker();
+        service.listener() == Listener::Public && worker.sampler.is_none() && worker.app.access.is_none()
+    }
+
+    /// Answers the lookups that have arrived on `socket`, which is between requests. Ready when it is hyper's turn.
+    pub(super) fn poll(&self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
+        let arrived = &mut *socket.arrived.borrow_mut();
+        if self.worker.ending.get() != Ending::No {
+            arrived.give_to_hyper(ALL);
+            return Poll::Ready(());
+        }
+        let mut turn_left = TURN_MAX;
+        loop {
+            let stop = if arrived.held.is_empty() || arrived.partial > 0 {
+                let Poll::Ready(stop) = self.read(socket, arrived, &mut turn_left, cx) else {
+                    socket.at_end.set(arrived.held.is_empty());
+                    return Poll::Pending;
+                };
+                stop
+            } else {
+                self.answer_held(socket, arrived, &mut turn_left, cx)
+            };
+            match stop {
+                Stop::Partial => {}
+                Stop::Hypers(bytes) => {
+                    arrived.give_to_hyper(bytes);
+                    return Poll::Ready(());
+                }
+                // Sending wakes it.
+                Stop::Full => return Poll::Pending,
+                Stop::TurnOver => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Reads once, and answers from where that was read to: only what is left is copied.
+    #[inline]
+    fn read(&self, socket: &Socket, arrived: &mut Arrived, turn_left: &mut usize, cx: &mut Context<'_>) -> Poll<Stop> {
+        let scratch = &mut *socket.buffers.read.borrow_mut();
+        let room = READ_BYTES - arrived.held.len();
+        let read = match std::task::ready!(socket.poll_stream_read(cx, &mut scratch[..room])) {
+            Ok(0) => Err(Ok(())),
+            Ok(bytes) => Ok(&scratch[..bytes]),
+            Err(error) => Err(Err(error)),
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(end) => {
+                arrived.end = Some(end);
+                return Poll::Ready(Stop::Hypers(ALL));
+            }
+        };
+        socket.head_begun();
+        if arrived.held.is_empty() {
+            let (taken, stop) = self.answer(read, socket, turn_left, cx);
+            if taken < read.len() {
+                arrived.held.extend_from_slice(&read[taken..]);
+            }
+            arrived.partial = if matches!(stop, Stop::Partial) { arrived.held.len() } else { 0 };
+            return Poll::Ready(stop);
+        }
+        let before = arrived.held.len().saturating_sub(3);
+        arrived.held.extend_from_slice(read);
+        // A head that comes in many small parts is not parsed at each.
+        if !head::may_end(&arrived.held[before..]) {
+            let is_too_long = arrived.held.len() >= HEAD_BYTES_MAX;
+            return Poll::Ready(if is_too_long { Stop::Hypers(ALL) } else { Stop::Partial });
+        }
+        Poll::Ready(self.answer_held(socket, arrived, turn_left, cx))
+    }
+
+    fn answer_held(&self, socket: &Socket, arrived: &mut Arrived, turn_left: &mut usize, cx: &mut Context<'_>) -> Stop {
+        let (taken, stop) = self.answer(&arrived.held, socket, turn_left, cx);
+        arrived.release(taken);
+        arrived.partial = if matches!(stop, Stop::Partial) { arrived.held.len() } else { 0 };
+        stop
+    }
+
+    /// Answers the lookups that `bytes` begin with. Returns how many bytes that were, and why there are no more.
+    #[inline]
+    fn answer(&self, bytes: &[u8], socket: &Socket, turn_left: &mut usize, cx: &mut Context<'_>) -> (usize, Stop) {
+        let mut taken = 0;
+        let mut started = Instant::now();
+        while taken < bytes.len() {
+            if *turn_left == 0 {
+                return (taken, Stop::TurnOver);
+            }
+            if socket.unsent.borrow().len() > UNSENT_BYTES_MAX - ANSWER_BYTES_MAX {
+                match socket.poll_send(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    // hyper meets it when it reads or writes.
+                    Poll::Ready(Err(_)) => return (taken, Stop::Hypers(ALL)),
+                    Poll::Pending => return (taken, Stop::Full),
+                }
+            }
+            let (lookup, lookup_bytes) = match head::next(&bytes[taken..]) {
+                Next::Lookup(lookup, bytes) => (lookup, bytes),
+                Next::Hypers(bytes) => return (taken, Stop::Hypers(bytes)),
+                Next::Partial => return (taken, Stop::Partial),
+            };
+            // What panics does so again with hyper, where that is answered and counted.
+            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_one(&lookup, started, socket)));
+            let Ok(Some(ended)) = answered else { return (taken, Stop::Hypers(lookup_bytes)) };
+            socket.answered();
+            started = ended;
+            taken += lookup_bytes;
+            *turn_left -= 1;
+        }
+        (taken, Stop::Partial)
+    }
+
+    /// Answers `lookup`, which began at `started`. Returns when it has ended; none if it is hyper's after all.
+    #[inline]
+    fn answer_one(&self, lookup: &Plain<'_>, started: Instant, socket: &Socket) -> Option<Instant> {
+        let worker = &*self.worker;
+        let route = Route::parse(Listener::Public, worker.app.with_pages, &Method::GET, lookup.path).ok()?;
+        let number = FoldedKey::new(&route.tracking_number);
+        let current = worker.app.store.load();
+        let snapshot = current.as_deref()?;
+        let fields = worker.dataset_fields(snapshot);
+        let mut scratch = worker.scratch();
+        let is_known = || lookup.if_none_match.is_some_and(|value| fields.are_named_in(value));
+        let found = shipments::look_up(snapshot, &route, &number, is_known, &mut scratch, TINY_BYTES_MAX);
+        let status = match found {
+            Lookup::Found(body) => {
+                self.answers.ok(&mut socket.lend_unsent(), snapshot, started, body, lookup.is_head);
+                StatusCode::OK
+            }
+            Lookup::NotModified => {
+                self.answers.not_modified(&mut socket.lend_unsent(), snapshot, started);
+                StatusCode::NOT_MODIFIED
+            }
+            Lookup::Missing => {
+                let (status, head, body) =
+                    self.answers.whole(shipments::missing(snapshot, &route, &number), started)?;
+                if head.len() + body.len() > ANSWER_BYTES_MAX {
+                    return None;
+                }
+                let mut out = socket.lend_unsent();
+                out.extend_from_slice(&head);
+                out.extend_from_slice(if lookup.is_head { &[] } else { &body });
+                status
+            }
+            Lookup::Long => return None,
+        };
+        let ended = Instant::now();
+        worker.counters.count_response(Some(route.id), status, ended - started);
+        Some(ended)
+    }
+}
