@@ -53,6 +53,9 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where responses are logged, if they are.
     pub access_log: Option<AccessLog>,
+    /// Held by the thread that closes its listener. With `net.ipv4.tcp_migrate_req` the kernel moves what waits in the
+    /// queue to another listener, and resets it if that one is closed just then.
+    pub(crate) closing: Mutex<()>,
     /// The counters of each worker.
     counters: Mutex<Vec<Arc<Counters>>>,
 }
@@ -76,6 +79,7 @@ impl App {
             transport_security: None,
             trusted_proxies: Vec::new(),
             access_log: None,
+            closing: Mutex::default(),
             counters: Mutex::default(),
         }
     }

@@ -22,6 +22,7 @@ use crate::http::request::forwarded::Peer;
 use crate::http::request::route::Listener;
 use crate::http::tls::Tls;
 use crate::http::worker::{Ending, Worker};
+use crate::mutex;
 use crate::thread::lower_thread_priority;
 
 /// Ticks to wait after failed accepts, at most: the wait doubles from one tick to this.
@@ -145,7 +146,9 @@ async fn serve(endpoint: Endpoint) -> io::Result<usize> {
     }
     worker.ending.set(Ending::All);
     accept.rest().await;
+    let one_at_a_time = mutex::lock(&worker.app.closing);
     drop(accept);
+    drop(one_at_a_time);
     follow(&mut tick, Stage::Draining, &connections, || ()).await;
     connections.registry.drain(Instant::now());
     tokio::select! {
