@@ -67,7 +67,7 @@ impl Trail {
     pub(crate) fn end(self, worker: &Worker, route: Option<RouteId>, response: &mut Response, duration: Duration) {
         let Trail { id, logged, audited, generation } = self;
         if let Some(id) = id {
-            response.headers_mut().insert(REQUEST_ID, id);
+            response.headers_mut().insert(REQUEST_ID.clone(), id);
         }
         if let Some((choice, logged)) = logged
             && choice.holds(duration)
@@ -77,7 +77,7 @@ impl Trail {
             sampler.log(Line::new(logged, route, response, duration, dataset));
         }
         if let Some(entry) = audited {
-            entry.end(response);
+            entry.end(route, response);
         }
     }
 }

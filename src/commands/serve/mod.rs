@@ -29,7 +29,7 @@ use crate::http::handlers::reload::outcome_response;
 use crate::http::listener::{Address, Held, SocketFile};
 use crate::http::pages::Pages;
 use crate::http::request::cors::Cors;
-use crate::http::request::route::Listener;
+use crate::http::request::route::{Listener, RouteId};
 use crate::http::response;
 use crate::http::secrets::Secrets;
 use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTERVAL, Tick};
@@ -241,7 +241,7 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
                 tokio::spawn(async move {
                     // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
-                    audited.end(&outcome_response(&outcome));
+                    audited.end(Some(RouteId::Reload), &outcome_response(&outcome));
                     if matches!(outcome.as_ref(), Err(ReloadError::ShuttingDown)) {
                         return;
                     }

@@ -103,7 +103,7 @@ fn each_post_and_delete_on_the_admin_listener_is_one_line() {
         json!(["none", "", null, "POST /metrics", "method_not_allowed"]),
         json!(["none", "a", "(unnamed)", "POST /nothing", "route_not_found"]),
         json!(["none", "", null, "POST /%zz", "invalid_parameter"]),
-        json!(["reload", "", null, "POST /-/reload", "invalid_parameter"]),
+        json!(["none", "", null, "POST /-/reload", "invalid_parameter"]),
         json!(["reload", "", "alice", "POST /-/reload", "ok"]),
         json!(["reload", "", "alice", "POST /-/reload", "dataset_refused"]),
         json!(["reload", "", "alice", "POST /-/reload", "too_many_removed"]),
