@@ -1,16 +1,16 @@
-//! What a lookup costs besides time: allocations, counted over a whole exchange with hyper.
+//! What a lookup costs besides time: allocations, counted over whole exchanges on the fast path and with hyper.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::alloc::System;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions};
 use waybill::http::app::App;
+use waybill::http::connection::run_http1;
 use waybill::http::pipeline::Service;
 use waybill::http::request::route::Listener;
 use waybill::http::telemetry::access_log::AccessLog;
@@ -24,34 +24,40 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const REQUEST: &[u8] = b"GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 const REQUESTS: usize = 1000;
+/// The fast path renders into what is there.
+const ALLOCATIONS_ON_FAST_PATH: usize = 0;
 /// The answer's body, and the two parts of its header fields, which hyper then uses for the next request's.
-const ALLOCATIONS_PER_REQUEST: usize = 3;
+const ALLOCATIONS_WITH_HYPER: usize = 3;
 
 #[test]
-fn a_lookup_allocates_its_answer_and_no_more_nor_where_others_are_logged() {
+fn a_lookup_allocates_nothing_and_with_hyper_its_answer_and_no_more_where_others_are_logged_too() {
     let dir = tempfile::tempdir().unwrap();
     let target = Target::File(dir.path().join("access.log"));
     let (log, _writing) = AccessLog::start(&AccessLogSettings { target, sample: u32::MAX, slow: None }).unwrap();
-    for access_log in [None, Some(log)] {
-        let per_request = allocations_per_request(access_log);
+    for (access_log, with_fast_path, expected) in [
+        (None, true, ALLOCATIONS_ON_FAST_PATH),
+        (None, false, ALLOCATIONS_WITH_HYPER),
+        (Some(log), true, ALLOCATIONS_WITH_HYPER),
+    ] {
+        let per_request = allocations_per_request(access_log, with_fast_path);
         // Now and then a buffer is replaced; that is far less than one allocation a request.
-        assert!((per_request - ALLOCATIONS_PER_REQUEST as f64).abs() < 0.1, "{per_request}");
+        assert!((per_request - expected as f64).abs() < 0.1, "{per_request} {with_fast_path}");
     }
 }
 
-fn allocations_per_request(access_log: Option<AccessLog>) -> f64 {
+fn allocations_per_request(access_log: Option<AccessLog>, with_fast_path: bool) -> f64 {
     let settings = ReloadSettings::new(concat!(env!("CARGO_MANIFEST_DIR"), "/seed_data.csv").into());
     let store = Arc::new(Store::default());
     let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
-    let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+    let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
         assert!(first_load.await.unwrap().is_ok());
         let mut app = App::new(store, reloader);
         app.access_log = access_log;
         let app = Arc::new(app);
-        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let (mut client, server) = UnixStream::pair().unwrap();
         let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
-        tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+        tokio::task::spawn_local(run_http1(server, service, with_fast_path));
         let mut answer = vec![0; 4096];
         let mut length = 0;
         // The first requests fill caches and buffers.

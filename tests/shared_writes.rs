@@ -1,4 +1,4 @@
-//! Two workers that answer lookups one after the other, each marking when on standard error. Under a tool that records
+//! Two workers that answer lookups one after the other, on the fast path and with hyper, each marking when on standard error. Under a tool that records
 //! every access to memory (`tests/system/shared_writes.sh`) this shows what both write to.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions};
 use waybill::http::app::App;
+use waybill::http::connection::run_http1;
 use waybill::http::pipeline::Service;
 use waybill::http::request::route::Listener;
 use waybill::http::worker::Worker;
@@ -34,22 +34,30 @@ fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>) {
     let mut marks = File::options().append(true).open("/dev/stderr").unwrap();
     let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
-        let (mut client, server) = tokio::io::duplex(1 << 16);
-        let service = Service::new(Listener::Public, Rc::new(Worker::new(app)));
-        tokio::task::spawn_local(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+        let worker = Rc::new(Worker::new(app));
+        let mut clients = [true, false].map(|with_fast_path| {
+            let (client, server) = UnixStream::pair().unwrap();
+            let service = Service::new(Listener::Public, Rc::clone(&worker));
+            tokio::task::spawn_local(run_http1(server, service, with_fast_path));
+            client
+        });
         let mut answer = vec![0; 4096];
         let mut length = 0;
-        for _ in 0..WARM_UP {
-            client.write_all(REQUEST).await.unwrap();
-            length = client.read(&mut answer).await.unwrap();
+        for client in &mut clients {
+            for _ in 0..WARM_UP {
+                client.write_all(REQUEST).await.unwrap();
+                length = client.read(&mut answer).await.unwrap();
+            }
         }
         ready();
         turn.recv().unwrap();
         let (begin, end) = (format!("\nMARK {name} begins\n"), format!("\nMARK {name} ends\n"));
         marks.write_all(begin.as_bytes()).unwrap();
-        for _ in 0..REQUESTS {
-            client.write_all(REQUEST).await.unwrap();
-            client.read_exact(&mut answer[..length]).await.unwrap();
+        for client in &mut clients {
+            for _ in 0..REQUESTS {
+                client.write_all(REQUEST).await.unwrap();
+                client.read_exact(&mut answer[..length]).await.unwrap();
+            }
         }
         marks.write_all(end.as_bytes()).unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer[..length].ends_with(b"]}"));

@@ -32,7 +32,9 @@ use crate::http::worker::{Ending, Worker};
 use crate::shipment::FoldedKey;
 
 /// Answers of a connection in a turn, after which others have theirs.
-const TURN_MAX: usize = 64;
+pub(super) const TURN_MAX: usize = 64;
+/// What an answer of hyper's counts as.
+pub(super) const HYPERS_TURN: usize = 4;
 /// Bytes of an answer: a body that is not counted, and a head.
 const ANSWER_BYTES_MAX: usize = TINY_BYTES_MAX + (1 << 10);
 
@@ -67,37 +69,32 @@ impl FastPath {
         service.listener() == Listener::Public && worker.sampler.is_none() && worker.app.access.is_none()
     }
 
-    /// Answers the lookups that have arrived on `socket`, which is between requests. Ready when it is hyper's turn.
-    pub(super) fn poll(&self, socket: &Socket, cx: &mut Context<'_>) -> Poll<()> {
+    /// Answers the lookups that have arrived on `socket`, which is between requests, as many as are left of its turn.
+    /// Ready when it is for hyper to go on.
+    pub(super) fn poll(&self, socket: &Socket, turn_left: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
         let arrived = &mut *socket.arrived.borrow_mut();
         if self.worker.ending.get() != Ending::No {
             arrived.give_to_hyper(ALL);
             return Poll::Ready(());
         }
-        let mut turn_left = TURN_MAX;
         loop {
             let stop = if arrived.held.is_empty() || arrived.partial > 0 {
-                let Poll::Ready(stop) = self.read(socket, arrived, &mut turn_left, cx) else {
-                    socket.at_end.set(arrived.held.is_empty());
-                    return Poll::Pending;
-                };
-                stop
+                self.read(socket, arrived, turn_left, cx)
             } else {
-                self.answer_held(socket, arrived, &mut turn_left, cx)
+                Poll::Ready(self.answer_held(socket, arrived, turn_left, cx))
             };
             match stop {
-                Stop::Partial => {}
-                Stop::Hypers(bytes) => {
+                Poll::Ready(Stop::Partial) => continue,
+                Poll::Ready(Stop::Hypers(bytes)) => {
                     arrived.give_to_hyper(bytes);
                     return Poll::Ready(());
                 }
-                // Sending wakes it.
-                Stop::Full => return Poll::Pending,
-                Stop::TurnOver => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                Poll::Ready(Stop::TurnOver) => cx.waker().wake_by_ref(),
+                // Sending wakes it, or what arrives.
+                Poll::Ready(Stop::Full) | Poll::Pending => {}
             }
+            socket.at_end.set(arrived.held.is_empty());
+            return Poll::Pending;
         }
     }
 

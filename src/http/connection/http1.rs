@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 
 use crate::http::activity::{CommandSlot, ConnectionCommand, HEAD_BYTES_MAX};
 use crate::http::connection::arrived::{ALL, Arrived};
-use crate::http::connection::fast_path::FastPath;
+use crate::http::connection::fast_path::{FastPath, HYPERS_TURN, TURN_MAX};
 use crate::http::connection::registry::Registered;
 use crate::http::connection::socket::{Buffers, Socket};
 use crate::http::connection::stream::Stream;
@@ -122,8 +122,9 @@ fn take_turns(
     socket: &Socket,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
+    let mut turn_left = TURN_MAX;
     loop {
-        if socket.is_between_requests() && fast_path.poll(socket, cx).is_pending() {
+        if socket.is_between_requests() && fast_path.poll(socket, &mut turn_left, cx).is_pending() {
             return Poll::Pending;
         }
         // An error is the client's: malformed bytes or a connection that broke off. hyper has responded to it.
@@ -133,6 +134,7 @@ fn take_turns(
         if !socket.is_between_requests() {
             return Poll::Pending;
         }
+        turn_left = turn_left.saturating_sub(HYPERS_TURN);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Connections: those of a thread, and the choice of protocol for each.
 
-#[cfg(test)]
-mod agreement;
 mod answers;
 mod arrived;
 mod fast_path;

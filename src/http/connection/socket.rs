@@ -226,7 +226,8 @@ impl Socket {
             self.leave_waiting();
             return sent;
         }
-        if self.phase.get() == Phase::Write {
+        // Whatever has come meanwhile.
+        if self.reservation.borrow().is_some() {
             self.taken.set(Taken { all: self.taken.get().all + 1, ..self.taken.get() });
             self.reservation.take();
         }

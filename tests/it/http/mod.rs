@@ -5,6 +5,7 @@ mod access_log;
 mod bodies;
 mod callers;
 mod correlation;
+mod fast_path;
 mod heads;
 mod hostile;
 mod limits;

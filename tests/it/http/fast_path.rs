@@ -1,10 +1,11 @@
 //! The fast path and hyper, on the same bytes: all that clients get must be the same but for the date, and all that is
 //! counted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -12,24 +13,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
-use crate::http::activity::HEAD_BYTES_MAX;
-use crate::http::app::App;
-use crate::http::connection::run_http1;
-use crate::http::pipeline::Service;
-use crate::http::request::cors::{Cors, Origin};
-use crate::http::request::route::Listener;
-use crate::http::response;
-use crate::http::telemetry::counters::Count;
-use crate::http::worker::Worker;
-use crate::reload::{ReloadSettings, Reloader};
-use crate::store::Store;
+use waybill::http::app::App;
+use waybill::http::connection::run_http1;
+use waybill::http::pipeline::Service;
+use waybill::http::request::cors::{Cors, Origin};
+use waybill::http::request::route::Listener;
+use waybill::http::response;
+use waybill::http::worker::Worker;
+use waybill::reload::{ReloadSettings, Reloader};
+use waybill::store::Store;
 
-const HEADER: &str =
-    "tracking_number,carrier,sender_address,receiver_address,article_name,article_quantity,article_price,SKU,status\n";
+use crate::support::HEADER;
+
+/// A longer head is refused.
+const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Turns that the server gets after each part.
 const TURNS: usize = 12;
 
-/// One server of each kind, with the same data.
+/// A server with the fast path and one without, with the same data.
 struct Both {
     runtime: LocalRuntime,
     fast: Rc<Worker>,
@@ -39,8 +40,7 @@ struct Both {
 impl Both {
     /// With CORS and TLS's field, if `is_marked`.
     fn start(is_marked: bool) -> Both {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut csv = HEADER.to_owned();
+        let mut csv = format!("{HEADER}\n");
         let mut add = |number: &str, carrier: &str, articles: usize| {
             for article in 0..articles {
                 writeln!(csv, "{number},{carrier},from \u{e9},to,Laptop {article},1,800,LP{article},scanned").unwrap();
@@ -54,26 +54,30 @@ impl Both {
         add("TN60", "DHL", 60);
         add("TN80", "DHL", 80);
         add("TN1100", "DHL", 1100);
-        file.write_all(csv.as_bytes()).unwrap();
-        let store = Arc::new(Store::default());
-        let settings = ReloadSettings::new(file.path().to_owned());
-        let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
-        assert!(first_load.blocking_recv().unwrap().is_ok());
-        let mut app = App::new(store, reloader);
-        if is_marked {
-            app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
-            app.transport_security = Some(response::transport_security(std::time::Duration::from_secs(9)));
-        }
-        let app = Arc::new(app);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), csv).unwrap();
+        let [fast, hyper] = [(); 2].map(|()| {
+            let store = Arc::new(Store::default());
+            let settings = ReloadSettings::new(file.path().to_owned());
+            let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
+            assert!(first_load.blocking_recv().unwrap().is_ok());
+            let mut app = App::new(store, reloader);
+            if is_marked {
+                app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
+                app.transport_security = Some(response::transport_security(Duration::from_secs(9)));
+            }
+            Rc::new(Worker::new(Arc::new(app)))
+        });
         let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
-        Both { runtime, fast: Rc::new(Worker::new(Arc::clone(&app))), hyper: Rc::new(Worker::new(app)) }
+        Both { runtime, fast, hyper }
     }
 
     /// Sends `parts` to both, each part when the one before was dealt with, and compares.
     fn compare(&self, parts: &[&[u8]]) -> Result<(), TestCaseError> {
-        let before = [&self.fast, &self.hyper].map(|worker| counted(worker));
-        let mut fast = self.runtime.block_on(answers(&self.fast, parts, true));
-        let mut hyper = self.runtime.block_on(answers(&self.hyper, parts, false));
+        let before = self.counted();
+        let ask =
+            |worker, with_fast_path| self.runtime.block_on(answers(worker, Listener::Public, parts, with_fast_path));
+        let (mut fast, mut hyper) = (ask(&self.fast, true), ask(&self.hyper, false));
         if parts.iter().map(|part| part.len()).sum::<usize>() >= HEAD_BYTES_MAX {
             // Of a head that is malformed as well as too long hyper finds first what it reads first, in parts of any size.
             for answers in [&mut fast, &mut hyper] {
@@ -86,22 +90,42 @@ impl Both {
             let rest = |answers: &str| answers[same.saturating_sub(200)..].chars().take(400).collect::<String>();
             prop_assert_eq!(rest(&fast), rest(&hyper), "{:#?}", sent());
         }
-        let [fast, hyper] = [counted(&self.fast), counted(&self.hyper)];
-        let more = |now: Vec<u64>, before: &[u64]| {
-            now.iter().zip(before).map(|(now, before)| now - before).collect::<Vec<_>>()
+        let more = |mut after: BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
+            for (labels, count) in &mut after {
+                *count -= before.get(labels).unwrap_or(&0);
+            }
+            after.retain(|_, count| *count > 0);
+            after
         };
-        prop_assert_eq!(more(fast, &before[0]), more(hyper, &before[1]), "{:#?}", sent());
+        let ([fast_before, hyper_before], [fast, hyper]) = (before, self.counted());
+        prop_assert_eq!(more(fast, &fast_before), more(hyper, &hyper_before), "{:#?}", sent());
         Ok(())
     }
 
+    /// What either has counted: requests by route and status.
+    fn counted(&self) -> [BTreeMap<String, u64>; 2] {
+        let scrape: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        [&self.fast, &self.hyper].map(|worker| {
+            let text = self.runtime.block_on(answers(worker, Listener::Admin, &[scrape], false));
+            let counts = text.split("\\n").filter(|line| line.starts_with("waybill_http_requests_total{"));
+            let counts = counts.filter_map(|line| line.rsplit_once(' '));
+            counts.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap())).collect()
+        })
+    }
+
     fn etag(&self) -> String {
-        format!("\"{}\"", self.fast.app.store.load().as_deref().unwrap().summary.version)
+        let request: &[u8] = b"GET /v1/dataset HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = self.runtime.block_on(answers(&self.hyper, Listener::Public, &[request], false));
+        let start = answer.find("etag: ").unwrap() + 6;
+        let value = &answer[start..start + answer[start..].find("\\r").unwrap()];
+        value.replace('\\', "")
     }
 }
 
-async fn answers(worker: &Rc<Worker>, parts: &[&[u8]], with_fast_path: bool) -> String {
+/// All that comes for `parts`, without dates.
+async fn answers(worker: &Rc<Worker>, listener: Listener, parts: &[&[u8]], with_fast_path: bool) -> String {
     let (client, server) = UnixStream::pair().unwrap();
-    let service = Service::new(Listener::Public, Rc::clone(worker));
+    let service = Service::new(listener, Rc::clone(worker));
     let connection = tokio::task::spawn_local(run_http1(server, service, with_fast_path));
     let (mut answers, mut requests) = client.into_split();
     let answers = tokio::task::spawn_local(async move {
@@ -132,11 +156,6 @@ async fn answers(worker: &Rc<Worker>, parts: &[&[u8]], with_fast_path: bool) -> 
     text
 }
 
-/// What was counted: answers by route and status.
-fn counted(worker: &Worker) -> Vec<u64> {
-    worker.counters.routes.iter().flat_map(|route| route.codes.iter().map(Count::get)).collect()
-}
-
 fn method() -> impl Strategy<Value = &'static str> {
     prop_oneof![6 => Just("GET"), 2 => Just("HEAD"), 1 => select(vec!["get", "POST", "OPTIONS", "DELETE", "BREW"])]
 }
@@ -151,7 +170,7 @@ fn target() -> impl Strategy<Value = &'static str> {
         2 => select(vec![
             "/v1/shipments/", "/v1/shipments", "/v1/shipments//TN1", "/v1/shipments/DHL/TN1/", "/v1/shipments/DHL/TN1?",
             "/v1/shipments/DHL/TN1?a=b", "/v1/shipments/DHL/TN1#a", "/v1/shipments/\u{dc}%202", "/v1/shipments/{a}/\"b\"",
-            "http://a/v1/shipments/DHL/TN1", "*", "a:80", "/v1/dataset", "/livez", "/%76%31/shipments/DHL/TN1", "",
+            "http://a/v1/shipments/DHL/TN1", "*", "a:80", "/v1/facets", "/livez", "/%76%31/shipments/DHL/TN1", "",
             "/v1//shipments/DHL/TN1", "/v1/shipments/DHL/TN1\t", "/v1/./shipments/DHL/TN1", "/v1/shipments/..%2f/TN1",
             "/v1/shipments/a+b/c&d='*'", "/v1/shipments/%00%01/%0a", "/v1/shipments/%00%7f",
         ]),
@@ -239,10 +258,14 @@ proptest! {
         splits in prop::collection::vec(any::<Index>(), 0..5),
         is_marked: bool,
     ) {
-        thread_local!(static SERVERS: [Both; 2] = [false, true].map(Both::start));
+        thread_local!(static SERVERS: [(Both, String); 2] = [false, true].map(|is_marked| {
+            let both = Both::start(is_marked);
+            let etag = both.etag();
+            (both, etag)
+        }));
         SERVERS.with(|servers| {
-            let both = &servers[usize::from(is_marked)];
-            let mut bytes = requests.concat().replace("ETAG", &both.etag()).into_bytes();
+            let (both, etag) = &servers[usize::from(is_marked)];
+            let mut bytes = requests.concat().replace("ETAG", etag).into_bytes();
             for (at, byte, change) in &changes {
                 let at = at.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
                 match change {
@@ -268,7 +291,7 @@ fn a_flood_of_pipelined_requests_of_all_kinds_is_answered_alike() {
     let lookup = "GET /v1/shipments/DHL/TN60 HTTP/1.1\r\nHost: a\r\n\r\n";
     let others = [
         "HEAD /v1/shipments/DHL/TN1 HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /v1/dataset HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /v1/facets HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST /v1/lookup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
         "GET /v1/shipments/DHL/TN1100 HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
