@@ -15,7 +15,7 @@ use markdown::{Markdown, ROOT, code_spans, words};
 
 const README_LINES_MAX: usize = 170;
 /// Flags of other programs that documents name.
-const FOREIGN_FLAGS: [&str; 26] = [
+const FOREIGN_FLAGS: [&str; 27] = [
     "--all",
     "--all-targets",
     "--body",
@@ -37,6 +37,7 @@ const FOREIGN_FLAGS: [&str; 26] = [
     "--skip-image",
     "--snapshot",
     "--system",
+    "--target",
     "--test",
     "--ultra",
     "--unix-socket",
