@@ -102,9 +102,11 @@ wait_for reloaded | jq -e ".shipments == $shipments" >/dev/null || fail "not rel
 [[ $(served .version) == $(version "$dir/3.csv.gz") ]] || fail "$(served .)"
 
 # Written again with the same bytes: as old as that, and not loaded again. Times of objects are whole seconds.
-[[ $(served .modified_at) == $(modified_at) ]] || fail "$(served .) but $(modified_at)"
-until [[ $(modified_at) != "$(served .modified_at)" ]]; do put "$dir/3.csv.gz"; done
-until [[ $(served .modified_at) == "$(modified_at)" ]]; do wait_for "checked the source" >/dev/null; done
+before=$(modified_at)
+[[ $(served .modified_at) == "$before" ]] || fail "$(served .) but $before"
+until [[ $(modified_at) != "$before" ]]; do put "$dir/3.csv.gz"; done
+after=$(modified_at)
+until [[ $(served .modified_at) == "$after" ]]; do wait_for "checked the source" >/dev/null; done
 served '.generation == 3' >/dev/null || fail "$(served .)"
 
 # Gone, and back: told of, and nothing else.
