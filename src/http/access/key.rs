@@ -213,24 +213,24 @@ mod tests {
     fn a_line_that_cannot_be_used_says_why_without_its_key() {
         for (line, reason) in [
             ("no-colon", "expected name:key"),
-            ("a b:secret", "expected name:key"),
-            (":secret", "expected name:key"),
+            ("a b:s3cr3t", "expected name:key"),
+            (":s3cr3t", "expected name:key"),
             ("a:", "printable ASCII"),
-            ("a:s\u{e9}cret", "printable ASCII"),
-            ("a:secret more-of-the-secret", "after the key: expected scope="),
-            ("a:secret scope=", "expected lookup, list and feed"),
-            ("a:secret scope=all", "expected lookup, list and feed"),
-            ("a:secret rate=5", "a number per second"),
-            ("a:secret rate=0/s", "from 1 to 1000000"),
-            ("a:secret burst=5", "burst= without rate="),
-            ("a:secret rate=5/s rate=6/s", "rate= is there twice"),
-            ("a:secret expires=2027-1-31", "a day such as"),
-            ("a:secret expires=2027-02-30", "a day such as"),
-            ("a:secret expires=2027-01-31T00:00", "a day such as"),
-            ("a:sha256=secret", "64 hexadecimal digits"),
+            ("a:s\u{e9}s3cr3t", "printable ASCII"),
+            ("a:s3cr3t more-of-the-s3cr3t", "after the key: expected scope="),
+            ("a:s3cr3t scope=", "expected lookup, list and feed"),
+            ("a:s3cr3t scope=all", "expected lookup, list and feed"),
+            ("a:s3cr3t rate=5", "a number per second"),
+            ("a:s3cr3t rate=0/s", "from 1 to 1000000"),
+            ("a:s3cr3t burst=5", "burst= without rate="),
+            ("a:s3cr3t rate=5/s rate=6/s", "rate= is there twice"),
+            ("a:s3cr3t expires=2027-1-31", "a day such as"),
+            ("a:s3cr3t expires=2027-02-30", "a day such as"),
+            ("a:s3cr3t expires=2027-01-31T00:00", "a day such as"),
+            ("a:sha256=s3cr3t", "64 hexadecimal digits"),
         ] {
             let error = parse(line).unwrap_err();
-            assert!(error.contains(reason) && !error.contains("secret"), "{line}: {error}");
+            assert!(error.contains(reason) && !error.contains("s3cr3t"), "{line}: {error}");
         }
     }
 
