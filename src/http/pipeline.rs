@@ -99,23 +99,25 @@ impl Service {
         let worker = &self.worker;
         let app = &worker.app;
 
-        // 1. Keep what its records need. Not before: a request that was looked at is copied when it is handed on (+35
-        //    instructions, logged or not).
-        if worker.sampler.is_some()
-            || self.listener == Listener::Admin
-            || correlation::may_have_request_id(request.headers())
-        {
+        // 1. Keep what its records need, where all requests may have some. Not before: a request that was looked at is
+        //    copied when it is handed on (+35 instructions, logged or not).
+        let has_records = worker.sampler.is_some() || self.listener == Listener::Admin;
+        if has_records {
             context.trail = Trail::begin(worker, self.listener, self.peer, &request);
         }
 
         // 2. Refuse what a proxy may have read otherwise than hyper.
-        match validate::check(&request) {
+        let checked = validate::check(&request);
+        let headers = request.headers();
+        if !has_records && correlation::may_have_request_id(headers) {
+            context.trail = Trail::begin(worker, self.listener, self.peer, &request);
+        }
+        match checked {
             Ok(framing) => context.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
 
         // 3. Look which other site's page may read the response.
-        let headers = request.headers();
         if let (Some(cors), true) = (&app.cors, self.listener != Listener::Admin) {
             context.origin = cors.match_origin(headers);
         }
