@@ -104,9 +104,11 @@ pub(super) fn scopes(text: &str) -> Result<Scopes, &'static str> {
     Scopes::parse(text).map_err(|_| "expected lookup, list and feed, with commas between")
 }
 
-/// Parses a day.
+/// Parses a day that is not over, in UTC.
 pub(super) fn day(text: &str) -> Result<Date, &'static str> {
-    key::date(text).ok_or("expected a day such as 2027-01-31")
+    let day = key::date(text).ok_or("expected a day such as 2027-01-31")?;
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    if day < today { Err("that day is over") } else { Ok(day) }
 }
 
 #[cfg(test)]

@@ -70,6 +70,11 @@ impl Secrets {
         self.files().flat_map(|files| files.paths).map(|path| Stamp::at(path).ok()).collect()
     }
 
+    /// The kinds of secrets that could not be read again when that was last tried.
+    pub(crate) fn unread(&self) -> Vec<&'static str> {
+        mutex::lock(&self.unread).clone()
+    }
+
     /// The kinds of secrets that there are, and whether each could be read when that was last tried.
     pub(crate) fn last_read(&self) -> Vec<(&'static str, bool)> {
         let unread = mutex::lock(&self.unread);

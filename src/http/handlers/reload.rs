@@ -27,7 +27,14 @@ pub(crate) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
         app.reopen_files();
     }
     let app = Arc::clone(app);
-    Reply::later(async move { outcome_response(&app.reloader.reload(request).await) })
+    Reply::later(async move {
+        let outcome = app.reloader.reload(request).await;
+        let unread = if request.dry_run { Vec::new() } else { app.secrets.unread() };
+        match outcome.as_ref() {
+            Ok(report) => document::json(&ReportBody { secrets_not_read: unread, ..ReportBody::from(report) }),
+            Err(error) => failure(error),
+        }
+    })
 }
 
 /// `DELETE /-/reload`
@@ -115,6 +122,9 @@ struct ReportBody<'a> {
     removed: u64,
     changed: u64,
     load_seconds: f64,
+    /// Kinds of secrets that could not be read again, so that those from before still hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    secrets_not_read: Vec<&'static str>,
 }
 
 impl<'a> From<&'a Report> for ReportBody<'a> {
@@ -134,6 +144,7 @@ impl<'a> From<&'a Report> for ReportBody<'a> {
             removed: changes.removed,
             changed: changes.changed,
             load_seconds: *load_seconds,
+            secrets_not_read: Vec::new(),
         }
     }
 }

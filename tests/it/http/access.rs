@@ -141,6 +141,7 @@ fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
     server.wait_for("keys read again");
     assert_eq!(client.request("GET", LOOKUP, &["X-API-Key: key-of-the-crm-02"]).status, 200);
     is_refused(&client.request("GET", LOOKUP, &["X-API-Key: key-of-the-shop-1"]), "the key is not valid");
+    assert_eq!(server.admin_post("/-/reload").json().get("secrets_not_read"), None);
     std::fs::write(&path, "nonsense\n").unwrap();
     server.signal(Signal::HUP);
     let error = server.wait_for("keys not read again; those from before still hold");
@@ -150,6 +151,8 @@ fn with_keys_data_is_for_those_who_show_one_and_each_is_counted_by_name() {
             .unwrap()
             .ends_with("secrets:1: expected name:key, the name of letters, digits, -, _ and ., 64 at most")
     );
+    std::fs::write(&path, "# nobody\n").unwrap();
+    assert_eq!(server.admin_post("/-/reload").json()["secrets_not_read"], json!(["keys"]));
     assert_eq!(client.request("GET", LOOKUP, &["X-API-Key: key-of-the-crm-02"]).status, 200);
     server.stop();
     let log = std::fs::read_to_string(&log).unwrap();

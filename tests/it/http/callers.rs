@@ -119,7 +119,13 @@ fn a_new_key_is_printed_once_and_its_line_lets_it_in_without_having_it() {
     server.stop();
     let other = String::from_utf8(run(&mut waybill(&["key", "shop"])).stdout).unwrap();
     assert!(!other.contains(key) && !other.trim_end().contains(' '), "{other}");
-    for wrong in [&["a b"][..], &["shop", "--scope", "all"], &["shop", "--rate", "5"], &["shop", "--expires", "soon"]] {
+    for wrong in [
+        &["a b"][..],
+        &["shop", "--scope", "all"],
+        &["shop", "--rate", "5"],
+        &["shop", "--expires", "soon"],
+        &["shop", "--expires", "2020-01-31"],
+    ] {
         assert_eq!(run(&mut waybill(&[&["key"], wrong].concat())).code, Some(2), "{wrong:?}");
     }
 }
