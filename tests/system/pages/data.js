@@ -27,7 +27,7 @@ const rows = [
   ["EXACT", "UPS", "Street 2, 20144 Hamburg, Germany", "Street 20, 1000 Brussels, Belgium", "Gold", 4294967295, "999999999999999.999", "AU", "inbound-scan"],
   ["EXACT", "UPS", "Street 2, 20144 Hamburg, Germany", "Street 20, 1000 Brussels, Belgium", "Dust", 1, "0.00000000000000001", "DU", "inbound-scan"],
   ["EXACT", "UPS", "Street 2, 20144 Hamburg, Germany", "Street 20, 1000 Brussels, Belgium", "Dime", 3, "0.10", "DI", "inbound-scan"],
-  ["HOSTILE", SCRIPT, `${IMAGE}, 10115 ${SCRIPT}, ${IMAGE}`, RIGHT_TO_LEFT, SCRIPT, 1, "1", IMAGE, `${IMAGE}'"&amp;`],
+  ["HOSTILE", SCRIPT, `${IMAGE}, 10115 Town ${SCRIPT}, ${IMAGE}`, RIGHT_TO_LEFT, SCRIPT, 1, "1", IMAGE, `${IMAGE}'"&amp;`],
   ["HOSTILE", "Läuferin 📦", LONG, `'"quotes"' \\ "price":1, 2 ${LONG}`, `{"price":7} "price":12.50 🎁`, 2, "12.50", `"price": 5`, RIGHT_TO_LEFT],
   [`${IMAGE}`, "DPD", "a", "b", LONG, 1, "1", LONG, LONG],
 ];
