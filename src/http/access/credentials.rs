@@ -88,7 +88,8 @@ fn read_text(path: &Path, bytes_max: u64) -> Result<String, CredentialsError> {
         let reason = format!("the file is over {bytes_max} bytes long");
         return Err(CredentialsError::Wrong { path: path.to_owned(), line: text.lines().count(), reason });
     }
-    Ok(text)
+    // Editors of some systems put a byte order mark first.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Checks that a request could show `secret`.

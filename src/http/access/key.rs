@@ -126,8 +126,9 @@ impl KeyLine {
         let (name, rest) = line.split_once(':').filter(|(name, _)| credentials::is_name(name)).ok_or(EXPECTED)?;
         let mut words = rest.split_ascii_whitespace();
         let key = words.next().unwrap_or_default();
-        let (hash, is_short) = match key.strip_prefix(SHA256) {
-            Some(digits) => (parse_hash(digits).ok_or("sha256= is followed by 64 hexadecimal digits")?, false),
+        let hash = key.split_at_checked(SHA256.len()).filter(|(start, _)| start.eq_ignore_ascii_case(SHA256));
+        let (hash, is_short) = match hash {
+            Some((_, digits)) => (parse_hash(digits).ok_or("sha256= is followed by 64 hexadecimal digits")?, false),
             None => {
                 credentials::check_secret(key)?;
                 (credentials::hash(key.as_bytes()), credentials::is_short(key))
@@ -206,6 +207,7 @@ mod tests {
         let hashed = line("crm.eu", "0123456789abcdef", &written.attributes);
         assert!(hashed.ends_with(" scope=list rate=5/s burst=7 expires=2027-01-31"), "{hashed}");
         assert_eq!(parse(&hashed), Ok(written));
+        assert_eq!(parse(&hashed.replace("sha256", "SHA256")).unwrap().hash, credentials::hash(b"0123456789abcdef"));
         assert_eq!(KeyLine::parse("# a:b"), Ok(None));
     }
 

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn keys_are_found_under_their_names_until_a_good_file_has_others() {
-        let file = file("# shops\nshop:key-1\nshop: key-2\n crm.eu:a:b#c \n");
+        let file = file("\u{feff}# shops\nshop:key-1\nshop: key-2\n crm.eu:a:b#c \n");
         let keys = ApiKeys::load(file.path()).unwrap();
         assert_eq!((name(&keys, "key-2").as_deref(), name(&keys, "a:b#c").as_deref()), (Some("shop"), Some("crm.eu")));
         assert_eq!(name(&keys, "shop"), None);

@@ -123,9 +123,10 @@ impl Access {
 
     fn admit_key(&self, key: &Arc<Key>, request: &DataRequest<'_>) -> Result<Option<Payer>, Refusal> {
         if key.has_expired() {
-            return Err(Refusal::Unauthorized("the key has expired"));
+            return Err(self.invalid(request, "the key has expired"));
         }
         if let Some(scope) = request.scope.filter(|scope| !key.may(*scope)) {
+            self.charge_key(key, 1, false)?;
             return Err(Refusal::Forbidden(scope));
         }
         let is_batch = request.route == RouteId::BatchLookup;
@@ -156,7 +157,8 @@ impl Access {
     pub(crate) fn charge_batch(&self, payer: &Payer, lookups: usize) -> Result<(), Refusal> {
         let cost = u32::try_from(lookups).unwrap_or(u32::MAX).max(1);
         match payer {
-            Payer::Client(_) if self.anonymous == Anonymous::Lookup && lookups > ANONYMOUS_LOOKUPS_MAX => {
+            Payer::Client(client) if self.anonymous == Anonymous::Lookup && lookups > ANONYMOUS_LOOKUPS_MAX => {
+                self.charge_client(*client, 1, false)?;
                 Err(Refusal::Unauthorized("a key is needed for more than 20 lookups in a batch"))
             }
             Payer::Client(client) => self.charge_client(*client, cost, false),

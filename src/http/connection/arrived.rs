@@ -68,6 +68,11 @@ impl Arrived {
         &self.held[..all.min(bytes_max)]
     }
 
+    /// True if nothing is held but blank lines, which may stand before a request (RFC 9112, section 2.2).
+    pub(super) fn has_no_request(&self) -> bool {
+        self.held.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+    }
+
     /// Lets go of the first `bytes` held bytes.
     pub(super) fn release(&mut self, bytes: usize) {
         self.partial = self.partial.saturating_sub(bytes);

@@ -93,7 +93,7 @@ impl FastPath {
                 // Sending wakes it, or what arrives.
                 Poll::Ready(Stop::Full) | Poll::Pending => {}
             }
-            socket.at_end.set(arrived.held.is_empty());
+            socket.at_end.set(arrived.has_no_request());
             return Poll::Pending;
         }
     }

@@ -35,7 +35,7 @@ impl hyper::rt::Read for Transport {
             arrived.release(bytes);
             arrived.got(bytes);
             if !arrived.is_all_due() {
-                socket.at_end.set(arrived.held.is_empty());
+                socket.at_end.set(arrived.has_no_request());
             }
             return Poll::Ready(Ok(()));
         }

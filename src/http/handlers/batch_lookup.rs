@@ -92,6 +92,14 @@ impl Charge {
     }
 }
 
+/// A body that was refused, or did not come, costs as much as a request.
+impl Drop for Charge {
+    fn drop(&mut self) {
+        // It is refused already, whatever is left.
+        let _ = self.take(1);
+    }
+}
+
 impl From<BatchError> for BatchFailure {
     fn from(error: BatchError) -> BatchFailure {
         BatchFailure::Batch(error)

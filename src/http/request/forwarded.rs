@@ -101,8 +101,14 @@ impl<'h> Forwarded<'h> {
         // One that cannot be read may hide what others added to it.
         for element in fields.unwrap_or_default().into_iter().flatten().rev() {
             said = Forwarded::default();
+            let mut names = Vec::new();
             for pair in split(element, b';').unwrap_or_default() {
                 let Some((name, value)) = pair.split_once('=') else { continue };
+                // No parameter occurs twice (RFC 7239, section 4): somebody has written into another's element.
+                if names.iter().any(|other: &&str| other.eq_ignore_ascii_case(name)) {
+                    return Forwarded::default();
+                }
+                names.push(name);
                 let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
                 match name.to_ascii_lowercase().as_str() {
                     "for" => said.client = address(value),
@@ -291,6 +297,8 @@ mod tests {
             "for=203.0.113.9;host=evil;x=\", for=198.51.100.1;host=good",
             "for=203.0.113.9;x=a\"b, for=198.51.100.1",
             "for=\"203.0.113.9\\\", for=198.51.100.1",
+            "for=198.51.100.1;FOR=203.0.113.9",
+            "for=198.51.100.1;host=good;host=evil",
         ] {
             assert_eq!(said(PROXY, &[("forwarded", forged)]), (None, None, None), "{forged}");
         }

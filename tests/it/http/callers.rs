@@ -251,6 +251,26 @@ fn keys_have_rates_of_their_own_and_those_that_are_made_up_are_paid_for() {
 }
 
 #[test]
+fn what_is_refused_is_paid_for_too() {
+    let (_dir, path) =
+        secrets("old:0123456789abcdef-1 expires=2020-02-29\nlook:0123456789abcdef-2 scope=lookup rate=1/s burst=40\n");
+    let arguments = ["--api-keys-file", text(&path), "--anonymous", "lookup", "--rate-limit", "1/s,burst=40"];
+    let refused = |status: u16, ask: fn(&Server) -> Answer| {
+        let server = Server::start(SEED, &arguments);
+        let statuses: Vec<u16> = (0..150).map(|_| ask(&server).status).collect();
+        server.stop();
+        let passed = statuses.iter().take_while(|other| **other == status).count();
+        assert!((40..100).contains(&passed) && statuses.get(passed) == Some(&429), "{status}: {passed} {statuses:?}");
+    };
+    refused(401, |server| server.client().request("GET", LOOKUP, &["X-API-Key: 0123456789abcdef-1"]));
+    refused(403, |server| server.client().request("GET", "/v1/facets", &["X-API-Key: 0123456789abcdef-2"]));
+    refused(401, |server| batch(&mut server.client(), &[], 21));
+    refused(415, |server| {
+        server.client().request("POST", "/v1/lookup", &["Content-Type: text/plain", "Content-Length: 0"])
+    });
+}
+
+#[test]
 fn a_rate_or_key_line_that_cannot_be_used_ends_the_start() {
     let (dir, path) = secrets("shop:0123456789abcdef scope=everything\n");
     let data = dir.path().join("data.csv");

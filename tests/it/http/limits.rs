@@ -78,6 +78,19 @@ fn requests_keep_a_connection_alive_beyond_the_idle_timeout() {
     }
 }
 
+#[test]
+fn a_blank_line_behind_a_request_begins_no_other_one() {
+    let server = Server::start(SEED, &["--idle-timeout", NEVER, "--header-timeout", "300ms"]);
+    let batch = post("/v1/lookup", &[], r#"{"lookups":[{"tracking_number":"TN12345678"}]}"#);
+    for (method, bytes) in [("GET", request("GET", LOOKUP, &[])), ("POST", batch)] {
+        let mut client = server.client();
+        client.send(bytes + "\r\n");
+        assert_eq!(client.answer_to(method).status, 200);
+        assert!(client.is_silent_for(Duration::from_millis(900)), "{method}");
+        assert_eq!(client.get(LOOKUP).status, 200);
+    }
+}
+
 /// A shipment whose answer is 900 KB.
 fn large() -> String {
     csv(&[row("TN1", "DHL").replace("Laptop", &"x".repeat(900_000)), row("TN2", "DHL")])
