@@ -28,8 +28,9 @@ const REQUEST: &[u8] = b"GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: loca
 const WARM_UP: usize = 5;
 const REQUESTS: usize = 5;
 
-/// A worker on the calling thread: prepares, reports by dropping `ready`'s sender, and answers when `turn` says so.
-fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>) {
+/// A worker on the calling thread: prepares, reports to be `ready`, answers when `turn` says so, reports to be `done`, and
+/// ends when there are no more turns: what it gives back then is nobody's to write while another one answers.
+fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>, done: impl FnOnce()) {
     // Not through a lock that both workers take.
     let mut marks = File::options().append(true).open("/dev/stderr").unwrap();
     let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
@@ -61,6 +62,8 @@ fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>) {
         }
         marks.write_all(end.as_bytes()).unwrap();
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer[..length].ends_with(b"]}"));
+        done();
+        assert!(turn.recv().is_err());
     });
 }
 
@@ -74,14 +77,19 @@ fn two_workers_answer_in_turn() {
     let workers = ["first", "second"].map(|name| {
         let (turn, wait) = channel();
         let (ready, is_ready) = channel::<()>();
+        let (done, is_done) = channel::<()>();
         let app = Arc::clone(&app);
-        let thread = std::thread::spawn(move || work(app, name, move || drop(ready), &wait));
+        let thread = std::thread::spawn(move || work(app, name, move || drop(ready), &wait, move || drop(done)));
         // The sender is dropped then.
         assert!(is_ready.recv().is_err());
-        (turn, thread)
+        (turn, is_done, thread)
     });
-    for (turn, thread) in workers {
+    for (turn, is_done, _) in &workers {
         turn.send(()).unwrap();
+        assert!(is_done.recv().is_err());
+    }
+    for (turn, _, thread) in workers {
+        drop(turn);
         thread.join().unwrap();
     }
 }

@@ -279,6 +279,11 @@ proptest! {
                     _ => drop(bytes.remove(at)),
                 }
             }
+            // How much hyper sees of a body that nobody reads depends on where its buffer ends.
+            let has_length = bytes.to_ascii_lowercase().windows(15).any(|bytes| bytes == b"content-length:");
+            if bytes.len() >= HEAD_BYTES_MAX && has_length {
+                return Ok(());
+            }
             let mut ends: Vec<usize> = splits.iter().map(|split| split.index(bytes.len() + 1)).collect();
             ends.push(bytes.len());
             ends.sort_unstable();
