@@ -2,9 +2,10 @@
 # Builds the Debian package, installs it in a Debian that runs systemd as its process 1, and has the service read secrets
 # of root's, write where it may, reload, restart, wait in its socket, and go.
 #
-# Needs root, cargo-deb, curl, debootstrap, dpkg-dev, jq and openssl, and a release build. WAYBILL_BIN is the binary. The
+# Needs root, cargo-deb, curl, debootstrap, dpkg-dev, jq and openssl, and a release build. WAYBILL_BIN is the binary, RESTARTS
+# how often it is restarted under load, with SHIPMENTS shipments. Full form, some minutes: RESTARTS=20 SHIPMENTS=1000000. The
 # Debian is made once and kept in WAYBILL_IMAGE_CACHE (default /var/tmp/waybill-image), as tests/image.sh keeps its images.
-readonly seconds_max=600
+readonly seconds_max=900
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
@@ -158,6 +159,18 @@ is waybill.service inactive
 reach curl -fsS -o /dev/null --max-time 20 http://localhost:8080/livez || fail "the socket"
 # It was the client that started it: this waits for the end of that start.
 inside systemctl start waybill.service || fail "start: $(inside journalctl -n 20 --no-pager -u waybill)"
+
+# Restarts under load, by clients that keep their connections and by new ones: nothing fails.
+cp "$dir/root/srv/waybill/shipments.csv" "$dir/sample.csv"
+"$bin" generate --shipments "${SHIPMENTS:-20000}" --output "$dir/root/srv/waybill/shipments.csv"
+printf 'data = "/srv/waybill/shipments.csv"\ndrain-delay = "1s"\n' >"$dir/root/etc/waybill/waybill.toml"
+restart
+# More than a second between two, since systemd gives up after five starts in ten seconds.
+RESTARTS_IN_NAMESPACE=1 SYSTEMD=$init KINDS=systemd RESTARTS=${RESTARTS:-3} REST_SECONDS=1.5 WAYBILL_BIN=$bin \
+    DATA=$dir/root/srv/waybill/shipments.csv reach tests/system/restarts.py || fail "restarts"
+cp "$dir/sample.csv" "$dir/root/srv/waybill/shipments.csv"
+printf 'data = "/srv/waybill/shipments.csv"\n' >"$dir/root/etc/waybill/waybill.toml"
+restart
 
 # An upgrade runs the new program, with the settings as they are; the socket stays.
 before=$(process)

@@ -10,6 +10,8 @@ tried again. Ways to restart:
            With net.ipv4.tcp_migrate_req=1 nothing may fail; without it what waits in the old process's queue at the
            end may be reset, which is counted (overlap-without-migration).
   unix     --reuse-port and a socket in the file system.
+  systemd  `systemctl restart waybill.service` in a systemd that runs as process 1 of its own namespaces, with
+           waybill.socket. Only with SYSTEMD, the number of that process here, within its network: package.sh does that.
 
 It runs in a network namespace of its own, where there is one to be had, and sets net.ipv4.tcp_migrate_req there.
 
@@ -38,6 +40,7 @@ RESTARTS = int(os.environ.get("RESTARTS", "2"))
 SHIPMENTS = int(os.environ.get("SHIPMENTS", "100000"))
 KINDS = re.compile(os.environ.get("KINDS", ""))
 STARTER = os.environ.get("STARTER", "")
+SYSTEMD = os.environ.get("SYSTEMD", "")
 
 MIGRATION = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 # Clients that keep their connections pause for less than the server goes on to answer on open connections.
@@ -238,6 +241,28 @@ class SocketService(Service):
         self.listener.close()
 
 
+class SystemdService(Service):
+    """waybill.service and waybill.socket of a systemd in namespaces of its own."""
+
+    address = ("127.0.0.1", 8080)
+
+    async def systemctl(self, *arguments):
+        namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
+        command = ("nsenter", "--target", SYSTEMD, *namespaces, "systemctl", *arguments)
+        if await (await asyncio.create_subprocess_exec(*command)).wait() != 0:
+            fail(f"systemctl {' '.join(arguments)}")
+
+    async def start(self, number):
+        await self.systemctl("start", "waybill.socket", "waybill.service")
+
+    async def restart(self, number):
+        await self.systemctl("restart", "waybill.service")
+
+    @staticmethod
+    async def stop(process):
+        """It goes on to run."""
+
+
 class OverlapService(Service):
     """With --reuse-port."""
 
@@ -312,6 +337,7 @@ async def answers(paths, service):
 KINDS_OF_RESTARTS = {
     # Name: the service, whether the kernel is to migrate, whether nothing may fail.
     "socket": (SocketService, False, True),
+    "systemd": (SystemdService, False, True),
     "overlap": (OverlapService, True, True),
     "overlap-without-migration": (OverlapService, False, False),
     "unix": (lambda data, directory: OverlapService(data, directory, str(directory / "public")), False, True),
@@ -331,7 +357,7 @@ async def main():
             subprocess.run([BIN, "generate", "--shipments", str(SHIPMENTS), "--output", data], check=True)
         questions = await answers(questions_of(data), SocketService(data, directory))
         for name, (service, migrates, is_strict) in KINDS_OF_RESTARTS.items():
-            if not KINDS.fullmatch(name) and KINDS.pattern:
+            if not KINDS.fullmatch(name) and KINDS.pattern or name == "systemd" and not SYSTEMD:
                 continue
             is_set = set_migration(migrates) if in_namespace else (MIGRATION.read_text().strip() == "1") == migrates
             if not is_set:
