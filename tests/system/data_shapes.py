@@ -41,7 +41,7 @@ SETTLED_SECONDS = 4
 # The forecast holds within a tenth, or so many bytes for what is small: what the allocator keeps of a short load depends
 # on how busy the machine is.
 TOLERANCE = 0.10
-SMALL_BYTES = 64 * MIB
+SMALL_BYTES = 128 * MIB
 TOLERANCE_BYTES = 16 * MIB
 
 

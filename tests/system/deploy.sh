@@ -3,7 +3,7 @@
 # of Kubernetes and of compose files. nginx, HAProxy and Prometheus are run for real by their own scripts.
 #
 # Needs nginx, python3 with venv, systemd-analyze, and a release build. WAYBILL_BIN is the binary.
-readonly seconds_max=180
+readonly seconds_max=300
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
