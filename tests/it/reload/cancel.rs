@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Answer, request};
+use crate::support::client::{Answer, Client, request};
 use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, waybill};
 use serde_json::Value;
 
@@ -186,6 +186,11 @@ fn reloads_that_wait_go_on_when_the_one_before_is_cancelled() {
     server.stop();
 }
 
+/// The last answer on a connection, which is to a POST: the client closes it then (RFC 9112, section 9.6).
+fn last_answer(mut client: Client) -> Answer {
+    client.answer_to("POST")
+}
+
 #[test]
 fn the_first_load_is_cancelled_by_the_end_alone() {
     for held in [Held::Silent, Held::Begun] {
@@ -199,7 +204,7 @@ fn the_first_load_is_cancelled_by_the_end_alone() {
         waiting.send(request("POST", "/-/reload", &["Content-Length: 0"]));
         let started = Instant::now();
         server.signal(Signal::TERM);
-        waiting.answer_to("POST").problem(503, "dataset_unavailable");
+        last_answer(waiting).problem(503, "dataset_unavailable");
         assert_eq!(server.wait().code(), Some(0), "{:#?}", server.seen());
         assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
     }
@@ -215,7 +220,7 @@ fn the_end_cancels_a_reload_and_answers_who_waits_for_it() {
         let _asked = storage.held_up(held);
         let started = Instant::now();
         server.signal(Signal::TERM);
-        let detail = client.answer_to("POST").problem(503, "dataset_unavailable");
+        let detail = last_answer(client).problem(503, "dataset_unavailable");
         assert_eq!(detail, "the server is shutting down");
         assert_eq!(server.wait().code(), Some(0), "{:#?}", server.seen());
         assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
