@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderName};
 use sha2::{Digest, Sha256};
+
+use crate::http::request::fields::{self, Duplicate};
 
 /// A shorter secret is warned of: it may be guessed.
 const SECRET_BYTES_USUAL: usize = 16;
@@ -128,13 +130,9 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str>
     Ok(scheme.map(|scheme| value[scheme.len()..].trim_ascii()))
 }
 
-/// The value of a field that may stand once.
+/// The value of a field with credentials, which may stand once.
 pub(super) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, &'static str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value.map(HeaderValue::as_bytes)),
-        _ => Err("duplicate credentials in the request"),
-    }
+    fields::only(headers, name).map_err(|Duplicate| "duplicate credentials in the request")
 }
 
 /// The hash of a secret.

@@ -4,6 +4,8 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
+use crate::http::request::fields;
+
 /// The field that has the id of a request. (As constants, names would be dropped where they are used.)
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -25,7 +27,7 @@ pub(crate) fn may_have_request_id(headers: &HeaderMap) -> bool {
 
 /// The id of a request: 1 to 128 visible ASCII characters. None of several: others may have read another one.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = only(headers, &REQUEST_ID)?;
+    let id = fields::only(headers, &REQUEST_ID).ok()??;
     let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
     // A copy: what came is a part of the connection's buffer.
     HeaderValue::from_bytes(id).ok().filter(|_| is_id)
@@ -33,7 +35,7 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// The id of the trace that a request belongs to.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let field = only(headers, &TRACEPARENT)?;
+    let field = fields::only(headers, &TRACEPARENT).ok()??;
     let (known, rest) = field.split_at_checked(TRACEPARENT_BYTES)?;
     let mut parts = known.split(|byte| *byte == b'-');
     let mut hex = |digits: usize| {
@@ -47,9 +49,4 @@ pub(crate) fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
         return None;
     }
     str::from_utf8(trace).ok().map(Box::from)
-}
-
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
 }

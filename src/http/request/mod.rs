@@ -2,6 +2,7 @@
 
 pub(crate) mod correlation;
 pub mod cors;
+pub(crate) mod fields;
 pub mod forwarded;
 pub(crate) mod json_body;
 pub(crate) mod query;
