@@ -139,14 +139,8 @@ const IN_PATH: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        table[byte] = validate::stands_for_itself(byte as u8) || matches!(byte as u8, b':' | b'@' | b'/' | b'%');
         byte += 1;
-    }
-    let others = b"-._~!$&'()*+,;=:@/%";
-    let mut at = 0;
-    while at < others.len() {
-        table[others[at] as usize] = true;
-        at += 1;
     }
     table
 };

@@ -124,20 +124,24 @@ const KINDS: [u8; 256] = {
     let mut kinds = [OTHER; 256];
     let mut byte = 0;
     while byte < 256 {
-        if (byte as u8).is_ascii_alphanumeric() {
+        if stands_for_itself(byte as u8) {
             kinds[byte] = NAME;
         }
         byte += 1;
     }
-    let signs = b"-_~!$&'()*+,;=";
-    let mut at = 0;
-    while at < signs.len() {
-        kinds[signs[at] as usize] = NAME;
-        at += 1;
-    }
     kinds[b'.' as usize] = DOT;
     kinds
 };
+
+/// True for bytes that mean themselves wherever they stand in a host or path: unreserved ones and sub-delimiters (RFC 3986,
+/// sections 2.2 and 2.3).
+pub(crate) const fn stands_for_itself(byte: u8) -> bool {
+    let is_sign = matches!(
+        byte,
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    );
+    byte.is_ascii_alphanumeric() || is_sign
+}
 
 /// No coding but one `chunked`: others are not undone here (RFC 9112, section 6.1).
 fn check_codings(headers: &HeaderMap) -> Result<Framing, &'static str> {
