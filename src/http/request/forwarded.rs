@@ -137,11 +137,15 @@ impl<'h> Forwarded<'h> {
     }
 }
 
-/// The client of a request that came from `peer`, for telling one client's requests from another's: the one that
-/// trusted proxies name. Of an IPv6 address the network counts, since a client has all of its addresses.
+/// The client of a request that came from `peer`: the one that `trusted` proxies name, if they name one.
+pub(crate) fn named_client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) -> Peer {
+    Forwarded::new(trusted, peer, headers).client.map_or(peer, Peer::Ip)
+}
+
+/// The same, for telling one client's requests from another's: of an IPv6 address the network counts, since a client has
+/// all of its addresses.
 pub(crate) fn client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) -> Peer {
-    let client = Forwarded::new(trusted, peer, headers).client.map_or(peer, Peer::Ip);
-    match client {
+    match named_client(trusted, peer, headers) {
         Peer::Ip(address) => Peer::Ip(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> IPV6_HOST_BITS << IPV6_HOST_BITS).into(),
             address @ IpAddr::V4(_) => address,

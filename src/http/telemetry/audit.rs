@@ -9,7 +9,7 @@ use hyper::{Method, Request};
 use serde::Deserialize;
 
 use crate::http::request::correlation;
-use crate::http::request::forwarded::{Forwarded, Peer, TrustedProxy};
+use crate::http::request::forwarded::{self, Peer, TrustedProxy};
 use crate::http::request::route::RouteId;
 use crate::http::response::Response;
 use crate::http::response::body::Body;
@@ -74,7 +74,7 @@ impl Entry {
             method: method.clone(),
             options: options(request.uri().query().unwrap_or_default()),
             token: token.map(|name| if name.is_empty() { UNNAMED.into() } else { name }),
-            client: Forwarded::new(trusted, peer, headers).client.map_or(peer, Peer::Ip).to_string(),
+            client: forwarded::named_client(trusted, peer, headers).to_string(),
             target: printable(&format!("{method} {path}")),
             id: correlation::request_id(headers),
             trace_id: correlation::trace_id(headers),

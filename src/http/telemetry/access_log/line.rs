@@ -9,8 +9,7 @@ use hyper::{Method, Request, Version};
 use jiff::Timestamp;
 
 use crate::http::request::correlation;
-use crate::http::request::forwarded::Peer;
-use crate::http::request::forwarded::{Forwarded, TrustedProxy};
+use crate::http::request::forwarded::{self, Peer, TrustedProxy};
 use crate::http::request::route::RouteId;
 use crate::http::response::Response;
 
@@ -41,7 +40,7 @@ impl LoggedRequest {
         id: Option<HeaderValue>,
     ) -> LoggedRequest {
         LoggedRequest {
-            client: Forwarded::new(trusted, peer, request.headers()).client.map_or(peer, Peer::Ip),
+            client: forwarded::named_client(trusted, peer, request.headers()),
             method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
             path: bounded(request.uri().path(), PATH_BYTES_MAX),
             version: request.version(),
