@@ -147,7 +147,7 @@ impl Service {
         // 5. Decide whether its caller may ask for that, and how often.
         let mut payer = None;
         if let (Some(access), Content::Data(scope)) = (&app.access, route.id.spec().content) {
-            let client = worker.client(self.peer, headers);
+            let client = &|| worker.client(self.peer, headers);
             let keys = app.secrets.api_keys.as_ref();
             let admission = access.admit(keys, &DataRequest { route: route.id, scope, headers, client });
             context.key = admission.key;

@@ -37,6 +37,7 @@ pub(super) struct KeyLine {
 
 /// A key that can be used.
 pub(crate) struct Key {
+    pub(super) name: Arc<str>,
     pub(super) hash: Hash,
     pub(super) attributes: Attributes,
     /// The number of its name in metrics.
@@ -154,8 +155,8 @@ impl Key {
     /// The key of `line`, which goes on with `bucket`.
     pub(super) fn new(line: &KeyLine, name_number: usize, bucket: Arc<Mutex<Bucket>>) -> Key {
         let end = |day: Date| day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok().map(|end| end.timestamp().as_second());
-        let (hash, attributes) = (line.hash, line.attributes.clone());
-        Key { hash, name_number, expires_at: attributes.expires.and_then(end), attributes, bucket }
+        let (name, hash, attributes) = (Arc::clone(&line.name), line.hash, line.attributes.clone());
+        Key { name, hash, name_number, expires_at: attributes.expires.and_then(end), attributes, bucket }
     }
 
     /// True if its last day is over. The clock is looked at only where it has one.

@@ -57,7 +57,7 @@ impl ApiKeys {
             let Some(line) = KeyLine::parse(line)? else { return Ok(None) };
             short += usize::from(line.is_short);
             let bucket = before.find(&line.hash).map(|key| Arc::clone(&key.bucket)).unwrap_or_default();
-            table.insert(Key::new(&line, names.number(&line.name), bucket), &line.name, &mut names)?;
+            table.insert(Key::new(&line, names.number(&line.name), bucket))?;
             Ok(Some(()))
         })?;
         credentials::warn_of_short(&self.path, short);
@@ -93,15 +93,14 @@ impl Table {
         self.0.get(&prefix(hash))?.iter().find(|key| bool::from(key.hash.ct_eq(hash)))
     }
 
-    fn insert(&mut self, key: Key, name: &str, names: &mut Names) -> Result<(), String> {
-        let owner = names.owners.entry(key.hash).or_insert_with(|| name.into());
-        if **owner != *name {
-            return Err("duplicate key under another name".to_owned());
-        }
+    fn insert(&mut self, key: Key) -> Result<(), String> {
         let alike = self.0.entry(prefix(&key.hash)).or_default();
         match alike.iter().find(|other| other.hash == key.hash) {
-            Some(other) if other.attributes == key.attributes => {}
-            Some(_) => return Err("duplicate key with other attributes".to_owned()),
+            Some(other) if other.name != key.name => return Err("duplicate key under another name".to_owned()),
+            Some(other) if other.attributes != key.attributes => {
+                return Err("duplicate key with other attributes".to_owned());
+            }
+            Some(_) => {}
             None => alike.push(Arc::new(key)),
         }
         Ok(())
@@ -117,14 +116,13 @@ fn prefix(hash: &Hash) -> u64 {
 struct Names {
     in_order: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, usize>,
-    owners: HashMap<Hash, Arc<str>>,
 }
 
 impl Names {
     /// Goes on after the names that were there before.
     fn new(before: Vec<Arc<str>>) -> Names {
         let numbers = before.iter().cloned().zip(0..).take(NAMES_MAX).collect();
-        Names { in_order: before, numbers, owners: HashMap::new() }
+        Names { in_order: before, numbers }
     }
 
     /// The number of `name` in metrics.

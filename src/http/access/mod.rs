@@ -52,8 +52,8 @@ pub(crate) struct DataRequest<'r> {
     pub(crate) scope: Option<Scope>,
     /// Its header fields.
     pub(crate) headers: &'r HeaderMap,
-    /// Who sent it.
-    pub(crate) client: Peer,
+    /// Tells who sent it. Not each request is asked: finding it in what proxies say takes time.
+    pub(crate) client: &'r dyn Fn() -> Peer,
 }
 
 /// Whose key a request shows, and whether it may be answered.
@@ -145,7 +145,7 @@ impl Access {
             return Err(Refusal::Unauthorized("a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY"));
         }
         self.charge_client(request.client, 1, is_batch)?;
-        Ok(is_batch.then_some(Payer::Client(request.client)))
+        Ok(is_batch.then(|| Payer::Client((request.client)())))
     }
 
     /// What becomes of a request with a key that cannot be used: its client pays for it, so that nobody tries many.
@@ -158,18 +158,18 @@ impl Access {
         let cost = u32::try_from(lookups).unwrap_or(u32::MAX).max(1);
         match payer {
             Payer::Client(client) if self.anonymous == Anonymous::Lookup && lookups > ANONYMOUS_LOOKUPS_MAX => {
-                self.charge_client(*client, 1, false)?;
+                self.charge_client(|| *client, 1, false)?;
                 Err(Refusal::Unauthorized("a key is needed for more than 20 lookups in a batch"))
             }
-            Payer::Client(client) => self.charge_client(*client, cost, false),
+            Payer::Client(client) => self.charge_client(|| *client, cost, false),
             Payer::Key(key) => self.charge_key(key, cost, false),
         }
     }
 
-    fn charge_client(&self, client: Peer, cost: u32, only_check: bool) -> Result<(), Refusal> {
+    fn charge_client(&self, client: impl Fn() -> Peer, cost: u32, only_check: bool) -> Result<(), Refusal> {
         let Some(clients) = &self.clients else { return Ok(()) };
         let charge = if only_check { Clients::check } else { Clients::take };
-        let charged = charge(clients, client, cost, self.now_ns());
+        let charged = charge(clients, client(), cost, self.now_ns());
         charged.map_err(|early| Refusal::TooEarly { of: RateOf::Client, early })
     }
 
