@@ -241,7 +241,7 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
                 tokio::spawn(async move {
                     // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
-                    audited.end(Some(RouteId::Reload), &outcome_response(&outcome));
+                    audited.end(Some(RouteId::Reload), &outcome_response(&outcome, Vec::new()));
                     if matches!(outcome.as_ref(), Err(ReloadError::ShuttingDown)) {
                         return;
                     }

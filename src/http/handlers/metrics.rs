@@ -22,7 +22,8 @@ use crate::store::Snapshot;
 
 /// The response to a scrape.
 pub(crate) fn metrics(app: &App) -> Response {
-    let mut families = of_requests(&app.all_counters(), app.connections_max);
+    let workers = app.all_counters();
+    let mut families = of_requests(&workers, app.connections_max);
     families.push(family(
         "waybill_http_buffered_bytes",
         "Memory held for responses that wait to be read and bodies that arrive.",
@@ -33,8 +34,8 @@ pub(crate) fn metrics(app: &App) -> Response {
     families.push(of_secrets(app));
     families.extend(app.secrets.certificates.as_deref().map(of_certificate));
     let keys = app.secrets.api_keys.as_ref();
-    families.extend(keys.map(|keys| of_keys(&app.all_counters(), keys)));
-    families.push(of_rates(&app.all_counters(), keys));
+    families.extend(keys.map(|keys| of_keys(&workers, keys)));
+    families.push(of_rates(&workers, keys));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_age(app, snapshot));

@@ -30,10 +30,7 @@ pub(crate) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
     Reply::later(async move {
         let outcome = app.reloader.reload(request).await;
         let unread = if request.dry_run { Vec::new() } else { app.secrets.unread() };
-        match outcome.as_ref() {
-            Ok(report) => document::json(&ReportBody { secrets_not_read: unread, ..ReportBody::from(report) }),
-            Err(error) => failure(error),
-        }
+        outcome_response(&outcome, unread)
     })
 }
 
@@ -61,13 +58,13 @@ pub(crate) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>
         return Reply::now(problem::response(Code::InvalidParameter, "a rollback takes no parameters"));
     }
     let app = Arc::clone(app);
-    Reply::later(async move { outcome_response(&app.reloader.roll_back().await) })
+    Reply::later(async move { outcome_response(&app.reloader.roll_back().await, Vec::new()) })
 }
 
-/// The response that tells `outcome`.
-pub(crate) fn outcome_response(outcome: &Outcome) -> Response {
+/// The response that tells `outcome`, and which kinds of secrets could not be read again with it.
+pub(crate) fn outcome_response(outcome: &Outcome, secrets_not_read: Vec<&'static str>) -> Response {
     match outcome.as_ref() {
-        Ok(report) => document::json(&ReportBody::from(report)),
+        Ok(report) => document::json(&ReportBody { secrets_not_read, ..ReportBody::from(report) }),
         Err(error) => failure(error),
     }
 }
