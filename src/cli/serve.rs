@@ -72,7 +72,7 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_ADMIN_LISTEN", value_name = "IP:PORT|unix:PATH|off", default_value = "127.0.0.1:8081")]
     pub admin_listen: AdminListen,
 
-    /// Share both addresses with another process that shares them, and take no connections before data is served
+    /// Share both addresses with another process of the same user, and take no connections before data is served
     ///
     /// For a restart without an interruption: the new process starts while the old one serves, which is stopped when
     /// the new one is ready. Of a Unix domain socket the new process replaces the file.
