@@ -1,4 +1,4 @@
-//! The one pointer to the dataset that is served.
+//! The dataset that is served, and the one before it where that is kept.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
@@ -39,10 +39,13 @@ impl Snapshot {
     }
 }
 
-/// Holds the current snapshot. A request loads it once and answers from that alone. Only the loader thread publishes.
+/// Holds the current snapshot, and perhaps the previous one. A request loads one of them once and answers from that alone.
+/// Only the loader thread publishes.
 #[derive(Default)]
 pub struct Store {
     current: ArcSwapOption<Snapshot>,
+    /// The previous one, if it is kept. Locked while either changes, so that whoever asks for a version misses neither.
+    previous: Mutex<Option<Arc<Snapshot>>>,
     leases: Mutex<Vec<Weak<Leased>>>,
 }
 
@@ -71,26 +74,47 @@ impl Store {
         self.current.load()
     }
 
-    /// Publishes what was loaded. Returns the replaced snapshot, which requests may still hold for a moment.
-    pub fn publish(&self, loaded: Loaded, source: PathBuf) -> Option<Arc<Snapshot>> {
+    /// The snapshot that was current before, if it is kept.
+    pub fn previous(&self) -> Option<Arc<Snapshot>> {
+        mutex::lock(&self.previous).clone()
+    }
+
+    /// Returns the snapshot whose dataset has this version: the current one, or else the previous one.
+    pub fn at_version(&self, version: &str) -> Option<Arc<Snapshot>> {
+        let is_asked_for = |snapshot: &Arc<Snapshot>| snapshot.summary.version == version;
+        let current = || self.current.load_full().filter(is_asked_for);
+        current().or_else(|| {
+            let previous = mutex::lock(&self.previous);
+            current().or_else(|| previous.clone().filter(is_asked_for))
+        })
+    }
+
+    /// Publishes what was loaded. The snapshot that it replaces becomes the previous one if it is to be kept. Returns the
+    /// snapshot that is gone with that, which requests may still hold for a moment.
+    pub fn publish(&self, loaded: Loaded, source: PathBuf, keep_previous: bool) -> Option<Arc<Snapshot>> {
         let Loaded { dataset, summary } = loaded;
         let generation = self.next_generation();
         let dataset = Arc::new(dataset);
-        self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset })
+        let mut previous = mutex::lock(&self.previous);
+        let replaced = self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset });
+        if keep_previous { std::mem::replace(&mut *previous, replaced) } else { replaced }
     }
 
-    /// Publishes the dataset of `earlier` again, as a new generation. Returns the generation, and the replaced
-    /// snapshot.
-    pub fn restore(&self, earlier: &Snapshot) -> (u64, Option<Arc<Snapshot>>) {
+    /// Publishes the dataset of the previous snapshot again, as a new generation; the two change places. Returns the
+    /// generation, and the earlier snapshot of that dataset, which requests may still hold for a moment; `None` if no
+    /// previous one is kept.
+    pub fn restore_previous(&self) -> Option<(u64, Arc<Snapshot>)> {
+        let mut previous = mutex::lock(&self.previous);
+        let earlier = previous.take()?;
         let generation = self.next_generation();
-        let replaced = self.replace(Snapshot {
+        *previous = self.replace(Snapshot {
             generation,
             source: earlier.source.clone(),
             loaded_at: earlier.loaded_at,
             summary: earlier.summary.clone(),
             dataset: Arc::clone(&earlier.dataset),
         });
-        (generation, replaced)
+        Some((generation, earlier))
     }
 
     /// Publishes the current dataset again, in the same generation, as one whose source is in the state `stamp`. Returns

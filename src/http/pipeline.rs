@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use hyper::header::{ALLOW, ETAG, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Method, Request, StatusCode};
 
 use crate::http::access::DataRequest;
@@ -19,6 +19,7 @@ use crate::http::request::cors::{self, OriginMatch};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::{self, Content, Listener, NoRoute, Route, RouteId};
 use crate::http::request::validate::{self, Framing};
+use crate::http::response::etag::IfMatch;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::{ReceiveBody, Received, Reply};
 use crate::http::response::{self, Response};
@@ -41,6 +42,8 @@ struct RequestContext {
     route: Option<RouteId>,
     framing: Framing,
     origin: OriginMatch,
+    /// What its response must be made from, if that matters.
+    if_match: Option<Box<IfMatch>>,
     /// The number of its key's name, if it shows a key.
     key: Option<usize>,
     /// What its records need, if it has some.
@@ -77,6 +80,7 @@ impl Service {
             route: None,
             framing: Framing::Length,
             origin: OriginMatch::NotChecked,
+            if_match: None,
             key: None,
             trail: None,
         };
@@ -116,6 +120,8 @@ impl Service {
             Ok(framing) => context.framing = framing,
             Err(reason) => return Reply::now(refuse(reason)),
         }
+
+        context.if_match = IfMatch::of(headers);
 
         // 3. Look which other site's page may read the response.
         if let (Some(cors), true) = (&app.cors, self.listener != Listener::Admin) {
@@ -163,15 +169,9 @@ impl Service {
         // 6. Hand it to its handler.
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
-            RouteId::Shipment => {
-                let mut takes_long = false;
-                let response = shipments::one(worker, headers, &route, &mut takes_long);
-                if takes_long {
-                    return shipments::large_one(worker, peer, headers, &route);
-                }
-                response
+            RouteId::Shipment | RouteId::ShipmentsByNumber => {
+                return shipments::lookup(worker, peer, headers, &route, uri.query());
             }
-            RouteId::ShipmentsByNumber => return shipments::all(worker, peer, headers, &route),
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, request),
@@ -208,7 +208,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// Finishes a response that is there: counts it, ends its trail where it has one, and adds what all responses have.
 #[inline]
 fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
-    let RequestContext { started, listener, route, origin, key, trail, .. } = context;
+    let RequestContext { started, listener, route, origin, if_match, key, trail, .. } = context;
+    if let Some(if_match) = if_match {
+        check_precondition(&if_match, response);
+    }
     mark(worker, listener, origin, response);
     if worker.app.access.is_some() {
         record_access(worker, key, response);
@@ -220,6 +223,15 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     worker.counters.count_response(route, response.status(), duration);
     if let Some(trail) = trail {
         trail.end(worker, route, response, duration);
+    }
+}
+
+/// Withholds a response that `if_match` rules out.
+#[cold]
+fn check_precondition(if_match: &IfMatch, response: &mut Response) {
+    let would_be_ok = matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);
+    if would_be_ok && let Some(etag) = response.headers().get(ETAG).filter(|etag| !if_match.names(etag)) {
+        *response = problem::precondition_failed(etag);
     }
 }
 

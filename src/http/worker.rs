@@ -102,6 +102,18 @@ impl Worker {
         forwarded::client(&self.app.trusted_proxies, peer, headers)
     }
 
+    /// The reply of `respond` from the snapshot whose dataset has `version`, or from the current one.
+    #[inline]
+    pub(crate) fn reply_from(&self, version: Option<&str>, respond: impl FnOnce(&Arc<Snapshot>) -> Reply) -> Reply {
+        let current = self.app.store.load();
+        let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
+        let Some(version) = version else { return respond(snapshot) };
+        match self.app.store.at_version(version) {
+            Some(snapshot) => respond(&snapshot),
+            None => Reply::now(problem::version_gone(&snapshot.summary.version)),
+        }
+    }
+
     /// The header fields of responses from `snapshot`.
     #[inline]
     pub(crate) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {

@@ -50,8 +50,6 @@ pub(super) struct LoaderThread {
     queue: mpsc::Receiver<Trigger>,
     waiting: Vec<Trigger>,
     watch: Option<SourceWatch>,
-    /// The snapshot served before, if it is kept.
-    previous: Option<Arc<Snapshot>>,
     /// Replaced snapshots that requests may still hold.
     retired: Retired,
     /// When the allocator is asked to purge.
@@ -69,9 +67,8 @@ impl LoaderThread {
         (history, current): (Arc<Mutex<History>>, Arc<CurrentLoad>),
     ) -> LoaderThread {
         let watch = settings.watch_interval.map(SourceWatch::new);
-        let (waiting, retired) = (Vec::new(), Retired::default());
-        let (previous, purge_at) = (None, None);
-        LoaderThread { settings, store, progress, queue, waiting, watch, previous, retired, purge_at, history, current }
+        let (waiting, retired, purge_at) = (Vec::new(), Retired::default(), None);
+        LoaderThread { settings, store, progress, queue, waiting, watch, retired, purge_at, history, current }
     }
 
     pub(super) fn run(mut self, first: oneshot::Sender<Outcome>) {
@@ -199,8 +196,9 @@ impl LoaderThread {
             self.mark_handled(Some(loaded.summary.stamp.clone()));
             match report {
                 Report::Published { .. } => {
-                    let replaced = self.store.publish(loaded, self.settings.data.name().to_owned());
-                    self.keep_or_retire(replaced);
+                    let source = self.settings.data.name().to_owned();
+                    let past = self.store.publish(loaded, source, self.settings.keep_previous);
+                    self.retire_replaced(past);
                 }
                 Report::Unchanged { .. } => self.retired.add(self.store.restamp(loaded.summary.stamp)),
             }
@@ -209,8 +207,8 @@ impl LoaderThread {
     }
 
     fn load_within_memory(&mut self, opened: Opened, cancel: &Cancel) -> Result<Loaded, ReloadError> {
-        let served = self.store.load();
-        let held = self.retired.iter().chain(&self.previous).chain(served.as_ref());
+        let (served, previous) = (self.store.load(), self.store.previous());
+        let held = self.retired.iter().chain(&previous).chain(served.as_ref());
         let held_bytes = held.map(|snapshot| snapshot.dataset.bytes()).sum();
         let mut guard = guards::check_memory(&self.settings, &opened, served.as_deref(), held_bytes)?;
         drop(served);
@@ -256,16 +254,14 @@ impl LoaderThread {
     }
 
     fn try_roll_back(&mut self) -> Result<Report, ReloadError> {
-        let back = self.previous.take().ok_or(ReloadError::NoPrevious)?;
-        let (generation, replaced) = self.store.restore(&back);
+        let (generation, back) = self.store.restore_previous().ok_or(ReloadError::NoPrevious)?;
         // The rollback stands until the file changes.
         self.mark_handled(self.settings.data.stamp().ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
-        self.retired.add(Some(back));
+        self.retire_replaced(Some(back));
         // Nothing cancels this comparison.
-        let compare = |replaced: &Snapshot| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
-        let changes = replaced.as_deref().and_then(compare).unwrap_or_default();
-        self.keep_or_retire(replaced);
+        let compare = |replaced: Arc<Snapshot>| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
+        let changes = self.store.previous().and_then(compare).unwrap_or_default();
         Ok(Report::Published {
             generation,
             version: summary.version,
@@ -275,10 +271,9 @@ impl LoaderThread {
         })
     }
 
-    /// Takes over the snapshot that was served until now.
-    fn keep_or_retire(&mut self, replaced: Option<Arc<Snapshot>>) {
+    /// Takes over the snapshot that is gone since another was published.
+    fn retire_replaced(&mut self, past: Option<Arc<Snapshot>>) {
         self.retired.note_replaced();
-        let past = if self.settings.keep_previous { std::mem::replace(&mut self.previous, replaced) } else { replaced };
         self.retired.add(past);
     }
 
@@ -383,16 +378,15 @@ mod tests {
         for (number, kept) in [("TN0", None), ("TN1", Some(1)), ("TN2", Some(2))] {
             write(&path, number);
             assert!(thread.load(Request::default(), false).is_ok());
-            assert_eq!(thread.previous.as_ref().map(|previous| previous.generation), kept);
+            assert_eq!(thread.store.previous().map(|previous| previous.generation), kept);
         }
         assert_eq!(thread.retired.iter().map(|retired| retired.generation).collect::<Vec<_>>(), [1]);
         assert!(thread.roll_back().is_ok());
-        assert_eq!(thread.previous.as_ref().map(|previous| previous.generation), Some(3));
+        assert_eq!(thread.store.previous().map(|previous| previous.generation), Some(3));
         thread.settings.keep_previous = false;
-        thread.previous = None;
         write(&path, "TN4");
         assert!(thread.load(Request::default(), false).is_ok());
-        assert!(thread.previous.is_none());
+        assert!(thread.store.previous().is_none());
         assert!(matches!(thread.roll_back().as_ref(), Err(ReloadError::NoPrevious)));
     }
 }

@@ -5,27 +5,34 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 
-use crate::dataset::Selection;
+use crate::dataset::{Filter, Selection};
 use crate::http::handlers::misdirected;
 use crate::http::request::forwarded::Peer;
-use crate::http::request::query;
-use crate::http::response::problem;
+use crate::http::request::query::{self, VERSION};
 use crate::http::response::reply::Reply;
 use crate::http::worker::{Made, Worker};
 use crate::shipment::Facet;
+use crate::store::Snapshot;
 
 /// `GET /v1/facets?…`
 pub(crate) fn facets(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, query: Option<&str>) -> Reply {
-    let filter = query::pairs(query).and_then(|pairs| query::strict_filter(&pairs, &[], |_, _| Ok(false)));
-    let filter = match filter {
-        Ok(filter) => filter,
-        Err(invalid) => return Reply::now(invalid.response()),
-    };
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    if let Some(refusal) = misdirected::refuse(snapshot, &filter, query) {
-        return Reply::now(refusal);
+    let mut version = None;
+    let filter = query::pairs(query).and_then(|pairs| {
+        query::strict_filter(&pairs, &[VERSION], |name, value| {
+            let is_version = name == VERSION;
+            if is_version { query::take_version(&mut version, value).map(|()| true) } else { Ok(false) }
+        })
+    });
+    match filter {
+        Ok(filter) => worker.reply_from(version.as_deref(), |snapshot| {
+            misdirected::refuse(snapshot, &filter, query)
+                .map_or_else(|| counts(worker, peer, headers, snapshot, filter), Reply::now)
+        }),
+        Err(invalid) => Reply::now(invalid.response()),
     }
+}
+
+fn counts(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, snapshot: &Arc<Snapshot>, filter: Filter) -> Reply {
     if filter.value_count() == 0 {
         // They are ready since the load.
         let selection = snapshot.dataset.select(&filter);

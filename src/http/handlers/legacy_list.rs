@@ -74,7 +74,7 @@ fn page_request(mut pairs: Vec<Pair<'_>>, base: String) -> PageRequest {
     for (name, value) in &pairs {
         query::append(&mut around_offset[usize::from(name.as_ref() > OFFSET)], name, value);
     }
-    PageRequest { filter, limit, offset, links: Links { base, around_offset } }
+    PageRequest { version: None, filter, limit, offset, links: Links { base, around_offset } }
 }
 
 /// A whole number that is not negative, with or without a sign.

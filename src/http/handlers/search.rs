@@ -10,10 +10,11 @@ use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record
 use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
 use crate::http::request::forwarded::Peer;
-use crate::http::request::query::{self, Invalid, LIMIT, OFFSET};
-use crate::http::response::problem::{self, Code};
+use crate::http::request::query::{self, Invalid, LIMIT, OFFSET, TWICE, VERSION};
+use crate::http::response::problem::Code;
 use crate::http::response::reply::Reply;
 use crate::http::worker::{LONG, Made, SHORT, Worker};
+use crate::store::Snapshot;
 
 const PATH: &str = "/v1/shipments";
 /// Shipments of a page where the request does not say.
@@ -28,6 +29,8 @@ const SHORT_GROUP_SHIPMENTS_MAX: usize = 1000;
 
 /// The page that is asked for.
 pub(crate) struct PageRequest {
+    /// The version that it is asked of, if not the current one.
+    pub(crate) version: Option<String>,
     pub(crate) filter: Filter,
     pub(crate) limit: usize,
     pub(crate) offset: u64,
@@ -45,9 +48,10 @@ pub(crate) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &He
 
 fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest, Invalid> {
     let pairs = query::pairs(uri.query())?;
-    let (mut limit, mut offset) = (None, None);
-    let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET], |name, value| {
+    let (mut limit, mut offset, mut version) = (None, None, None);
+    let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET, VERSION], |name, value| {
         let before = match name {
+            VERSION => return query::take_version(&mut version, value).map(|()| true),
             LIMIT => limit.replace(
                 query::digits(value)
                     .filter(|limit| (1..=LIMIT_MAX as u64).contains(limit))
@@ -57,13 +61,14 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
                 .replace(query::digits(value).ok_or_else(|| Invalid::new(OFFSET, "a number from 0 on is expected"))?),
             _ => return Ok(false),
         };
-        if before.is_some() { Err(Invalid::new(name, "given twice; once is allowed")) } else { Ok(true) }
+        if before.is_some() { Err(Invalid::new(name, TWICE)) } else { Ok(true) }
     })?;
     let mut others = String::new();
     for (name, value) in pairs.iter().filter(|(name, _)| name != OFFSET) {
         query::append(&mut others, name, value);
     }
     Ok(PageRequest {
+        version,
         filter,
         limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
         offset: offset.unwrap_or(0),
@@ -73,11 +78,20 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
 
 /// The page of `request`. One that takes long is offloaded.
 pub(crate) fn page(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap, request: PageRequest) -> Reply {
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    if let Some(refusal) = misdirected::refuse(snapshot, &request.filter, uri.query()) {
-        return Reply::now(refusal);
-    }
+    let version = request.version.clone();
+    worker.reply_from(version.as_deref(), |snapshot| {
+        misdirected::refuse(snapshot, &request.filter, uri.query())
+            .map_or_else(|| page_of(worker, peer, headers, snapshot, request), Reply::now)
+    })
+}
+
+fn page_of(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    headers: &HeaderMap,
+    snapshot: &Arc<Snapshot>,
+    request: PageRequest,
+) -> Reply {
     let dataset = &snapshot.dataset;
     if is_short(dataset, &request)
         && let Ok(mut page) = outline(dataset, &request, SHORT)
@@ -111,7 +125,7 @@ fn is_short(dataset: &Dataset, request: &PageRequest) -> bool {
 
 /// Outlines the page. A shipment that no page has room for is left out and named.
 fn outline(dataset: &Dataset, request: &PageRequest, limits: OutlineLimits) -> Result<Outline, OverLimits> {
-    let PageRequest { filter, limit, offset, links } = request;
+    let PageRequest { filter, limit, offset, links, .. } = request;
     let selection = dataset.select(filter);
     let count = selection.count();
     let mut page = Outline::new(limits);

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use crate::dataset::{Dataset, Outline, OutlineLimits, OverLimits, Position, Record};
 use crate::http::handlers::misdirected;
 use crate::http::request::forwarded::Peer;
+use crate::http::request::query;
 use crate::http::request::route::{Route, RouteId};
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -25,6 +26,9 @@ const SHORT_ARTICLES_MAX: u32 = 1000;
 /// A lookup has no limit of its own: what it finds is made in parts.
 const UNLIMITED: OutlineLimits =
     OutlineLimits { bytes_max: u64::MAX, shipment_bytes_max: u64::MAX, articles_max: u64::MAX };
+
+/// What is behind the shipments of one number.
+const AFTER_RESULTS: &[u8] = b"]}";
 
 /// What a lookup by path comes to.
 pub(crate) enum Lookup<'b> {
@@ -94,92 +98,94 @@ fn look_up_all<'b>(
         return Lookup::Long;
     }
     buffer.clear();
-    buffer.extend_from_slice(b"{\"count\":");
-    buffer.extend_from_slice(itoa::Buffer::new().format(records.len()).as_bytes());
-    buffer.extend_from_slice(b",\"results\":[");
+    render_head(records.len(), buffer);
     Record::render_all(records.iter().copied(), buffer);
-    buffer.extend_from_slice(b"]}");
+    buffer.extend_from_slice(AFTER_RESULTS);
     Lookup::Found(buffer)
 }
 
-/// `GET /v1/shipments/{carrier}/{tracking_number}`. Where that takes long it sets `takes_long` instead, and the response is
-/// to be made by [`large_one`]. (An optional response would be copied twice more: +60 instructions.)
-#[inline]
-pub(crate) fn one(worker: &Worker, headers: &HeaderMap, route: &Route<'_>, takes_long: &mut bool) -> Response {
-    let number = FoldedKey::new(&route.tracking_number);
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_deref() else { return problem::loading() };
-    let fields = worker.dataset_fields(snapshot);
-    let mut scratch = worker.scratch();
-    match look_up_one(snapshot, route, &number, || fields.are_known(headers), &mut scratch, WHOLE_BYTES_MAX) {
-        Lookup::Found(body) => worker.ok(&fields, body),
-        Lookup::NotModified => fields.not_modified(),
-        Lookup::Missing => missing(snapshot, route, &number),
-        Lookup::Long => {
-            *takes_long = true;
-            fields.not_modified()
-        }
-    }
+/// What is before the shipments of one number.
+fn render_head(count: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"count\":");
+    out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+    out.extend_from_slice(b",\"results\":[");
 }
 
-/// The same, where the response takes long.
-#[cold]
-pub(crate) fn large_one(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, route: &Route<'_>) -> Reply {
-    let (number, carrier) = (FoldedKey::new(&route.tracking_number), FoldedKey::new(&route.carrier));
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    // Another dataset may be served now, which has no such shipment.
-    if snapshot.dataset.shipment(&number, &carrier).is_none() {
-        return Reply::now(missing(snapshot, route, &number));
-    }
-    large(worker, peer, headers, snapshot, move |dataset, outline| {
-        let position = dataset.shipment_position(&number, &carrier);
-        position.map_or(Ok(()), |position| dataset.outline(outline, position))
+/// `GET /v1/shipments/{carrier}/{tracking_number}` and `GET /v1/shipments/{tracking_number}`
+#[inline]
+pub(crate) fn lookup(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    headers: &HeaderMap,
+    route: &Route<'_>,
+    query: Option<&str>,
+) -> Reply {
+    let version = match query.map_or(Ok(None), query::version) {
+        Ok(version) => version,
+        Err(invalid) => return Reply::now(invalid.response()),
+    };
+    worker.reply_from(version.as_deref(), |snapshot| {
+        let number = FoldedKey::new(&route.tracking_number);
+        let response = short(worker, headers, route, &number, snapshot);
+        response.map_or_else(|| large(worker, peer, headers, route, number, snapshot), Reply::now)
     })
 }
 
-/// `GET /v1/shipments/{tracking_number}`
-pub(crate) fn all(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, route: &Route<'_>) -> Reply {
-    let number = FoldedKey::new(&route.tracking_number);
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
+/// The response from `snapshot`; none where it takes long.
+#[inline]
+fn short(
+    worker: &Worker,
+    headers: &HeaderMap,
+    route: &Route<'_>,
+    number: &FoldedKey,
+    snapshot: &Snapshot,
+) -> Option<Response> {
     let fields = worker.dataset_fields(snapshot);
     let mut scratch = worker.scratch();
-    match look_up_all(snapshot, &number, || fields.are_known(headers), &mut scratch, WHOLE_BYTES_MAX) {
-        Lookup::Found(body) => Reply::now(worker.ok(&fields, body)),
-        Lookup::NotModified => Reply::now(fields.not_modified()),
-        Lookup::Missing => Reply::now(missing(snapshot, route, &number)),
-        Lookup::Long => large(worker, peer, headers, snapshot, move |dataset, outline| {
-            let positions: Vec<Position> = dataset.positions_with_number(&number).collect();
-            outline.text(b"{\"count\":");
-            outline.text(itoa::Buffer::new().format(positions.len()).as_bytes());
-            outline.text(b",\"results\":[");
-            for position in positions {
-                dataset.outline(outline, position)?;
-            }
-            outline.text(b"]}");
-            Ok(())
-        }),
+    match look_up(snapshot, route, number, || fields.are_known(headers), &mut scratch, WHOLE_BYTES_MAX) {
+        Lookup::Found(body) => Some(worker.ok(&fields, body)),
+        Lookup::NotModified => Some(fields.not_modified()),
+        Lookup::Missing => Some(missing(snapshot, route, number)),
+        Lookup::Long => None,
     }
 }
 
-/// The response that `describe` describes, off the worker.
+/// The response from `snapshot`, which has what `route` names, off the worker.
 #[cold]
 fn large(
     worker: &Rc<Worker>,
     peer: Peer,
     headers: &HeaderMap,
+    route: &Route<'_>,
+    number: FoldedKey,
     snapshot: &Arc<Snapshot>,
-    describe: impl FnOnce(&Dataset, &mut Outline) -> Result<(), OverLimits> + Send + 'static,
 ) -> Reply {
     let client = worker.client(peer, headers);
+    let carrier = (route.id == RouteId::Shipment).then(|| FoldedKey::new(&route.carrier));
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
         let mut outline = Outline::new(UNLIMITED);
-        match describe(&snapshot.dataset, &mut outline) {
+        match describe(&snapshot.dataset, &number, carrier.as_ref(), &mut outline) {
             Ok(()) => Made::Outline(outline),
             Err(_) => Made::Problem(Code::AnswerTooLarge, "the shipments are too large".to_owned()),
         }
     })
+}
+
+fn describe(
+    dataset: &Dataset,
+    number: &FoldedKey,
+    carrier: Option<&FoldedKey>,
+    outline: &mut Outline,
+) -> Result<(), OverLimits> {
+    if let Some(carrier) = carrier {
+        let position = dataset.shipment_position(number, carrier);
+        return position.map_or(Ok(()), |position| dataset.outline(outline, position));
+    }
+    let positions: Vec<Position> = dataset.positions_with_number(number).collect();
+    outline.text_with(|out| render_head(positions.len(), out));
+    positions.into_iter().try_for_each(|position| dataset.outline(outline, position))?;
+    outline.text(AFTER_RESULTS);
+    Ok(())
 }
 
 /// 404, or 421 where another shard may have the shipment. Only lookups that find nothing pay for the check.

@@ -17,6 +17,11 @@ pub(crate) const TRACKING_NUMBER: &str = "tracking_number";
 /// The parameters that name a page.
 pub(crate) const LIMIT: &str = "limit";
 pub(crate) const OFFSET: &str = "offset";
+/// The parameter that names the version to be answered from.
+pub(crate) const VERSION: &str = "version";
+
+/// What is wrong with a parameter that is there twice and may be once.
+pub(crate) const TWICE: &str = "given twice; once is allowed";
 
 /// A parameter's name and value, decoded.
 pub(crate) type Pair<'q> = (Cow<'q, str>, Cow<'q, str>);
@@ -103,6 +108,24 @@ pub(crate) fn strict_filter(
         }
     }
     Ok(filter)
+}
+
+/// Takes over `value` as that of the parameter VERSION, before which there was `before`.
+pub(crate) fn take_version(before: &mut Option<String>, value: &str) -> Result<(), Invalid> {
+    if value.is_empty() {
+        return Err(Invalid::new(VERSION, "a version is expected, as /v1/dataset names it"));
+    }
+    let before = before.replace(value.to_owned());
+    if before.is_some() { Err(Invalid::new(VERSION, TWICE)) } else { Ok(()) }
+}
+
+/// The version that the query of a lookup by path names, which has no other parameters that mean anything.
+pub(crate) fn version(query: &str) -> Result<Option<String>, Invalid> {
+    let mut version = None;
+    for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == VERSION) {
+        take_version(&mut version, &value)?;
+    }
+    Ok(version)
 }
 
 /// A number that is written in digits alone; the highest there is where it is higher.

@@ -3,6 +3,7 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use super::body::Body;
+use super::etag::Comparison;
 use super::{JSON, NO_SNIFF, REVALIDATE, Response, etag, not_modified, ok};
 
 /// The header fields of all responses from one dataset. Copying them costs a third of putting them together.
@@ -34,7 +35,7 @@ impl DatasetFields {
 
     /// True if a client that sends `If-None-Match` with this value has the responses from the dataset.
     pub(crate) fn are_named_in(&self, if_none_match: &[u8]) -> bool {
-        etag::names(if_none_match, &self.etag)
+        etag::names(if_none_match, &self.etag, Comparison::Weak)
     }
 
     /// 200 with JSON made from the dataset.

@@ -1,7 +1,7 @@
-//! Conditional requests: `ETag` and `If-None-Match`.
+//! Conditional requests: `ETag`, `If-Match` and `If-None-Match`.
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderValue, IF_NONE_MATCH};
+use hyper::header::{HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
 /// The entity tag of a dataset's responses: its version in quotes (RFC 9110, section 8.8.3).
 pub(crate) fn of_version(version: &str) -> HeaderValue {
@@ -14,15 +14,41 @@ pub(crate) fn version_in(etag: &HeaderValue) -> Option<&str> {
     etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')
 }
 
+/// The values of `If-Match`, by which a client makes its request depend on what the response would be made from.
+pub(crate) struct IfMatch(Vec<HeaderValue>);
+
+impl IfMatch {
+    /// What `headers` have of it.
+    #[inline]
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Box<IfMatch>> {
+        let has_some = headers.contains_key(IF_MATCH);
+        has_some.then(|| Box::new(IfMatch(headers.get_all(IF_MATCH).iter().cloned().collect())))
+    }
+
+    /// True if it names `etag`, strongly, in a list, or by `*` (RFC 9110, section 13.1.1).
+    pub(crate) fn names(&self, etag: &HeaderValue) -> bool {
+        self.0.iter().any(|field| names(field.as_bytes(), etag.as_bytes(), Comparison::Strong))
+    }
+}
+
+/// How entity tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// A weak tag matches nothing.
+    Strong,
+    /// A weak tag matches as if it were a strong one.
+    Weak,
+}
+
 /// True if `If-None-Match` names `etag`, weakly, in a list, or by `*` (RFC 9110, section 13.1.2).
 #[inline]
 pub(crate) fn is_known(headers: &HeaderMap, etag: &[u8]) -> bool {
     headers.contains_key(IF_NONE_MATCH)
-        && headers.get_all(IF_NONE_MATCH).iter().any(|field| names(field.as_bytes(), etag))
+        && headers.get_all(IF_NONE_MATCH).iter().any(|field| names(field.as_bytes(), etag, Comparison::Weak))
 }
 
-/// True if the value of one `If-None-Match` field names `etag`.
-pub(crate) fn names(field: &[u8], etag: &[u8]) -> bool {
+/// True if the value of one `If-Match` or `If-None-Match` field names `etag`.
+pub(crate) fn names(field: &[u8], etag: &[u8], comparison: Comparison) -> bool {
     if field.trim_ascii() == b"*" {
         return true;
     }
@@ -33,7 +59,9 @@ pub(crate) fn names(field: &[u8], etag: &[u8]) -> bool {
         while let Some(after) = rest.strip_prefix(b",") {
             rest = after.trim_ascii_start();
         }
-        rest = rest.strip_prefix(b"W/").unwrap_or(rest);
+        let strong = rest.strip_prefix(b"W/").unwrap_or(rest);
+        let is_comparable = comparison == Comparison::Weak || strong.len() == rest.len();
+        rest = strong;
         // A quoted tag may have commas in it.
         let Some(end) = rest.strip_prefix(b"\"").and_then(|tag| memchr::memchr(b'"', tag)) else { return false };
         let (tag, after) = rest.split_at(end + 2);
@@ -41,7 +69,7 @@ pub(crate) fn names(field: &[u8], etag: &[u8]) -> bool {
         if !(after.is_empty() || after.starts_with(b",")) {
             return false;
         }
-        if tag == etag {
+        if tag == etag && is_comparable {
             return true;
         }
         rest = after;
@@ -65,10 +93,19 @@ mod tests {
             ", \"v\"",
             "\"a\",,\"v\"",
         ] {
-            assert!(names(field.as_bytes(), b"\"v\""), "{field}");
+            assert!(names(field.as_bytes(), b"\"v\"", Comparison::Weak), "{field}");
         }
         for field in ["", "v", "\"w\"", "\"v", "\"a,\"v\"\"", "W/v", "\"*\"", "a, \"v\"", "\"a\" \"v\"", ","] {
-            assert!(!names(field.as_bytes(), b"\"v\""), "{field}");
+            assert!(!names(field.as_bytes(), b"\"v\"", Comparison::Weak), "{field}");
+        }
+    }
+    #[test]
+    fn a_weak_tag_matches_nothing_strongly() {
+        for (field, expected) in [("\"v\"", true), ("*", true), ("\"a\", \"v\"", true), ("W/\"v\", \"v\"", true)]
+            .into_iter()
+            .chain([("W/\"v\"", false), ("\"a\"", false), ("\"a\", W/\"v\"", false), ("", false)])
+        {
+            assert_eq!(names(field.as_bytes(), b"\"v\"", Comparison::Strong), expected, "{field}");
         }
     }
 }

@@ -42,6 +42,10 @@ pub enum Code {
     RateLimited,
     /// The request comes from a page of another site.
     ForbiddenOrigin,
+    /// The version that the request names is not served, or no longer.
+    VersionGone,
+    /// `If-Match` names another version than the one that the response would have been made from.
+    PreconditionFailed,
     /// Nothing is served yet, or no longer.
     DatasetUnavailable,
     /// The file breaks a rule.
@@ -74,6 +78,8 @@ impl Code {
             Code::ShipmentNotFound | Code::RouteNotFound => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::InvalidParameter | Code::InvalidBody => StatusCode::BAD_REQUEST,
+            Code::VersionGone => StatusCode::GONE,
+            Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Code::BodyTooLarge | Code::TooManyLookups => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -167,6 +173,18 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response {
     insert(RATE_LIMIT_POLICY, format!("\"{name}\";q={};w={}", rate.burst(), rate.window_seconds()));
     insert(RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}"));
     response
+}
+
+/// 410: the version that is asked for is not served; `current` is.
+pub(crate) fn version_gone(current: &str) -> Response {
+    let detail = format!("this version is not served, or no longer; the current one is {current}");
+    response(Code::VersionGone, &detail)
+}
+
+/// 412: the response would have this entity tag, which the request rules out (RFC 9110, section 15.5.13).
+pub(crate) fn precondition_failed(etag: &HeaderValue) -> Response {
+    let etag = etag.to_str().unwrap_or_default();
+    response(Code::PreconditionFailed, &format!("If-Match names another entity tag than {etag}"))
 }
 
 /// 415 for a body that is coded, naming what is taken (RFC 9110, section 12.5.3).

@@ -9,3 +9,4 @@ mod search;
 mod shards;
 mod ui;
 mod unavailable;
+mod versions;

@@ -133,6 +133,8 @@ impl Asker {
         if let Some(etag) = get.field("etag") {
             let again = self.ask(&mut client, "GET", target, &[&format!("If-None-Match: {etag}")], "");
             assert_eq!(again.status, 304, "{target}");
+            let other = self.ask(&mut client, "GET", target, &["If-Match: \"0\""], "");
+            assert_eq!(other.status, 412, "{target}");
         }
         self.ask(&mut client, "DELETE", target, &[], "");
     }
@@ -180,7 +182,7 @@ const TARGETS: [&str; 27] = [
 ];
 
 /// Requests that are refused for what is wrong with them.
-const REFUSED: [&str; 13] = [
+const REFUSED: [&str; 17] = [
     "/v1/shipments/DHL/%zz",
     "/v1/shipments/DHL/",
     "/v1/shipments/%ff",
@@ -194,6 +196,10 @@ const REFUSED: [&str; 13] = [
     "/shipment/list/?carrier=%zz",
     "/shipment/list?carrier=%ff",
     "/docs/%zz",
+    "/v1/shipments/DHL/TN12345678?version=0",
+    "/v1/shipments/TN12345678?version=0",
+    "/v1/shipments?version=0",
+    "/v1/facets?version=0",
 ];
 
 const BATCH: &str = r#"{"lookups":[{"tracking_number":"TN12345679","carrier":"ups"},{"tracking_number":"TN1"}]}"#;
@@ -216,6 +222,8 @@ fn ask_everything() -> Asker {
     asker.post(&server, "text/plain", BATCH);
     let compressed = ["Content-Type: application/json", "Content-Encoding: gzip"];
     asker.ask(&mut server.client(), "POST", "/v1/lookup", &compressed, BATCH);
+    let of_another = ["Content-Type: application/json", "If-Match: \"0\""];
+    asker.ask(&mut server.client(), "POST", "/v1/lookup", &of_another, BATCH);
     asker.post(&server, "application/json", &" ".repeat((1 << 20) + 1));
     ask_for_large_answers(&mut asker);
     // One of two shards has none of these.
