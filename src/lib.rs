@@ -9,6 +9,7 @@
 //! Modules, in reading order; each knows only those above it:
 //!
 //! - [`shipment`]: the domain: columns, rows, how tracking numbers and carriers compare
+//! - [`place`]: postcode, city and country of an address
 //! - [`shard`]: which part of the shipments a process has
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
 //!   of threads; `truncate`: the start of a long text; [`cancel`]: cancelling long work
@@ -17,7 +18,7 @@
 //! - [`source`]: where bytes come from: files and objects in storage, compressed or not
 //! - [`load`]: file or object → dataset, in blocks, on all cores
 //! - [`memory`]: what a dataset will take and what there is
-//! - [`store`]: the one pointer to the dataset that is served
+//! - [`store`]: the dataset that is served, and perhaps the one before it
 //! - [`reload`]: the one loader thread
 //! - [`http`]: request → route → handler → response, and the server around it
 //! - [`cli`], [`config`]: the command line as defined; with variables and file added to it, and checked
@@ -26,7 +27,7 @@
 //!
 //! # Invariants
 //!
-//! - `shipment`, `load`, `dataset` and `store` never name hyper, `http` or tokio; `dataset` never names `load`.
+//! - `shipment`, `place`, `load`, `dataset` and `store` never name hyper, `http` or tokio; `dataset` never names `load`.
 //! - A published dataset never changes. A request sees exactly one. A failed or refused load changes nothing served.
 //! - The hot path, a lookup that finds something, takes no lock, writes no shared atomic, formats no string, logs
 //!   nothing, unless the access log is to have it.
@@ -34,6 +35,8 @@
 //! - There is no `unsafe`.
 
 pub mod shipment;
+
+pub mod place;
 
 pub mod shard;
 

@@ -17,6 +17,8 @@ pub struct Lookup<'b> {
     pub tracking_number: &'b str,
     /// Not blank; `None` for any carrier.
     pub carrier: Option<&'b str>,
+    /// Postcode of the receiver, not blank, if the client shows one.
+    pub postcode: Option<&'b str>,
 }
 
 /// Error of a batch.

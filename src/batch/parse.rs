@@ -56,24 +56,30 @@ impl<'b> Nodes<'_, 'b> {
 
     fn lookup(&mut self) -> Result<Lookup<'b>, LookupError<'b>> {
         let Node::Object { len: keys, .. } = self.next() else { return Err(LookupError::NoObject) };
-        let (mut tracking_number, mut carrier) = (None, None);
+        let (mut tracking_number, mut carrier, mut postcode) = (None, None, None);
         for _ in 0..keys {
             match self.key() {
                 "tracking_number" if tracking_number.is_none() => match self.next() {
                     Node::String(number) if !number.trim().is_empty() => tracking_number = Some(number),
                     _ => return Err(LookupError::TrackingNumber),
                 },
-                "carrier" if carrier.is_none() => match self.next() {
-                    Node::String(name) if !name.trim().is_empty() => carrier = Some(Some(name)),
-                    Node::Static(StaticNode::Null) => carrier = Some(None),
-                    _ => return Err(LookupError::Carrier),
-                },
-                repeated @ ("tracking_number" | "carrier") => return Err(LookupError::Repeated(repeated)),
+                "carrier" if carrier.is_none() => carrier = Some(self.text_or_null(LookupError::Carrier)?),
+                "postcode" if postcode.is_none() => postcode = Some(self.text_or_null(LookupError::Postcode)?),
+                repeated @ ("tracking_number" | "carrier" | "postcode") => return Err(LookupError::Repeated(repeated)),
                 other => return Err(LookupError::Unknown(other)),
             }
         }
         let tracking_number = tracking_number.ok_or(LookupError::Missing)?;
-        Ok(Lookup { tracking_number, carrier: carrier.flatten() })
+        Ok(Lookup { tracking_number, carrier: carrier.flatten(), postcode: postcode.flatten() })
+    }
+
+    /// A string that is not blank, or null; `otherwise` for any other value.
+    fn text_or_null(&mut self, otherwise: LookupError<'b>) -> Result<Option<&'b str>, LookupError<'b>> {
+        match self.next() {
+            Node::String(text) if !text.trim().is_empty() => Ok(Some(text)),
+            Node::Static(StaticNode::Null) => Ok(None),
+            _ => Err(otherwise),
+        }
     }
 
     fn key(&mut self) -> &'b str {
@@ -90,6 +96,7 @@ enum LookupError<'b> {
     NoObject,
     TrackingNumber,
     Carrier,
+    Postcode,
     Missing,
     Repeated(&'b str),
     Unknown(&'b str),
@@ -103,10 +110,13 @@ impl std::fmt::Display for LookupError<'_> {
             LookupError::Carrier => {
                 f.write_str(".carrier: a string that is not blank is expected, or null, or nothing, for any carrier")
             }
+            LookupError::Postcode => {
+                f.write_str(".postcode: a string that is not blank is expected, or null, or nothing, for none")
+            }
             LookupError::Missing => f.write_str(".tracking_number: missing"),
             LookupError::Repeated(key) => write!(f, ".{key}: duplicate"),
             LookupError::Unknown(key) => {
-                write!(f, ".{}: unknown; a lookup has the keys tracking_number and carrier", shown(key))
+                write!(f, ".{}: unknown; a lookup has the keys tracking_number, carrier and postcode", shown(key))
             }
         }
     }

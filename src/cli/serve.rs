@@ -8,7 +8,7 @@ use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
 use super::value::{AdminListen, LogFormat, Pages, SourceParser, bytes, duration};
-use crate::http::access::Anonymous;
+use crate::http::access::public::{Anonymous, PublicView};
 use crate::http::access::rate::Rate;
 use crate::http::listener::Address;
 use crate::http::request::cors::Origin;
@@ -91,6 +91,10 @@ pub struct ServeArgs {
     /// What callers without a key may ask for [default: none with a file of keys, all without]
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_ANONYMOUS", value_name = "WHAT")]
     pub anonymous: Option<Anonymous>,
+
+    /// What callers without a key see of a shipment [with limited, --anonymous is lookup or none]
+    #[arg(long, help_heading = ACCESS, env = "WAYBILL_PUBLIC_VIEW", value_name = "VIEW", default_value = "full")]
+    pub public_view: PublicView,
 
     /// Requests of each client without a key: so many per second, and M at once [default of M: N]
     #[arg(long, help_heading = ACCESS, env = "WAYBILL_RATE_LIMIT", value_name = "N/s[,burst=M]")]

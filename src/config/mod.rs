@@ -1,12 +1,14 @@
 //! Checked settings of `serve`. `layers` collects their values from flags, environment variables and the configuration
 //! `file`.
 
+mod error;
 mod file;
 mod layers;
 mod local;
 mod setting;
 mod value;
 
+pub use error::SettingsError;
 pub use file::ConfigFileError;
 pub use layers::{Layer, Layers, LayersError};
 pub use local::local_url;
@@ -17,8 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, THREADS_MAX, ToleranceArgs};
-use crate::http::access::Anonymous;
-use crate::http::access::rate::Rate;
+use crate::http::access::public::{Anonymous, Public, PublicView};
 use crate::http::activity::TimeLimits;
 use crate::http::app::BUFFERED_BYTES_MAX_DEFAULT;
 use crate::http::listener::Address;
@@ -60,10 +61,8 @@ pub struct Settings {
     pub admin_token_file: Option<PathBuf>,
     /// File of API keys, if there are any.
     pub api_keys_file: Option<PathBuf>,
-    /// What callers without a key may ask for.
-    pub anonymous: Anonymous,
-    /// Requests of each client without a key, if they are limited.
-    pub rate_limit: Option<Rate>,
+    /// What callers without a key may ask for and see, and how often.
+    pub public: Public,
     /// Origins whose scripts may read responses.
     pub cors_origins: Vec<Origin>,
     /// Proxies that are trusted about the client and the URL.
@@ -86,48 +85,6 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Access log, if there is one.
     pub access_log: Option<AccessLogSettings>,
-}
-
-/// Error of a setting.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The admin listener can be reached from the network, and needs no token.
-    #[error(
-        "--admin-listen {0}: other hosts reach it, so --admin-token-file is needed; without one, a loopback address such as 127.0.0.1:8081"
-    )]
-    AdminWithoutToken(Address),
-    /// Both listeners would share an address with each other.
-    #[error("--admin-listen {0}: that is the public listener's address, which --reuse-port would share with it")]
-    SameAddress(Address),
-    /// A setting is set, and another one that it needs is not.
-    #[error("--{given}: --{missing} is missing")]
-    Incomplete {
-        /// The setting that is set.
-        given: &'static str,
-        /// The setting that is not.
-        missing: &'static str,
-    },
-    /// A number or time is out of range.
-    #[error("{flag} {value}: expected {expected}")]
-    OutOfRange {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-        /// Accepted values.
-        expected: String,
-    },
-}
-
-impl SettingsError {
-    /// Name of the setting: its long flag without the dashes.
-    pub fn setting(&self) -> &'static str {
-        match self {
-            SettingsError::AdminWithoutToken(_) | SettingsError::SameAddress(_) => "admin-listen",
-            SettingsError::Incomplete { given, .. } => given,
-            SettingsError::OutOfRange { flag, .. } => flag.trim_start_matches('-'),
-        }
-    }
 }
 
 impl Settings {
@@ -154,11 +111,7 @@ impl Settings {
             reuse_port: args.reuse_port,
             admin_token_file: args.admin_token_file.clone(),
             api_keys_file: args.api_keys_file.clone(),
-            anonymous: args.anonymous.unwrap_or(match args.api_keys_file {
-                Some(_) => Anonymous::None,
-                None => Anonymous::All,
-            }),
-            rate_limit: args.rate_limit,
+            public: public(args)?,
             cors_origins: args.cors_origin.clone(),
             trusted_proxies: args.trusted_proxy.clone(),
             threads,
@@ -227,6 +180,15 @@ fn check_ranges(args: &ServeArgs, threads: usize, load_threads: usize) -> Result
         return Err(SettingsError::OutOfRange { flag: "--max-data-age", value: format!("{age:?}"), expected });
     }
     in_range("--access-log-sample", &args.access_log_sample, 1..=u32::MAX)
+}
+
+fn public(args: &ServeArgs) -> Result<Public, SettingsError> {
+    let by_keys = if args.api_keys_file.is_some() { Anonymous::None } else { Anonymous::All };
+    let anonymous = args.anonymous.unwrap_or(by_keys);
+    if args.public_view == PublicView::Limited && anonymous == Anonymous::All {
+        return Err(SettingsError::LimitedViewOfAll);
+    }
+    Ok(Public { anonymous, view: args.public_view, rate: args.rate_limit })
 }
 
 fn tls_files(args: &ServeArgs) -> Result<Option<(PathBuf, PathBuf)>, SettingsError> {

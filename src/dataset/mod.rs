@@ -20,12 +20,14 @@ mod record;
 mod records;
 mod search;
 mod varint;
+mod view;
 
 pub use arena::{ArenaError, Position};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
 pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection};
+pub use view::View;
 
 use std::iter::Peekable;
 
@@ -85,6 +87,14 @@ impl Dataset {
     /// Appends the shipment at `position` to `outline`, after a comma if the piece before is a shipment.
     pub fn outline(&self, outline: &mut Outline, position: Position) -> Result<(), OverLimits> {
         outline.shipment(&self.records, position)
+    }
+
+    /// The same for a caller who sees `view` of it.
+    pub fn outline_view(&self, outline: &mut Outline, position: Position, view: View) -> Result<(), OverLimits> {
+        match view {
+            View::Full => outline.shipment(&self.records, position),
+            limited => outline.limited_shipment(&self.records, position, limited),
+        }
     }
 
     /// Renders all of `outline`.

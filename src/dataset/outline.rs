@@ -5,6 +5,7 @@ use super::arena::Position;
 use super::output::{Output, Sink};
 use super::record::{AFTER_ARTICLES, Record};
 use super::records::Records;
+use super::view::View;
 
 /// Spare capacity, so that rendering can copy in chunks.
 const SPARE_BYTES: usize = 4 << 10;
@@ -51,6 +52,18 @@ enum Piece {
     Shipment(Position),
     /// A comma and a shipment.
     AnotherShipment(Position),
+    /// What some callers see of a shipment in place of all of it; after a comma if it follows another one.
+    Limited {
+        position: Position,
+        view: View,
+        is_after_another: bool,
+    },
+}
+
+impl Piece {
+    fn is_shipment(self) -> bool {
+        !matches!(self, Piece::Text(_))
+    }
 }
 
 /// Where rendering goes on.
@@ -93,10 +106,30 @@ impl Outline {
             return Err(OverLimits::Alone { bytes });
         }
         self.end_text();
-        let is_after_another = matches!(self.pieces.last(), Some(Piece::Shipment(_) | Piece::AnotherShipment(_)));
+        let is_after_another = self.is_after_shipment();
         self.bytes += u64::from(is_after_another) + bytes;
         self.pieces.push(if is_after_another { Piece::AnotherShipment(position) } else { Piece::Shipment(position) });
         self.check()
+    }
+
+    /// Appends what a caller who sees `view` and not everything sees of the shipment at `position`, likewise.
+    pub(super) fn limited_shipment(
+        &mut self,
+        records: &Records,
+        position: Position,
+        view: View,
+    ) -> Result<(), OverLimits> {
+        let mut rendered = Vec::new();
+        records.record(position).render_limited(view, &mut rendered);
+        self.end_text();
+        let is_after_another = self.is_after_shipment();
+        self.bytes += u64::from(is_after_another) + rendered.len() as u64;
+        self.pieces.push(Piece::Limited { position, view, is_after_another });
+        self.check()
+    }
+
+    fn is_after_shipment(&self) -> bool {
+        self.pieces.last().is_some_and(|piece| piece.is_shipment())
     }
 
     /// Checks what was appended so far.
@@ -141,6 +174,11 @@ impl Outline {
                         out.push(b',');
                     }
                     self.cursor.record.render(records.record(position), out, bytes_max)
+                }
+                Piece::Limited { position, view, is_after_another } => {
+                    out.extend_from_slice(if is_after_another { b"," } else { b"" });
+                    records.record(position).render_limited(view, out);
+                    true
                 }
             };
             if is_whole {

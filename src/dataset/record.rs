@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use super::dictionaries::Dictionaries;
-use super::groups::PairHash;
+use super::groups::{PairHash, hash_of_pair};
 use super::output::{Output, Sink, Size, Text};
 use super::varint::Cursor;
 use crate::json::{escape, unescape};
@@ -46,7 +46,7 @@ pub struct Record<'a> {
 
 /// Parsed head of a record, and the position of its articles.
 pub(super) struct Parsed<'a> {
-    number: Text<'a>,
+    pub(super) number: Text<'a>,
     pub(super) carrier: u32,
     pub(super) status: u32,
     pub(super) sender: (Text<'a>, u32),
@@ -115,6 +115,12 @@ impl<'a> Record<'a> {
     /// Hash of the tracking number and the carrier.
     pub(super) fn pair_hash(&self) -> PairHash {
         PairHash::of(&self.folded_number(), self.folded_carrier())
+    }
+
+    /// What stands for the shipment in tables that must not grow: a hash of its tracking number and carrier, the same in
+    /// each dataset that has it.
+    pub fn key_hash(&self) -> u64 {
+        hash_of_pair(&self.folded_number(), self.folded_carrier())
     }
 
     /// Tracking number, folded.

@@ -10,9 +10,10 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, ETAG, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{Method, Request, StatusCode};
 
-use crate::http::access::DataRequest;
+use crate::http::access::scope::Scope;
+use crate::http::access::{Access, DataRequest};
 use crate::http::handlers::{
-    batch_lookup, dataset, docs, facets, legacy_list, metrics, probes, reload, search, shipments, ui,
+    batch_lookup, dataset, docs, facets, legacy_list, limited, metrics, probes, reload, search, shipments, ui,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -151,18 +152,19 @@ impl Service {
         context.route = Some(route.id);
 
         // 5. Decide whether its caller may ask for that, and how often.
-        let mut payer = None;
+        let (mut payer, mut sees_all) = (None, true);
         if let (Some(access), Content::Data(scope)) = (&app.access, route.id.spec().content) {
             let client = &|| worker.client(self.peer, headers);
             let keys = app.secrets.api_keys.as_ref();
             let admission = access.admit(keys, &DataRequest { route: route.id, scope, headers, client });
             context.key = admission.key;
+            sees_all = admission.key.is_some() || !access.limits_view();
             if let (Some(trail), Some(keys), Some(key)) = (&mut context.trail, keys, admission.key) {
                 trail.key_is(keys.name(key));
             }
             match admission.payer {
                 Ok(of_batch) => payer = of_batch,
-                Err(refusal) => return Reply::now(problem::refusal(&refusal)),
+                Err(refusal) => return Reply::now(worker.refuse(&refusal)),
             }
         }
 
@@ -170,7 +172,8 @@ impl Service {
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
             RouteId::Shipment | RouteId::ShipmentsByNumber => {
-                return shipments::lookup(worker, peer, headers, &route, uri.query());
+                let lookup = if sees_all { shipments::lookup } else { limited::lookup };
+                return lookup(worker, peer, headers, &route, uri.query());
             }
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
@@ -213,8 +216,8 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
         check_precondition(&if_match, response);
     }
     mark(worker, listener, origin, response);
-    if worker.app.access.is_some() {
-        record_access(worker, key, response);
+    if let Some(access) = &worker.app.access {
+        record_access(worker, access, route, key, response);
     }
     if worker.ending.get() != Ending::No {
         end_connection(worker.ending.get(), route, response);
@@ -235,15 +238,22 @@ fn check_precondition(if_match: &IfMatch, response: &mut Response) {
     }
 }
 
-/// Counts a response by the key that asked for it. What a key gets is no one else's.
-fn record_access(worker: &Worker, key: Option<usize>, response: &mut Response) {
-    let status = response.status();
-    let Some(name_number) = key else {
-        worker.counters.clients_limited.add(u64::from(status == StatusCode::TOO_MANY_REQUESTS));
-        return;
-    };
-    worker.counters.count_key(name_number, status);
-    response::make_private(response);
+/// Counts a response by the key that asked for it, and tells caches whose it is. What a key gets is no one else's.
+fn record_access(
+    worker: &Worker,
+    access: &Access,
+    route: Option<RouteId>,
+    key: Option<usize>,
+    response: &mut Response,
+) {
+    let is_lookup = route.is_some_and(|route| route.spec().content == Content::Data(Some(Scope::Lookup)));
+    if is_lookup && access.limits_view() {
+        response::vary_by_caller(response);
+    }
+    if let Some(name_number) = key {
+        worker.counters.count_key(name_number, response.status());
+        response::make_private(response);
+    }
 }
 
 #[cold]

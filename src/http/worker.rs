@@ -11,15 +11,14 @@ use hyper::HeaderMap;
 
 use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
 use crate::dataset::{Outline, OutlineLimits};
-use crate::http::access::Refusal;
+use crate::http::access::{RateOf, Refusal};
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
 use crate::http::offload::large_body::LargeBody;
 use crate::http::offload::threads::{NotDone, Offload};
 use crate::http::request::forwarded::{self, Peer};
 use crate::http::response::body::Body;
-use crate::http::response::dataset::DatasetFields;
-use crate::http::response::etag;
+use crate::http::response::dataset::{DatasetFields, Variant};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::response::{self, Response};
@@ -35,8 +34,9 @@ pub struct Worker {
     pub(crate) sampler: Option<Sampler>,
     /// Whose responses are the last on their connections.
     pub(crate) ending: Cell<Ending>,
-    /// The header fields for a generation: made once per worker, since copies of shared ones would contend.
-    fields: RefCell<(u64, DatasetFields)>,
+    /// The header fields for a generation, by what responses show: made once per worker, since copies of shared ones would
+    /// contend.
+    fields: RefCell<(u64, [DatasetFields; Variant::ALL.len()])>,
     /// Where responses are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
     /// Where responses are made that take long.
@@ -58,9 +58,9 @@ pub(crate) enum Ending {
 /// What was made for a response on a blocking thread.
 pub(crate) enum Made {
     /// The body.
-    Body(Vec<u8>),
+    Body(Vec<u8>, Variant),
     /// The body's outline.
-    Outline(Outline),
+    Outline(Outline, Variant),
     /// The client has what it would get.
     NotModified,
     /// There is no such response, and why.
@@ -114,21 +114,27 @@ impl Worker {
         }
     }
 
-    /// The header fields of responses from `snapshot`.
+    /// The header fields of ordinary responses from `snapshot`.
     #[inline]
     pub(crate) fn dataset_fields(&self, snapshot: &Snapshot) -> Ref<'_, DatasetFields> {
+        self.variant_fields(snapshot, Variant::Ordinary)
+    }
+
+    /// The header fields of responses from `snapshot` that show `variant` of it.
+    #[inline]
+    pub(crate) fn variant_fields(&self, snapshot: &Snapshot, variant: Variant) -> Ref<'_, DatasetFields> {
         let mut fields = self.fields.borrow();
         if fields.0 != snapshot.generation {
             drop(fields);
             self.make_fields(snapshot);
             fields = self.fields.borrow();
         }
-        Ref::map(fields, |(_, fields)| fields)
+        Ref::map(fields, |(_, fields)| &fields[variant as usize])
     }
 
     #[cold]
     fn make_fields(&self, snapshot: &Snapshot) {
-        let fields = DatasetFields::new(etag::of_version(&snapshot.summary.version));
+        let fields = Variant::ALL.map(|variant| DatasetFields::new(&snapshot.summary.version, variant));
         *self.fields.borrow_mut() = (snapshot.generation, fields);
     }
 
@@ -177,9 +183,13 @@ impl Worker {
         Reply::later(async move {
             let work = move || {
                 let mut made = prepare(&snapshot);
-                if let Made::Outline(outline) = made {
+                if let Made::Outline(outline, variant) = made {
                     let is_small = outline.bytes() <= WHOLE_BYTES_MAX as u64;
-                    made = if is_small { Made::Body(snapshot.dataset.render(outline)) } else { Made::Outline(outline) };
+                    made = if is_small {
+                        Made::Body(snapshot.dataset.render(outline), variant)
+                    } else {
+                        Made::Outline(outline, variant)
+                    };
                 }
                 (snapshot, made)
             };
@@ -194,14 +204,22 @@ impl Worker {
 
     /// The response to `client` with what was made from `snapshot`.
     pub(crate) fn made(&self, snapshot: &Arc<Snapshot>, client: Peer, made: Made) -> Response {
-        let fields = self.dataset_fields(snapshot);
         match made {
-            Made::Body(body) => self.ok(&fields, &body),
-            Made::Outline(outline) => self.large(&fields, client, snapshot, outline),
-            Made::NotModified => fields.not_modified(),
+            Made::Body(body, variant) => self.ok(&self.variant_fields(snapshot, variant), &body),
+            Made::Outline(outline, variant) => {
+                self.large(&self.variant_fields(snapshot, variant), client, snapshot, outline)
+            }
+            Made::NotModified => self.dataset_fields(snapshot).not_modified(),
             Made::Problem(code, detail) => problem::response(code, &detail),
-            Made::Refused(refusal) => problem::refusal(&refusal),
+            Made::Refused(refusal) => self.refuse(&refusal),
         }
+    }
+
+    /// The response to a request that is not let through, which is counted if its client is too fast.
+    #[cold]
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response {
+        self.counters.clients_limited.add(u64::from(matches!(refusal, Refusal::TooEarly { of: RateOf::Client, .. })));
+        problem::refusal(refusal)
     }
 
     fn large(&self, fields: &DatasetFields, client: Peer, snapshot: &Arc<Snapshot>, outline: Outline) -> Response {

@@ -92,7 +92,7 @@ fn assert_none(broken: &[String]) {
 fn the_data_modules_know_nothing_of_the_network() {
     let sources = sources();
     let mut broken = Vec::new();
-    for module in ["shipment", "load", "dataset", "store"] {
+    for module in ["shipment", "place", "load", "dataset", "store"] {
         let of_module: Vec<&Source> = sources.iter().filter(|source| source.is_of(module)).collect();
         assert!(!of_module.is_empty(), "no module {module}");
         for source in of_module {

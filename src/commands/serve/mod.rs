@@ -81,7 +81,7 @@ impl<'s> Server<'s> {
             control.runtime.spawn(log.warn_of_drops(TICK_INTERVAL));
         }
         let mut app = App::new(data.store, data.reloader);
-        app.access = Access::new(secrets.api_keys.is_some(), settings.anonymous, settings.rate_limit);
+        app.access = Access::new(secrets.api_keys.is_some(), &settings.public);
         app.secrets = secrets;
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.data_age_max = settings.data_age_max;

@@ -4,7 +4,8 @@ use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::search::values::{FacetKind, FacetValueIds, NEEDS_WHOLE_ADDRESS, NO_VALUE, PlaceIds};
-use crate::shipment::{FoldedKey, Place};
+use crate::place::Place;
+use crate::shipment::FoldedKey;
 
 /// Folded values of each kind and their ids, filled by several threads.
 pub(super) struct SharedFacetValues([SharedDictionary; 4]);

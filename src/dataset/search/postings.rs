@@ -12,7 +12,8 @@ use super::ordinals::OrdinalSet;
 use super::values::{FACETS, FacetKind, FacetValueIds, NO_VALUE};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::records::Records;
-use crate::shipment::{Facet, FoldedKey, Place};
+use crate::place::Place;
+use crate::shipment::{Facet, FoldedKey};
 
 /// Memory of a bitmap's container besides its members.
 const CONTAINER_BYTES: u64 = 32;

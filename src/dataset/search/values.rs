@@ -7,7 +7,8 @@
 use crate::dataset::output::Text;
 use crate::dataset::record::Record;
 use crate::json::unescape;
-use crate::shipment::{Facet, Place};
+use crate::place::Place;
+use crate::shipment::Facet;
 
 /// Number of facets.
 pub(in crate::dataset) const FACETS: usize = Facet::ALL.len();

@@ -2,8 +2,10 @@
 
 mod clients;
 pub mod credentials;
+pub mod guesses;
 pub mod key;
 pub mod keys;
+pub mod public;
 pub mod rate;
 pub mod scope;
 pub mod tokens;
@@ -16,28 +18,21 @@ use hyper::HeaderMap;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::RouteId;
 use clients::Clients;
+use guesses::{Guesses, PostcodeCounts, TooManyGuesses};
 use key::Key;
 use keys::ApiKeys;
-use rate::{Rate, TooEarly};
+use public::{Anonymous, Public, PublicView};
+use rate::TooEarly;
 use scope::Scope;
 
 /// Lookups of a batch from a caller without a key, where such callers may only look up.
 const ANONYMOUS_LOOKUPS_MAX: usize = 20;
 
-/// What callers without a key may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Anonymous {
-    /// Nothing.
-    None,
-    /// Lookups by path, small batches, and the version of the dataset.
-    Lookup,
-    /// Everything.
-    All,
-}
-
 /// Rules for callers, with and without keys.
 pub struct Access {
     anonymous: Anonymous,
+    /// The postcodes that callers without a key guess at, where they see a limited view.
+    guesses: Option<Guesses>,
     /// Callers without a key, if they are limited.
     clients: Option<Clients>,
     /// Start of the clock of all buckets.
@@ -86,6 +81,8 @@ pub enum Refusal {
         /// When it would have passed.
         early: TooEarly,
     },
+    /// It shows a postcode after too many wrong ones.
+    TooManyGuesses(TooManyGuesses),
 }
 
 /// What a rate is for.
@@ -98,11 +95,32 @@ pub enum RateOf {
 }
 
 impl Access {
-    /// Rules with `anonymous` callers, each of whom may send at `rate`. `None` where they rule nothing out, and there are
-    /// no keys either.
-    pub fn new(has_keys: bool, anonymous: Anonymous, rate: Option<Rate>) -> Option<Access> {
+    /// Rules for callers without a key, and for those with one if there are keys. `None` where nothing is ruled out.
+    pub fn new(has_keys: bool, public: &Public) -> Option<Access> {
+        let Public { anonymous, view, rate } = *public;
         let is_needed = has_keys || anonymous != Anonymous::All || rate.is_some();
-        is_needed.then(|| Access { anonymous, clients: rate.map(Clients::new), started: Instant::now() })
+        is_needed.then(|| Access {
+            anonymous,
+            guesses: (view == PublicView::Limited).then(Guesses::new),
+            clients: rate.map(Clients::new),
+            started: Instant::now(),
+        })
+    }
+
+    /// True if callers without a key see a limited view.
+    pub(crate) fn limits_view(&self) -> bool {
+        self.guesses.is_some()
+    }
+
+    /// Admits a postcode that `client` shows for shipments with the hashes `shipments`, unless there were too many wrong ones.
+    pub(crate) fn admit_postcode(&self, client: Peer, shipments: &[u64], is_wrong: bool) -> Result<(), Refusal> {
+        let Some(guesses) = &self.guesses else { return Ok(()) };
+        guesses.admit(client, shipments, is_wrong, self.started.elapsed()).map_err(Refusal::TooManyGuesses)
+    }
+
+    /// How many postcodes were shown, where callers without a key see a limited view.
+    pub(crate) fn postcode_counts(&self) -> Option<PostcodeCounts> {
+        self.guesses.as_ref().map(Guesses::counts)
     }
 
     /// Decides about a request. A batch is charged later, but not let through where nothing is left at all.

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::body::Incoming;
 
-use crate::batch::{self, BatchError};
-use crate::dataset::{Outline, OutlineLimits};
-use crate::http::access::{Payer, Refusal};
+use crate::batch::{self, BatchError, Lookup};
+use crate::dataset::{Dataset, Outline, OutlineLimits, Position, View};
+use crate::http::access::{Access, Payer, Refusal};
 use crate::http::app::App;
+use crate::http::handlers::limited::{COMPARED_MAX, Judge, TOO_MANY_CARRIERS};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::json_body::{self, JsonBody};
+use crate::http::response::dataset::Variant;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::worker::{LONG, Made, SHORT, Worker};
+use crate::place::Postcode;
 use crate::store::Snapshot;
 
 /// Bytes of a body that is parsed and responded to on the worker, some 100 lookups; longer ones would keep the other
@@ -38,19 +41,24 @@ pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, payer: Option<Payer>, reque
     let (head, body) = request.into_parts();
     let client = worker.client(peer, &head.headers);
     let for_response = Rc::clone(worker);
-    let charge = Charge { app: Arc::clone(&worker.app), payer };
-    let respond = move |body| respond(&for_response, client, charge, body);
+    let app = &worker.app;
+    let is_limited = matches!(payer, Some(Payer::Client(_))) && app.access.as_ref().is_some_and(Access::limits_view);
+    let caller = Caller {
+        charge: Charge { app: Arc::clone(app), payer },
+        judge: is_limited.then(|| Judge::new(Arc::clone(app), client)),
+    };
+    let respond = move |body| respond(&for_response, client, caller, body);
     json_body::receive_json(&worker.app.budget, &head.headers, body, respond)
 }
 
-fn respond(worker: &Rc<Worker>, client: Peer, mut charge: Charge, mut body: JsonBody) -> Reply {
+fn respond(worker: &Rc<Worker>, client: Peer, mut caller: Caller, mut body: JsonBody) -> Reply {
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
     if body.bytes.len() <= SHORT_BODY_BYTES_MAX {
         // Parsing spends its input, and this one may be needed again.
-        match outline(snapshot, &mut body.bytes.clone(), SHORT, &mut charge) {
+        match outline(snapshot, &mut body.bytes.clone(), SHORT, &mut caller) {
             Ok(outline) => {
-                let fields = worker.dataset_fields(snapshot);
+                let fields = worker.variant_fields(snapshot, caller.variant());
                 return Reply::now(worker.ok(&fields, &snapshot.dataset.render(outline)));
             }
             Err(BatchFailure::Batch(BatchError::ResponseTooLarge { .. })) => {}
@@ -58,7 +66,8 @@ fn respond(worker: &Rc<Worker>, client: Peer, mut charge: Charge, mut body: Json
         }
     }
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
-        outline(snapshot, &mut body.bytes, LONG, &mut charge).map_or_else(Made::from, Made::Outline)
+        let outline = outline(snapshot, &mut body.bytes, LONG, &mut caller);
+        outline.map_or_else(Made::from, |outline| Made::Outline(outline, caller.variant()))
     })
 }
 
@@ -66,16 +75,58 @@ fn outline(
     snapshot: &Snapshot,
     body: &mut [u8],
     limits: OutlineLimits,
-    charge: &mut Charge,
+    caller: &mut Caller,
 ) -> Result<Outline, BatchFailure> {
     let parsed = batch::parse(body);
     // One that cannot be read costs as much as a request.
-    charge.take(parsed.as_ref().map_or(1, Vec::len))?;
+    caller.charge.take(parsed.as_ref().map_or(1, Vec::len))?;
     let lookups = parsed?;
     if let Some(shard) = snapshot.summary.shard {
         batch::check_shard(&lookups, shard)?;
     }
-    Ok(batch::outline(&snapshot.dataset, &lookups, limits)?)
+    match &mut caller.judge {
+        None => Ok(batch::outline(&snapshot.dataset, &lookups, limits)?),
+        Some(judge) => limited_outline(&snapshot.dataset, &lookups, limits, judge),
+    }
+}
+
+/// The outline for a caller who sees a limited view, but for the shipments whose postcodes it shows.
+fn limited_outline(
+    dataset: &Dataset,
+    lookups: &[Lookup<'_>],
+    limits: OutlineLimits,
+    judge: &mut Judge,
+) -> Result<Outline, BatchFailure> {
+    let mut with_postcode = 0..;
+    batch::outline_with(dataset, lookups, limits, |at, lookup, mut shipments, outline| {
+        let mut append = |position, view| {
+            let appended = dataset.outline_view(outline, position, view);
+            appended.map_err(|over| BatchFailure::from(batch::over_limits(over, limits)))
+        };
+        let Some(postcode) = lookup.postcode.and_then(Postcode::new) else {
+            return shipments.try_for_each(|position| append(position, View::Limited));
+        };
+        let positions: Vec<Position> = shipments.take(COMPARED_MAX + 1).collect();
+        if positions.len() > COMPARED_MAX {
+            return Err(BatchError::Invalid(format!("lookups[{at}].postcode: {TOO_MANY_CARRIERS}")).into());
+        }
+        let views = judge.views(with_postcode.next().unwrap_or_default(), dataset, &positions, &postcode)?;
+        positions.iter().zip(views).try_for_each(|(position, view)| append(*position, *view))
+    })
+}
+
+/// Who sends a batch.
+struct Caller {
+    charge: Charge,
+    /// Decides what it sees, if that is not everything.
+    judge: Option<Judge>,
+}
+
+impl Caller {
+    /// What its response shows.
+    fn variant(&self) -> Variant {
+        self.judge.as_ref().map_or(Variant::Ordinary, Judge::variant)
+    }
 }
 
 /// What is still to be paid for a batch.

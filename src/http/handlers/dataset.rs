@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::http::app::App;
 use crate::http::request::forwarded::Peer;
 use crate::http::response::Response;
+use crate::http::response::dataset::Variant;
 use crate::http::response::document;
 use crate::http::response::problem;
 use crate::http::response::reply::Reply;
@@ -45,7 +46,7 @@ pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> R
     worker.offload(client, Arc::clone(snapshot), |snapshot| {
         let mut out = Vec::new();
         render(snapshot, &mut out);
-        Made::Body(out)
+        Made::Body(out, Variant::Ordinary)
     })
 }
 

@@ -9,6 +9,7 @@ use crate::dataset::{Filter, Selection};
 use crate::http::handlers::misdirected;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::query::{self, VERSION};
+use crate::http::response::dataset::Variant;
 use crate::http::response::reply::Reply;
 use crate::http::worker::{Made, Worker};
 use crate::shipment::Facet;
@@ -46,7 +47,7 @@ fn counts(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, snapshot: &Arc<S
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
         let mut out = Vec::new();
         render_facets(&snapshot.dataset.select(&filter), &mut out);
-        Made::Body(out)
+        Made::Body(out, Variant::Ordinary)
     })
 }
 

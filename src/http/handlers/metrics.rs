@@ -7,6 +7,8 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::http::access::Access;
+use crate::http::access::guesses::PostcodeCounts;
 use crate::http::access::keys::ApiKeys;
 use crate::http::activity::Phase;
 use crate::http::app::App;
@@ -35,7 +37,9 @@ pub(crate) fn metrics(app: &App) -> Response {
     families.extend(app.secrets.certificates.as_deref().map(of_certificate));
     let keys = app.secrets.api_keys.as_ref();
     families.extend(keys.map(|keys| of_keys(&workers, keys)));
-    families.push(of_rates(&workers, keys));
+    let postcodes = app.access.as_ref().and_then(Access::postcode_counts).unwrap_or_default();
+    families.push(of_rates(&workers, keys, postcodes));
+    families.push(of_postcodes(postcodes));
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_age(app, snapshot));
@@ -172,7 +176,7 @@ fn of_keys(workers: &[Arc<Counters>], keys: &ApiKeys) -> MetricFamily {
     )
 }
 
-fn of_rates(workers: &[Arc<Counters>], keys: Option<&ApiKeys>) -> MetricFamily {
+fn of_rates(workers: &[Arc<Counters>], keys: Option<&ApiKeys>, postcodes: PostcodeCounts) -> MetricFamily {
     let names = keys.map_or(0, |keys| keys.names().len());
     let of_keys = |worker: &Counters| {
         let of_name = |number| Some(worker.of_key(number)?[KeyResult::RateLimited as usize].get());
@@ -184,7 +188,20 @@ fn of_rates(workers: &[Arc<Counters>], keys: Option<&ApiKeys>) -> MetricFamily {
         "waybill_http_rate_limited_total",
         "Requests that came too early, by whose rate they exceeded.",
         MetricType::COUNTER,
-        vec![counter(clients, &[("by", "client")]), counter(keys, &[("by", "key")])],
+        vec![
+            counter(clients, &[("by", "client")]),
+            counter(keys, &[("by", "key")]),
+            counter(postcodes.refused, &[("by", "postcode")]),
+        ],
+    )
+}
+
+fn of_postcodes(postcodes: PostcodeCounts) -> MetricFamily {
+    family(
+        "waybill_http_postcodes_total",
+        "Postcodes that callers without a key have shown and that were compared, by what came of it.",
+        MetricType::COUNTER,
+        vec![counter(postcodes.verified, &[("result", "verified")]), counter(postcodes.wrong, &[("result", "wrong")])],
     )
 }
 

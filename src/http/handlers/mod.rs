@@ -5,6 +5,7 @@ pub(crate) mod dataset;
 pub(crate) mod docs;
 pub(crate) mod facets;
 pub(crate) mod legacy_list;
+pub(crate) mod limited;
 pub(crate) mod metrics;
 pub(crate) mod misdirected;
 pub(crate) mod page_links;

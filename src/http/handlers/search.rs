@@ -11,6 +11,7 @@ use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::query::{self, Invalid, LIMIT, OFFSET, TWICE, VERSION};
+use crate::http::response::dataset::Variant;
 use crate::http::response::problem::Code;
 use crate::http::response::reply::Reply;
 use crate::http::worker::{LONG, Made, SHORT, Worker};
@@ -105,7 +106,7 @@ fn page_of(
     worker.offload(client, Arc::clone(snapshot), move |snapshot| match outline(&snapshot.dataset, &request, LONG) {
         // A page that is too large is none that the client could have.
         Ok(_) if is_known => Made::NotModified,
-        Ok(page) => Made::Outline(page),
+        Ok(page) => Made::Outline(page, Variant::Ordinary),
         Err(_) => Made::Problem(Code::AnswerTooLarge, too_large()),
     })
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use smallvec::SmallVec;
 
-use crate::dataset::{Dataset, Outline, OutlineLimits, OverLimits, Position, Record};
+use crate::dataset::{Dataset, Outline, OutlineLimits, OverLimits, Position, Record, View};
 use crate::http::handlers::misdirected;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::query;
 use crate::http::request::route::{Route, RouteId};
 use crate::http::response::Response;
+use crate::http::response::dataset::Variant;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::worker::{Made, WHOLE_BYTES_MAX, Worker};
@@ -21,10 +22,10 @@ use crate::store::Snapshot;
 /// Shipments of one number that are gathered without an allocation: more carriers than use one.
 const SHIPMENTS_INLINE: usize = 4;
 /// Shipments and articles of a response that is made at once; others are offloaded.
-const SHORT_SHIPMENTS_MAX: usize = 100;
-const SHORT_ARTICLES_MAX: u32 = 1000;
+pub(crate) const SHORT_SHIPMENTS_MAX: usize = 100;
+pub(crate) const SHORT_ARTICLES_MAX: u32 = 1000;
 /// A lookup has no limit of its own: what it finds is made in parts.
-const UNLIMITED: OutlineLimits =
+pub(crate) const UNLIMITED: OutlineLimits =
     OutlineLimits { bytes_max: u64::MAX, shipment_bytes_max: u64::MAX, articles_max: u64::MAX };
 
 /// What is behind the shipments of one number.
@@ -163,29 +164,51 @@ fn large(
     let client = worker.client(peer, headers);
     let carrier = (route.id == RouteId::Shipment).then(|| FoldedKey::new(&route.carrier));
     worker.offload(client, Arc::clone(snapshot), move |snapshot| {
-        let mut outline = Outline::new(UNLIMITED);
-        match describe(&snapshot.dataset, &number, carrier.as_ref(), &mut outline) {
-            Ok(()) => Made::Outline(outline),
-            Err(_) => Made::Problem(Code::AnswerTooLarge, "the shipments are too large".to_owned()),
-        }
+        let positions: Vec<Position> = positions(&snapshot.dataset, &number, carrier.as_ref()).collect();
+        let outline = outline(&snapshot.dataset, &positions, carrier.is_none(), |_| View::Full, UNLIMITED);
+        made(outline, Variant::Ordinary)
     })
 }
 
-fn describe(
-    dataset: &Dataset,
-    number: &FoldedKey,
+/// The positions of what a lookup names, in file order.
+pub(crate) fn positions<'a>(
+    dataset: &'a Dataset,
+    number: &'a FoldedKey,
     carrier: Option<&FoldedKey>,
-    outline: &mut Outline,
-) -> Result<(), OverLimits> {
-    if let Some(carrier) = carrier {
-        let position = dataset.shipment_position(number, carrier);
-        return position.map_or(Ok(()), |position| dataset.outline(outline, position));
+) -> impl Iterator<Item = Position> + 'a {
+    let one = carrier.map(|carrier| dataset.shipment_position(number, carrier));
+    let all = one.is_none().then(|| dataset.positions_with_number(number));
+    one.flatten().into_iter().chain(all.into_iter().flatten())
+}
+
+/// Outlines the response with the shipments at `positions`, of which the caller sees what `view_of` says by their place there.
+pub(crate) fn outline(
+    dataset: &Dataset,
+    positions: &[Position],
+    is_list: bool,
+    view_of: impl Fn(usize) -> View,
+    limits: OutlineLimits,
+) -> Result<Outline, OverLimits> {
+    let mut outline = Outline::new(limits);
+    if is_list {
+        outline.text_with(|out| render_head(positions.len(), out));
     }
-    let positions: Vec<Position> = dataset.positions_with_number(number).collect();
-    outline.text_with(|out| render_head(positions.len(), out));
-    positions.into_iter().try_for_each(|position| dataset.outline(outline, position))?;
-    outline.text(AFTER_RESULTS);
-    Ok(())
+    for (at, position) in positions.iter().enumerate() {
+        dataset.outline_view(&mut outline, *position, view_of(at))?;
+    }
+    if is_list {
+        outline.text(AFTER_RESULTS);
+    }
+    outline.check()?;
+    Ok(outline)
+}
+
+/// What is made of an outline without limits.
+pub(crate) fn made(outline: Result<Outline, OverLimits>, variant: Variant) -> Made {
+    match outline {
+        Ok(outline) => Made::Outline(outline, variant),
+        Err(_) => Made::Problem(Code::AnswerTooLarge, "the shipments are too large".to_owned()),
+    }
 }
 
 /// 404, or 421 where another shard may have the shipment. Only lookups that find nothing pay for the check.

@@ -9,9 +9,10 @@ pub(crate) fn of_version(version: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// The version in the entity tag of a dataset's response.
+/// The version in the entity tag of a dataset's response, which may have more behind a hyphen.
 pub(crate) fn version_in(etag: &HeaderValue) -> Option<&str> {
-    etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')
+    let tag = etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?;
+    tag.split('-').next()
 }
 
 /// The values of `If-Match`, by which a client makes its request depend on what the response would be made from.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, X_CONTENT_TYPE_OPTIONS,
+    LOCATION, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 
 use body::Body;
@@ -30,6 +30,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// The same for caches that serve one client (RFC 9111, section 5.2.2.7).
 const PRIVATE_REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+/// No cache stores the response, not even the client's own.
+const NEVER_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
+/// The fields of requests that responses depend on where not all callers see the same.
+const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization, x-api-key, waybill-postcode");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 /// Browsers take the media type as it is (Fetch Standard, section 3.6).
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -100,6 +104,11 @@ pub(crate) fn make_private(response: &mut Response) {
     if let Some(value) = response.headers_mut().get_mut(CACHE_CONTROL).filter(|value| **value == REVALIDATE) {
         *value = PRIVATE_REVALIDATE;
     }
+}
+
+/// Tells caches that `response` depends on who asks, and with which postcode (RFC 9110, section 12.5.5).
+pub(crate) fn vary_by_caller(response: &mut Response) {
+    response.headers_mut().append(VARY, BY_CALLER);
 }
 
 /// `response`, as the last on its connection.

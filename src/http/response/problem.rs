@@ -5,6 +5,7 @@ use hyper::header::{ACCEPT_ENCODING, ALLOW, HeaderName, HeaderValue, RETRY_AFTER
 use serde::Serialize;
 
 use super::{Response, never_cached};
+use crate::http::access::guesses::{self, TooManyGuesses};
 use crate::http::access::{RateOf, Refusal};
 use crate::load::FileError;
 
@@ -151,26 +152,35 @@ pub fn unauthorized(detail: &str) -> Response {
 /// The response to a request that is not let through: 401, 403 or 429, which says when to come back (RFC 6585, section 4,
 /// and the IETF's draft of the fields for rate limits).
 pub(crate) fn refusal(refusal: &Refusal) -> Response {
-    let (of, early) = match refusal {
-        Refusal::Unauthorized(reason) => return unauthorized(reason),
-        Refusal::Forbidden(scope) => {
-            return response(Code::Forbidden, &format!("the key lacks the scope {}", scope.name()));
+    match refusal {
+        Refusal::Unauthorized(reason) => unauthorized(reason),
+        Refusal::Forbidden(scope) => response(Code::Forbidden, &format!("the key lacks the scope {}", scope.name())),
+        Refusal::TooEarly { of, early } => {
+            let name = match of {
+                RateOf::Client => "client",
+                RateOf::Key => "key",
+            };
+            let (seconds, rate) = (early.wait_seconds(), early.rate);
+            let detail = format!("more than {rate} for this {name}; try again in {seconds} s");
+            rate_limited(&detail, name, rate.burst(), rate.window_seconds(), seconds)
         }
-        Refusal::TooEarly { of, early } => (of, early),
-    };
-    let name = match of {
-        RateOf::Client => "client",
-        RateOf::Key => "key",
-    };
-    let (seconds, rate) = (early.wait_seconds(), early.rate);
-    let detail = format!("more than {rate} for this {name}; try again in {seconds} s");
-    let mut response = response(Code::RateLimited, &detail);
+        Refusal::TooManyGuesses(TooManyGuesses { guesses_max, wait }) => {
+            let seconds = wait.as_secs().max(1);
+            let detail = format!("too many wrong postcodes; try again in {seconds} s, or without a postcode");
+            rate_limited(&detail, "postcode", *guesses_max, guesses::WINDOW_S, seconds)
+        }
+    }
+}
+
+/// 429 by the limit `name`: `quota` within `window` seconds. It may be tried again after `seconds`.
+fn rate_limited(detail: &str, name: &str, quota: u32, window: u32, seconds: u64) -> Response {
+    let mut response = response(Code::RateLimited, detail);
     let mut insert = |field, value: String| {
         // Names of ours and numbers are always a value.
         response.headers_mut().extend(HeaderValue::try_from(value).ok().map(|value| (field, value)));
     };
     insert(RETRY_AFTER, seconds.to_string());
-    insert(RATE_LIMIT_POLICY, format!("\"{name}\";q={};w={}", rate.burst(), rate.window_seconds()));
+    insert(RATE_LIMIT_POLICY, format!("\"{name}\";q={quota};w={window}"));
     insert(RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}"));
     response
 }

@@ -35,8 +35,8 @@ pub(crate) const BUCKETS_NS: [u64; 19] = [
 ];
 
 /// Every status that a response may have, the most frequent first; the last stands for all others.
-pub(crate) const CODES: [u16; 19] =
-    [200, 404, 304, 204, 301, 400, 401, 403, 405, 409, 412, 413, 415, 421, 422, 503, 507, 429, 500];
+pub(crate) const CODES: [u16; 20] =
+    [200, 404, 304, 204, 301, 400, 401, 403, 405, 409, 410, 412, 413, 415, 421, 422, 503, 507, 429, 500];
 
 /// A number that one thread adds to and any thread may read.
 #[derive(Debug, Default)]

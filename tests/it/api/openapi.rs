@@ -259,11 +259,32 @@ fn ask_everything() -> Asker {
         }
         asker.ask(&mut client, "POST", "/v1/lookup", &key, BATCH);
     }
+    ask_with_limited_view(&mut asker);
     let without_pages = Server::start(SEED, &["--pages", "off"]);
     for page in ["/", "/browse", "/docs", "/docs/page.css"] {
         asker.read(&without_pages, page);
     }
     asker
+}
+
+/// What callers without a key see with and without a postcode, and once they have shown too many.
+fn ask_with_limited_view(asker: &mut Asker) {
+    let server = Server::start(SEED, &["--public-view", "limited", "--anonymous", "lookup"]);
+    for target in TARGETS {
+        asker.read(&server, target);
+    }
+    let mut client = server.client();
+    let postcodes = ["75001", "1", "2", "3", "4", "5", "6"].map(|postcode| format!("Waybill-Postcode: {postcode}"));
+    for postcode in &postcodes {
+        for target in ["/v1/shipments/DHL/TN12345678", "/v1/shipments/TN12345678"] {
+            asker.ask(&mut client, "GET", target, &[postcode], "");
+        }
+    }
+    let json = ["Content-Type: application/json"];
+    for postcode in ["75001", "1"] {
+        let lookup = format!(r#"{{"tracking_number":"TN12345678","postcode":"{postcode}"}}"#);
+        asker.ask(&mut client, "POST", "/v1/lookup", &json, &format!(r#"{{"lookups":[{lookup}]}}"#));
+    }
 }
 
 /// What is more than is answered at once: a few shipments whose text grows to six times its size when it is escaped.

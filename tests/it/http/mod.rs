@@ -8,6 +8,7 @@ mod correlation;
 mod fast_path;
 mod heads;
 mod hostile;
+mod limited;
 mod limits;
 mod tls;
 mod wire;
