@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 
 use crate::http::access::Access;
+use crate::http::access::public::Public;
 use crate::http::budget::Budget;
 use crate::http::pages::Pages;
 use crate::http::request::cors::Cors;
@@ -71,7 +72,7 @@ impl App {
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             data_age_max: None,
             with_pages: true,
-            pages: Pages::new(None),
+            pages: Pages::new(None, &Public::default()),
             connections_max: usize::MAX,
             listening: AtomicBool::new(true),
             draining: AtomicBool::new(false),

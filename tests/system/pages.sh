@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Drives the tracking page and the browsing page in headless Chromium: what they show, that nothing in the data runs,
+# Drives the tracking page and the browsing page in headless Chromium: what they show, to shoppers without a key too, that nothing in the data runs,
 # keyboard, screen readers (axe), narrow and wide, light and dark.
 #
 # Needs chromium, node and npm, which fetches two packages as tests/system/pages/package-lock.json says, and a release
@@ -15,4 +15,4 @@ WAYBILL_BIN=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 export WAYBILL_BIN
 cd tests/system/pages
 npm ci --silent --no-audit --no-fund --ignore-scripts
-node --test --test-concurrency 1 track.test.js browse.test.js
+node --test --test-concurrency 1 track.test.js browse.test.js shopper.test.js

@@ -26,7 +26,7 @@ use rate::TooEarly;
 use scope::Scope;
 
 /// Lookups of a batch from a caller without a key, where such callers may only look up.
-const ANONYMOUS_LOOKUPS_MAX: usize = 20;
+pub(crate) const ANONYMOUS_LOOKUPS_MAX: usize = 20;
 
 /// Rules for callers, with and without keys.
 pub struct Access {

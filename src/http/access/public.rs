@@ -3,13 +3,14 @@
 use super::rate::Rate;
 
 /// What callers without a key may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Anonymous {
     /// Nothing.
     None,
     /// Lookups by path, small batches, and the version of the dataset.
     Lookup,
     /// Everything.
+    #[default]
     All,
 }
 
@@ -24,7 +25,7 @@ pub enum PublicView {
 }
 
 /// What callers without a key may ask for and see, and how often.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Public {
     /// What they may ask for.
     pub anonymous: Anonymous,

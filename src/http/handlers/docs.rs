@@ -7,14 +7,13 @@ use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 
-use crate::http::response::document::{Document, HTML, NO_REFERRER};
+use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::{Field, Response};
 
 const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
 const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
 const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-const TEXT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
 const GZIP: Field = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
 const BY_ENCODING: Field = (VARY, HeaderValue::from_static("accept-encoding"));
 
@@ -30,7 +29,7 @@ const POLICY: Field = (
 type Kept = LazyLock<Document>;
 static OPENAPI: Kept = LazyLock::new(|| Document::new(include_str!("../assets/openapi.json"), [JSON]));
 static PAGE: Kept =
-    LazyLock::new(|| Document::new(include_str!("../assets/docs/page.html"), [HTML, POLICY, NO_REFERRER]));
+    LazyLock::new(|| Document::new(include_str!("../assets/docs/page.html"), [HTML, POLICY, NO_REFERRER, NO_INDEX]));
 static PAGE_CSS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.css"), [CSS]));
 static PAGE_JS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.js"), [JAVASCRIPT]));
 

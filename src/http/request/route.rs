@@ -45,6 +45,8 @@ pub enum RouteId {
     DocsAsset,
     /// The OpenAPI document.
     OpenApi,
+    /// What search engines may list.
+    Robots,
     /// The liveness probe.
     Live,
     /// The readiness probe.
@@ -95,7 +97,7 @@ const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
 
 /// The table of routes, in the order of [`RouteId`].
-pub static ROUTES: [RouteSpec; 19] = {
+pub static ROUTES: [RouteSpec; 20] = {
     use Content::{Data, Page, Service};
     const LOOKUP: Content = Data(Some(Scope::Lookup));
     const LIST: Content = Data(Some(Scope::List));
@@ -113,6 +115,7 @@ pub static ROUTES: [RouteSpec; 19] = {
         spec(RouteId::Docs, "/docs", READ, PUBLIC, Page),
         spec(RouteId::DocsAsset, "/docs/{asset}", READ, PUBLIC, Page),
         spec(RouteId::OpenApi, "/openapi.json", READ, PUBLIC, Service),
+        spec(RouteId::Robots, "/robots.txt", READ, PUBLIC, Service),
         spec(RouteId::Live, "/livez", READ, BOTH, Service),
         spec(RouteId::Ready, "/readyz", READ, BOTH, Service),
         spec(RouteId::Metrics, "/metrics", READ, ADMIN, Service),

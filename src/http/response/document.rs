@@ -1,7 +1,9 @@
 //! Content of the program itself: documents that are part of it, and JSON about the process.
 
 use bytes::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
@@ -13,6 +15,10 @@ use super::{Field, JSON, NO_SNIFF, REVALIDATE, Response, etag, never_cached, not
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Of a page for a browser.
 pub const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+/// Of a text for people.
+pub const TEXT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+/// Of a page that no search engine may list.
+pub const NO_INDEX: Field = (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
 /// Of a page whose URL must not be sent to other sites: there may be tracking numbers in it.
 pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 

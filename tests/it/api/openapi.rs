@@ -151,7 +151,7 @@ impl Asker {
 }
 
 /// Requests for every public route, well formed; the document's own examples among them.
-const TARGETS: [&str; 27] = [
+const TARGETS: [&str; 29] = [
     "/v1/shipments/DHL/TN12345678",
     "/v1/shipments/DHL/TN1",
     "/v1/shipments/TN12345678",
@@ -177,6 +177,8 @@ const TARGETS: [&str; 27] = [
     "/docs/LICENSE",
     "/docs/nothing",
     "/openapi.json",
+    "/robots.txt",
+    "/?n=TN1",
     "/livez",
     "/readyz",
 ];

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 const PAGES: [&str; 2] = ["/", "/browse"];
-const BYTES_MAX: usize = 31_000;
+const BYTES_MAX: usize = 36_000;
 
 /// The content of the one element with this name.
 fn only<'a>(page: &'a str, name: &str) -> &'a str {
@@ -141,4 +141,43 @@ fn pages_are_on_or_off() {
     assert!(ended.stderr.contains("--pages"), "{}", ended.stderr);
     let server = Server::start(SEED, &["--pages", "on"]);
     assert_is_page(&server.get("/"));
+}
+
+#[test]
+fn search_engines_may_list_the_tracking_page_alone_and_no_number() {
+    let server = Server::start(SEED, &[]);
+    let robots = server.get("/robots.txt");
+    assert_eq!(robots.text(), "User-agent: *\nAllow: /$\nDisallow: /\n");
+    assert_eq!(robots.field("content-type").as_deref(), Some("text/plain; charset=utf-8"));
+    let mut client = server.client();
+    for path in ["/browse", "/docs", "/?n=TN1", "/?carrier=&n=TN1&n=TN2", "/?%6e=TN1"] {
+        let page = client.get(path);
+        assert_eq!(page.field("x-robots-tag").as_deref(), Some("noindex"), "{path}");
+        let known = format!("If-None-Match: {}", page.field("etag").unwrap());
+        let again = client.request("GET", path, &[&known]);
+        assert_eq!((again.status, again.field("x-robots-tag").as_deref()), (304, Some("noindex")), "{path}");
+    }
+    for path in ["/", "/?utm_source=mail", "/?nn=1"] {
+        assert_eq!(client.get(path).field("x-robots-tag"), None, "{path}");
+    }
+    // So they are without pages, too.
+    let without_pages = Server::start(SEED, &["--pages", "off"]);
+    assert_eq!(without_pages.get("/robots.txt").body, robots.body);
+}
+
+#[test]
+fn the_tracking_page_links_to_what_its_visitors_may_see() {
+    for (arguments, may_see) in
+        [(&[][..], true), (&["--anonymous", "lookup"], false), (&["--anonymous", "none"], false)]
+    {
+        let server = Server::start(SEED, arguments);
+        for page in ["/", "/?n=TN1"] {
+            let text = server.get(page).text().to_owned();
+            for link in ["href=\"/browse\"", "href=\"/docs\""] {
+                assert_eq!(text.contains(link), may_see, "{arguments:?} {page} {link}");
+            }
+        }
+        // Whoever knows of it, and has a key, goes there.
+        assert_eq!((server.get("/browse").status, server.get("/docs").status), (200, 200));
+    }
 }

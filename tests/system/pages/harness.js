@@ -16,7 +16,7 @@ const AXE = createRequire(import.meta.url)("axe-core").source;
 const DEADLINE_MS = 30000;
 export const NARROW = 320;
 export const WIDE = 1280;
-export const PAGE_BYTES_MAX = 31000;
+export const PAGE_BYTES_MAX = 36000;
 
 /** Starts a server of its own, with `more` flags; `end` ends it. `data` is its file. */
 export async function serve(...more) {
@@ -59,10 +59,10 @@ after(async () => {
 /**
  * Opens a page for the time of `look`, which gets it and the requests it makes, and holds it to what no page may do:
  * ask anybody else, run anything of the data, break its policy, fail. `failing` allows for answers that are errors,
- * `onDialog` answers what people are asked, `prepare` gets the page before it is there.
+ * `prepare` gets the page before it is there.
  */
 export async function visit(path, options, look) {
-  const { width = WIDE, colorScheme = "light", failing = false, javaScriptEnabled = true, prepare, url = shared.url, onDialog } = options;
+  const { width = WIDE, colorScheme = "light", failing = false, javaScriptEnabled = true, prepare, url = shared.url } = options;
   const context = await shared.browser.newContext({ viewport: { width, height: 800 }, colorScheme, javaScriptEnabled, reducedMotion: "reduce", locale: "en-GB" });
   context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
@@ -70,7 +70,7 @@ export async function visit(path, options, look) {
   const complaints = [];
   page.on("request", (request) => requests.push(request.url()));
   page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("dialog", (dialog) => (onDialog ? onDialog(dialog) : complaints.push(`dialog ${dialog.message()}`)));
+  page.on("dialog", (dialog) => complaints.push(`dialog ${dialog.message()}`));
   page.on("console", (message) => {
     const expected = failing && message.text().startsWith("Failed to load resource");
     if (!expected) complaints.push(message.text());

@@ -427,33 +427,3 @@ test("a server that ends while the page is open is noticed", { skip: Boolean(pro
     await page.getByRole("alert").getByText("The server cannot be reached.").waitFor();
   });
 });
-
-test("a server that wants a key gets the one that people type, asked for once", { skip: Boolean(process.env.BASE_URL) }, async () => {
-  const dir = await mkdtemp(join(tmpdir(), "waybill-keys-"));
-  const file = join(dir, "keys");
-  await writeFile(file, "support:key-of-the-support", { mode: 0o600 });
-  const { url, end } = await serve("--api-keys-file", file);
-  // At the page's start, for the first question, when it is tried again, and once more.
-  const typed = [null, null, "a wrong one \u043a", " key-of-the-support "];
-  const asked = [];
-  const onDialog = (dialog) => {
-    asked.push(dialog.message());
-    const key = typed.shift();
-    return key === null ? dialog.dismiss() : dialog.accept(key);
-  };
-  try {
-    await visit("/", { url, failing: true, onDialog }, async (page) => {
-      await ask(page, "EXACT");
-      await page.getByRole("alert").getByText("The server refused: a key is needed").waitFor();
-      await page.getByRole("button", { name: "Try again" }).click();
-      await answered(page);
-      assert.deepEqual(await cards(page), [["EXACT", "UPS"]]);
-      await page.goto(`${url}/browse`);
-      await answered(page);
-      assert.deepEqual(asked, Array(4).fill("This server needs an API key:"));
-    });
-  } finally {
-    await end();
-    await rm(dir, { recursive: true });
-  }
-});

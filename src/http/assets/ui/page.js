@@ -38,6 +38,14 @@ function readJson(text) {
 /** What went wrong, in words for people. */
 class Failure extends Error {}
 
+/** Too many requests, or too many wrong postcodes, for a time. */
+class TooMany extends Failure {
+  constructor(seconds) {
+    const minutes = Math.ceil(seconds / 60);
+    super(`Too many tries from here. Please wait ${seconds < 90 ? counted(seconds, "second") : counted(minutes, "minute")}.`);
+  }
+}
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Where this tab keeps the key that it shows to servers that want one. Browsers may forbid it. */
@@ -49,17 +57,45 @@ try {
 } catch {}
 
 /** Whether there is another key to try than the one that was refused; people are asked once for all who were refused. */
-function renewKey(refused) {
-  if (key !== refused) return true;
-  const typed = keyDeclined ? null : prompt("This server needs an API key:");
-  keyDeclined = typed === null;
-  if (keyDeclined) return false;
-  // No key has other characters, and no request could.
-  key = typed.replace(/[^!-~]/g, "");
+let keyForm = null;
+function renewKey(refused, signal) {
+  if (key !== refused || keyDeclined) return key !== refused;
+  keyForm ??= askForKey(refused !== null, signal).finally(() => (keyForm = null));
+  return keyForm;
+}
+
+/** Shows a form for a key until it is sent, declined, or another view begins. */
+function askForKey(isRefused, signal) {
+  const input = element("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: "" });
+  const later = element("button", { type: "button", class: "link" }, "Not now");
+  const label = isRefused ? "This API key is not valid. Another one:" : "This needs an API key:";
+  const form = element("form", { class: "ask" }, element("label", { for: "key" }, label), input, element("button", { class: "button" }, "Continue"), later);
+  say("");
+  byId("results").hidden = true;
+  byId("alert").replaceChildren(form);
+  input.focus();
+  return new Promise((resolve) => {
+    const done = (typed) => {
+      byId("alert").replaceChildren();
+      keyDeclined = !typed;
+      if (typed) keep(typed);
+      resolve(Boolean(typed));
+    };
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      // No key has other characters, and no request could.
+      done(input.value.replace(/[^!-~]/g, ""));
+    });
+    later.addEventListener("click", () => done(""));
+    signal.addEventListener("abort", () => resolve(false));
+  });
+}
+
+function keep(typed) {
+  key = typed;
   try {
     sessionStorage.setItem(KEY, key);
   } catch {}
-  return true;
 }
 
 /** Asks the API. While the server loads its data (503) it says so by `onLoading` and asks again. Throws a Failure. */
@@ -73,7 +109,9 @@ async function ask(path, { onLoading, ...request }) {
       throw new Failure("The server cannot be reached. Check the connection, then try again.");
     });
     if (answer.ok) return readJson(text);
-    if (answer.status === 401 && renewKey(shown)) continue;
+    if (answer.status === 401 && (await renewKey(shown, request.signal))) continue;
+    if (request.signal.aborted) throw new Failure("");
+    if (answer.status === 429) throw new TooMany(Number(answer.headers.get("Retry-After")) || 1);
     if (answer.status !== 503) throw new Failure(`The server refused: ${detailOf(text) || `status ${answer.status}`}.`);
     onLoading();
     await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));

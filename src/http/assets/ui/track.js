@@ -1,7 +1,7 @@
 
 // The tracking page. Its address is its state: `/?n=…&n=…&carrier=…`, each `n` a line of the field.
 
-/** Numbers that are looked up at once, and lookups that one request takes. */
+/** Numbers that are looked up at once, and lookups that one request takes, with a key. */
 const NUMBERS_MAX = 1000;
 const LOOKUPS_MAX = 1000;
 /** Runs of words of one text that are tried, at most. */
@@ -104,14 +104,21 @@ function grouped(piece, found) {
   return numbers;
 }
 
+/** Lookups that one request takes. */
+const lookupsMax = () => (key ? LOOKUPS_MAX : Number(form.dataset.keylessLookupsMax));
+
+function askBatch(lookups, asking) {
+  return ask("/v1/lookup", { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) });
+}
+
 /** The readings that found something, with their shipments. */
 async function lookUp(readings, carrier, asking) {
   const found = new Map();
-  for (let at = 0; at < readings.length; at += LOOKUPS_MAX) {
-    const lookups = readings.slice(at, at + LOOKUPS_MAX).map((tracking_number) => ({ tracking_number, carrier: carrier || null }));
-    const request = { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) };
-    const { results } = await ask("/v1/lookup", request);
-    results.forEach(({ shipments }, number) => shipments.length && found.set(readings[at + number], shipments));
+  for (let at = 0; at < readings.length; ) {
+    const taken = readings.slice(at, at + lookupsMax());
+    const { results } = await askBatch(taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null })), asking);
+    results.forEach(({ shipments }, number) => shipments.length && found.set(taken[number], shipments));
+    at += taken.length;
   }
   return found;
 }
@@ -130,12 +137,56 @@ function totalOf(articles) {
   return digits(articles.reduce((sum, { quantity, price }) => sum + times(quantity, price, decimals), 0n), decimals);
 }
 
-function card({ tracking_number, carrier, status, sender_address, receiver_address, articles }, typed) {
+function card(shipment, typed) {
+  const { tracking_number, carrier, status, sender_address, receiver_address, articles } = shipment;
   const title = element("div", {}, datum(tracking_number, "", "h3", { class: "number" }), datum(carrier, "", "p"));
   if (fold(typed) !== fold(tracking_number)) title.append(element("p", { class: "quiet hint" }, "typed as ", datum(typed, "")));
   const head = element("div", { class: "title" }, title, element("p", { class: "status" }, datum(status, "no status")));
+  if (shipment.limited) return limitedCard(shipment, typed, head);
   const route = element("dl", { class: "route" }, place("From", sender_address), place("To", receiver_address));
   return element("article", { class: "card" }, head, route, table(articles, tracking_number));
+}
+
+/** What everybody may see; the postcode of the receiver shows the rest. It is kept nowhere, in no address either. */
+let limitedCards = 0;
+function limitedCard({ tracking_number, carrier, sender_country, receiver_country }, typed, head) {
+  const country = (label, name) => element("div", {}, element("dt", {}, label), element("dd", {}, datum(name || "", "not known")));
+  const route = element("dl", { class: "route" }, country("From", sender_country), country("To", receiver_country));
+  const made = element("article", { class: "card" }, head, route);
+  if (receiver_country === null) {
+    made.append(element("p", { class: "more quiet" }, "Addresses and articles are not shown here: no postcode is known for this shipment."));
+    return made;
+  }
+  const id = `postcode-${++limitedCards}`;
+  const said = element("p", { role: "status", id: `${id}-said` });
+  const postcode = element("input", { id, autocomplete: "postal-code", spellcheck: "false", required: "", "aria-describedby": said.id });
+  const label = element("label", { for: id }, "Postcode of the receiver");
+  const why = element("p", { class: "quiet hint" }, "It shows addresses and articles.");
+  const more = element("form", { class: "more" }, label, why, postcode, element("button", { class: "button" }, "Show all"), said);
+  more.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    said.textContent = "Looking …";
+    const asking = { signal: view.signal, onLoading: () => (said.textContent = "The server is loading its data …") };
+    try {
+      const { results } = await askBatch([{ tracking_number, carrier, postcode: postcode.value.trim() || null }], asking);
+      const [shipment] = results[0].shipments;
+      if (shipment && !shipment.limited) {
+        const whole = card(shipment, typed);
+        made.replaceWith(whole);
+        const title = whole.querySelector("h3");
+        title.tabIndex = -1;
+        title.focus();
+        return;
+      }
+      said.textContent = shipment ? "This is not the postcode of the receiver." : "This shipment is no longer listed.";
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      said.textContent = failure.message;
+    }
+    postcode.focus();
+  });
+  made.append(more);
+  return made;
 }
 
 const place = (label, address) => element("div", {}, element("dt", {}, label), element("dd", {}, ...linesOfAddress(address)));
