@@ -12,7 +12,7 @@
 //! - [`place`]: postcode, city and country of an address
 //! - [`shard`]: which part of the shipments a process has
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
-//!   of threads; `truncate`: the start of a long text; [`cancel`]: cancelling long work
+//!   of threads; `truncate`: the start of a long text; `similar`: the name that was probably meant; [`cancel`]: cancelling long work
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`source`]: where bytes come from: files and objects in storage, compressed or not
@@ -43,6 +43,7 @@ pub mod shard;
 pub mod cancel;
 mod json;
 mod mutex;
+mod similar;
 mod thread;
 mod truncate;
 

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
-use waybill::commands::serve::{Control, Data, Listeners, ServeError, Server, open_access_log, read_secrets};
+use waybill::commands::serve::{
+    Control, Data, Listeners, ServeError, Server, check_source, open_access_log, read_secrets,
+};
 use waybill::commands::{check, generate, health, key, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
 
@@ -52,6 +54,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
 }
 
 fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
+    if let Err(error) = Layers::check_variables() {
+        return Ok(fail(&error.into(), EXIT_USAGE));
+    }
     let settings = match Settings::new(args) {
         Ok(settings) => settings,
         Err(error) => return Ok(fail(&with_layer(error, layers), EXIT_USAGE)),
@@ -78,6 +83,7 @@ fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
     let listeners = Listeners::bind(settings, &secrets)?;
     // Dropped last, so that all lines are written.
     let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
+    check_source(&settings.reload)?;
     // From this line of the log on, clients can connect, and signals are handled.
     listeners.announce();
     let data = Data::load(&settings.reload, log::progress_display())?;

@@ -11,11 +11,11 @@ pub use serve::{MAX_CONNECTIONS_DEFAULT, ServeArgs};
 pub use target::Target;
 pub use value::{AdminListen, LogFormat, Pages};
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use clap::builder::RangedU64ValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use jiff::civil::Date;
 
@@ -32,7 +32,7 @@ pub const THREADS_MAX: usize = 1024;
 #[command(
     name = "waybill",
     version,
-    after_help = "Without a command, waybill serves: waybill --data FILE is waybill serve --data FILE"
+    after_help = "Without a command, waybill serves: waybill FILE is waybill serve --data FILE"
 )]
 pub struct Cli {
     /// The command.
@@ -41,15 +41,27 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Inserts the default command, `serve`, into a command line that starts with flags.
+    /// Inserts the default command, `serve`, into a command line that starts with flags or with the data.
     pub fn with_command(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = arguments.into_iter().collect();
         let first = arguments.get(1).and_then(|argument| argument.to_str());
-        let is_flag = first.is_none_or(|first| first.starts_with('-'));
-        if is_flag && !matches!(first, Some("-h" | "--help" | "-V" | "--version")) {
+        if arguments.get(1).is_some_and(|first| Cli::is_data(first)) {
+            arguments.splice(1..1, ["serve".into(), "--data".into()]);
+        } else if first.is_none_or(|first| first.starts_with('-'))
+            && !matches!(first, Some("-h" | "--help" | "-V" | "--version"))
+        {
             arguments.insert(1.min(arguments.len()), "serve".into());
         }
         arguments
+    }
+
+    /// Returns whether the first argument is a file or URL to serve. Any other one is a command, or meant to be.
+    fn is_data(first: &OsStr) -> bool {
+        let bytes = first.as_encoded_bytes();
+        let is_command =
+            || first == "help" || Cli::command().get_subcommands().any(|command| first == command.get_name());
+        !bytes.starts_with(b"-")
+            && (bytes.iter().any(|byte| b"./".contains(byte)) || !is_command() && Path::new(first).is_file())
     }
 }
 
@@ -147,7 +159,6 @@ pub struct HealthArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definitions_are_consistent() {

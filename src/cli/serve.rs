@@ -51,6 +51,8 @@ pub struct ServeArgs {
 
     /// Address of the public listener: IP:PORT, or unix:PATH for a Unix domain socket
     ///
+    /// Short forms are 8090 and localhost:8090 for 127.0.0.1:8090, and :8090 for that port on all interfaces.
+    ///
     /// The permissions of the socket's file can follow: unix:PATH,mode=600. Users who may write to it may connect. The
     /// default, 660, allows the server's own user and group.
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_LISTEN", value_name = "IP:PORT|unix:PATH", default_value = "127.0.0.1:8080")]

@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, Command};
+use clap::Command;
 use toml::de::{DeTable, DeValue};
 
 use super::setting::{long, settings};
 use super::value;
-
-/// Least similarity of an unknown key to a name that is suggested for it, from 0 to 1 (Jaro).
-const SIMILARITY_MIN: f64 = 0.7;
+use crate::similar;
 
 /// A configuration file whose values are all accepted by their flags.
 #[derive(Debug, Default)]
@@ -100,10 +98,8 @@ fn entry(command: &Command, key: &str, line: usize, value: &DeValue<'_>) -> Resu
 }
 
 fn unknown(key: &str, command: &Command) -> String {
-    let similarity = |setting: &Arg| (strsim::jaro(key, long(setting)), long(setting).to_owned());
-    let nearest = settings(command).map(similarity).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest.filter(|(similarity, _)| *similarity >= SIMILARITY_MIN) {
-        Some((_, name)) => format!("unknown key {key:?}; did you mean {name:?}?"),
+    match similar::nearest(key, settings(command).map(long)) {
+        Some(name) => format!("unknown key {key:?}; did you mean {name:?}?"),
         None => format!("unknown key {key:?}; expected a flag of waybill serve, without its dashes"),
     }
 }
@@ -122,7 +118,7 @@ fn accept(command: &Command, flags: &[OsString]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{ArgAction, value_parser};
+    use clap::{Arg, ArgAction, value_parser};
 
     fn command() -> Command {
         let flag = |name: &'static str| Arg::new(name).long(name).env("WAYBILL_TEST_UNSET");

@@ -15,6 +15,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use super::file::{ConfigFile, ConfigFileError};
 use super::setting::{CONFIG, NotUtf8, long, settings};
 use super::value;
+use super::variables::{self, UnknownVariable};
 use crate::cli::{self, Cli, ServeArgs};
 
 /// The command that has settings.
@@ -99,6 +100,11 @@ impl Layers {
             cli::Command::Serve(args) => Ok(args),
             _ => Err(clap::Error::new(ErrorKind::MissingSubcommand).into()),
         }
+    }
+
+    /// Checks that each environment variable that begins as settings' do is one of a setting.
+    pub fn check_variables() -> Result<(), UnknownVariable> {
+        variables::check(&serve_command(), std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     }
 
     /// Values of all flags, each from the layer with precedence.

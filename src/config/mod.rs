@@ -7,12 +7,14 @@ mod layers;
 mod local;
 mod setting;
 mod value;
+mod variables;
 
 pub use error::SettingsError;
 pub use file::ConfigFileError;
 pub use layers::{Layer, Layers, LayersError};
 pub use local::local_url;
 pub use setting::NotUtf8;
+pub use variables::UnknownVariable;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

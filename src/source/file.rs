@@ -1,6 +1,6 @@
 //! A file that must not change while it is read.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,18 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
+/// Opens the file at `path`, which must be a regular one.
+pub(super) fn open_regular(path: &Path) -> Result<(File, Metadata), SourceError> {
+    let unreadable = |operation, source| SourceError::unreadable(path, operation, source);
+    let file = open(path).map_err(|source| unreadable("open", source))?;
+    let metadata = file.metadata().map_err(|source| unreadable("stat", source))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        return Err(unreadable("read", io::Error::new(io::ErrorKind::InvalidInput, kind)));
+    }
+    Ok((file, metadata))
+}
+
 /// An open regular file, and its state when it was opened.
 pub(crate) struct OpenFile {
     path: PathBuf,
@@ -27,13 +39,7 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// Opens the file at `path`. Waits until a later write would change its modification time.
     pub(crate) fn open(path: &Path) -> Result<OpenFile, SourceError> {
-        let unreadable = |operation, source| SourceError::unreadable(path, operation, source);
-        let file = open(path).map_err(|source| unreadable("open", source))?;
-        let metadata = file.metadata().map_err(|source| unreadable("stat", source))?;
-        if !metadata.is_file() {
-            let kind = if metadata.is_dir() { "a directory" } else { "not a regular file" };
-            return Err(unreadable("read", io::Error::new(io::ErrorKind::InvalidInput, kind)));
-        }
+        let (file, metadata) = open_regular(path)?;
         let stamp = Stamp::of(&metadata);
         stamp::let_clock_tick(&metadata);
         Ok(OpenFile { path: path.to_owned(), file, stamp })

@@ -54,6 +54,14 @@ impl Source {
         }
     }
 
+    /// Checks that a file is there and can be read. An object is not asked for.
+    pub fn check(&self) -> Result<(), SourceError> {
+        match self {
+            Source::File(path) => file::open_regular(path).map(|_| ()),
+            Source::Object(_) => Ok(()),
+        }
+    }
+
     /// Begins a load. A file is opened later; an object is requested now, since its state and its content come with one
     /// response. `cancel` ends the load early.
     pub fn open(&self, cancel: &Cancel) -> Result<Opened, SourceError> {

@@ -27,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "data_sh
 from control_group import Group
 from shapes import shapes
 
-BIN = str(Path(os.environ.get("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve())
+BIN = str(Path(os.environ.pop("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve())
 SCALE = float(os.environ.get("SCALE", "0.05"))
 SHAPES = re.compile(os.environ.get("SHAPES", ""))
 THREADS = os.environ.get("THREADS", "2")

@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from control_group import Group
 
-BIN = str(Path(os.environ.get("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve())
+BIN = str(Path(os.environ.pop("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve())
 SCALE = float(os.environ.get("SCALE", "0.2"))
 KINDS = re.compile(os.environ.get("KINDS", ""))
 

@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 bin=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
+# The server takes it for a misspelled setting.
+unset WAYBILL_BIN
 dir=$(mktemp -d)
 pids=()
 clean_up() {

@@ -15,7 +15,6 @@ export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@localhost GIT_COMMITTER_NAME=t
 commit() { git add --all && git commit --quiet --no-gpg-sign --no-verify --message "$1"; }
 git init --quiet
 commit all
-unset WAYBILL_BIN
 refuses() { # MESSAGE
     ! .ci/release --skip-image "$dir/none" 2>"$dir/refusal" || fail "released in spite of: $1"
     grep -q "$1" "$dir/refusal" || fail "$(cat "$dir/refusal")"

@@ -348,6 +348,8 @@ async def main():
     in_namespace = bool(os.environ.get("RESTARTS_IN_NAMESPACE"))
     if in_namespace:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # The server takes it for a misspelled setting.
+    os.environ.pop("WAYBILL_BIN", None)
     failed = []
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)

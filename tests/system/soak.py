@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-BIN = Path(os.environ.get("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve()
+BIN = Path(os.environ.pop("WAYBILL_BIN", Path(__file__).parents[2] / "target/release/waybill")).resolve()
 RUN_SECONDS = float(os.environ.get("SECONDS", "40"))
 SHIPMENTS = int(os.environ.get("SHIPMENTS", "50000"))
 RATE = float(os.environ.get("RATE", "1000"))

@@ -10,6 +10,11 @@ use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
 use crate::store::Store;
 use crate::systemd;
 
+/// Checks that the data can be loaded at all, before clients are told where to connect. Storage is asked by the load.
+pub fn check_source(settings: &ReloadSettings) -> Result<(), ServeError> {
+    settings.data.check().map_err(|error| ServeError::Data(error.to_string()))
+}
+
 /// Data whose first load is running.
 pub struct Data {
     pub(super) store: Arc<Store>,

@@ -7,7 +7,7 @@ mod error;
 mod listeners;
 
 pub use control::Control;
-pub use data::Data;
+pub use data::{Data, check_source};
 pub use error::ServeError;
 pub use listeners::Listeners;
 

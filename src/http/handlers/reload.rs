@@ -7,6 +7,7 @@ use hyper::header::{HOST, ORIGIN};
 use serde::Serialize;
 
 use crate::http::app::App;
+use crate::http::request::query;
 use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
@@ -93,7 +94,7 @@ fn parse_options(query: &str) -> Result<Request, String> {
         let option = match name.as_ref() {
             "dry_run" => &mut request.dry_run,
             "force" => &mut request.force,
-            _ => return Err("a reload takes the parameters dry_run and force".to_owned()),
+            unknown => return Err(format!("{unknown}: {}", query::no_such_parameter(unknown, &["dry_run", "force"]))),
         };
         *option = match value.as_ref() {
             "true" => true,

@@ -1,7 +1,7 @@
 //! Addresses of listeners.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -11,7 +11,8 @@ pub(super) const SOCKET_MODE: u32 = 0o660;
 const UNIX: &str = "unix:";
 const MODE: &str = ",mode=";
 
-/// Where to listen: `IP:PORT`, or `unix:PATH` and perhaps `,mode=660`.
+/// Where to listen: `IP:PORT`, `localhost:PORT` or `PORT` for loopback, `:PORT` for all interfaces, or `unix:PATH` and
+/// perhaps `,mode=660`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// On an interface, or all of them.
@@ -52,10 +53,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, &'static str> {
         let Some(rest) = text.strip_prefix(UNIX) else {
-            return text
-                .parse()
+            return ip(text)
                 .map(Address::Ip)
-                .map_err(|_| "expected an address such as 127.0.0.1:8080, [::]:8080 or unix:/run/waybill.sock");
+                .ok_or("expected an address such as 127.0.0.1:8080, 8080, :8080 or unix:/run/waybill.sock");
         };
         let (path, mode) = match rest.rsplit_once(MODE) {
             None => (rest, SOCKET_MODE),
@@ -68,6 +68,20 @@ impl FromStr for Address {
             return Err("expected a path after unix:");
         }
         Ok(Address::Unix { path: path.into(), mode })
+    }
+}
+
+/// Parses an address on an interface. A port alone is on loopback, as those who try things out mean it.
+fn ip(text: &str) -> Option<SocketAddr> {
+    let at = |host: IpAddr, port: &str| {
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        port.parse().ok().filter(|_| is_number).map(|port| SocketAddr::new(host, port))
+    };
+    match text.rsplit_once(':') {
+        None => at(Ipv4Addr::LOCALHOST.into(), text),
+        Some(("", port)) => at(Ipv6Addr::UNSPECIFIED.into(), port),
+        Some((host, port)) if host.eq_ignore_ascii_case("localhost") => at(Ipv4Addr::LOCALHOST.into(), port),
+        Some(_) => text.parse().ok(),
     }
 }
 
@@ -90,10 +104,25 @@ mod tests {
         assert_eq!("[::1]:80".parse(), Ok(Address::Ip("[::1]:80".parse().unwrap())));
         assert_eq!("unix:/a b".parse(), unix("/a b", 0o660));
         assert_eq!("unix:a,b,mode=600".parse(), unix("a,b", 0o600));
-        for wrong in
-            ["", "localhost:80", "80", "/run/a", "unix:", "unix:,mode=600", "unix:a,mode=9", "unix:a,mode=7777"]
-        {
+        for wrong in ["", ":", "+80", ":+80", "65536", "host:80", "localhost", "localhost:", "::1:80x", "/run/a"] {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+        for wrong in ["unix:", "unix:,mode=600", "unix:a,mode=9", "unix:a,mode=7777"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_on_loopback_and_one_behind_a_colon_on_all_interfaces() {
+        for (short, long) in [
+            ("8090", "127.0.0.1:8090"),
+            ("0", "127.0.0.1:0"),
+            ("localhost:8090", "127.0.0.1:8090"),
+            ("LocalHost:8090", "127.0.0.1:8090"),
+            (":8090", "[::]:8090"),
+        ] {
+            let [short, long]: [Address; 2] = [short, long].map(|address| address.parse().unwrap());
+            assert_eq!(short, long);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sockets bound to addresses, and connections from them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
@@ -125,6 +125,8 @@ impl Held {
 }
 
 fn bind_tcp(address: SocketAddr, threads: usize, sharing: Sharing) -> io::Result<Bound> {
+    let address =
+        if is_any_v6(address) && !has_ipv6() { (Ipv4Addr::UNSPECIFIED, address.port()).into() } else { address };
     let probe = tcp_socket(address)?;
     let is_taken = match probe.bind(&address.into()) {
         Ok(()) => false,
@@ -155,7 +157,22 @@ fn tcp_socket(address: SocketAddr) -> io::Result<socket2::Socket> {
     // A restart does not wait for old connections to time out.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    if is_any_v6(address) {
+        // All interfaces, over IPv4 too, whatever the system's default.
+        socket.set_only_v6(false)?;
+    }
     Ok(socket)
+}
+
+/// True for all interfaces of either family.
+fn is_any_v6(address: SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().is_unspecified()
+}
+
+/// False on a host without IPv6, where all interfaces are those of IPv4.
+fn has_ipv6() -> bool {
+    let socket = socket2::Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP));
+    socket.is_ok_and(|socket| socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).is_ok())
 }
 
 fn bind_unix(path: &Path, mode: u32, threads: usize, sharing: Sharing) -> io::Result<Bound> {

@@ -9,6 +9,7 @@ use crate::http::request::route::percent_decoded;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::shipment::{Facet, FoldedKey};
+use crate::similar;
 
 /// The bytes that are escaped in a form, but for the blank, which becomes a plus.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
@@ -101,7 +102,7 @@ pub(crate) fn strict_filter(
         if !add_filter(&mut filter, name, value) {
             let filters = [TRACKING_NUMBER].into_iter().chain(Facet::ALL.map(Facet::name));
             let allowed: Vec<&str> = filters.chain(others.iter().copied()).collect();
-            return Err(Invalid::new(name, format!("no such parameter; there are {}", allowed.join(", "))));
+            return Err(Invalid::new(name, no_such_parameter(name, &allowed)));
         }
         if value.trim().is_empty() {
             return Err(Invalid::new(name, "the value is empty; what is not to be filtered by is left out"));
@@ -126,6 +127,13 @@ pub(crate) fn version(query: &str) -> Result<Option<String>, Invalid> {
         take_version(&mut version, &value)?;
     }
     Ok(version)
+}
+
+/// Why the parameter `name` is refused where there are those `allowed`, and which of these it was probably meant to be.
+pub(crate) fn no_such_parameter(name: &str, allowed: &[&str]) -> String {
+    let meant = similar::nearest(name, allowed.iter().copied());
+    let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+    format!("no such parameter; there are {}{meant}", allowed.join(", "))
 }
 
 /// A number that is written in digits alone; the highest there is where it is higher.

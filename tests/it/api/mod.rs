@@ -9,4 +9,5 @@ mod search;
 mod shards;
 mod ui;
 mod unavailable;
+mod unknown;
 mod versions;

@@ -44,8 +44,9 @@ const FOREIGN_FLAGS: [&str; 27] = [
     "--version",
     "--workspace",
 ];
-/// Variables of scripts, not of the program.
-const FOREIGN_VARIABLES: [&str; 2] = ["WAYBILL_BIN", "WAYBILL_IMAGE_CACHE"];
+/// Variables of scripts and of Kubernetes, not of the program.
+const FOREIGN_VARIABLES: [&str; 6] =
+    ["WAYBILL_", "WAYBILL_BIN", "WAYBILL_IMAGE_CACHE", "WAYBILL_PORT", "WAYBILL_PORT_", "WAYBILL_SERVICE_"];
 /// Parts of messages that are the system's, or that the sources have in parts.
 const FOREIGN_MESSAGES: [&str; 4] =
     ["Address already in use", "No such file or directory", "allowed; the first: line", "cannot open"];

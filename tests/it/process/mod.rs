@@ -5,4 +5,5 @@ mod cli;
 mod config_file;
 mod lifecycle;
 mod reuse_port;
+mod start;
 mod systemd;

@@ -24,7 +24,9 @@ export async function serve(...more) {
   const data = join(dir, "data.csv");
   await writeFile(data, CSV);
   const flags = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "off", "--log-format", "json", "--threads", "1", ...more];
-  const server = spawn(process.env.WAYBILL_BIN, flags, { stdio: ["ignore", "ignore", "pipe"] });
+  // The server takes it for a misspelled setting.
+  const { WAYBILL_BIN, ...env } = process.env;
+  const server = spawn(WAYBILL_BIN, flags, { env, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((resolve) => server.once("exit", resolve));
   const end = async () => {
     server.kill("SIGKILL");
