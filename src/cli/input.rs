@@ -15,6 +15,10 @@ pub struct InputArgs {
     #[arg(long, help_heading = DATA, env = "WAYBILL_DELIMITER", value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     pub delimiter: u8,
 
+    /// Prices have a comma before their fraction: 5,00, which is 5.00 in responses
+    #[arg(long, help_heading = DATA, env = "WAYBILL_DECIMAL_COMMA", value_parser = BoolishValueParser::new())]
+    pub decimal_comma: bool,
+
     /// Names that the header uses for columns; a comma in a name is written as \,
     #[arg(long, help_heading = DATA, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
     pub columns: Option<ColumnNames>,

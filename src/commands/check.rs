@@ -102,11 +102,7 @@ fn mebibytes(bytes: u64) -> f64 {
 }
 
 fn refusal_text(error: &LoadError) -> String {
-    let mut report = format!("refused: {error}");
-    for error in error.errors() {
-        let _ = write!(report, "\n  {error}");
-    }
-    report
+    format!("refused: {}", error.text())
 }
 
 fn refusal_json(error: &LoadError) -> serde_json::Value {

@@ -234,6 +234,7 @@ pub fn health_target(args: &ServeArgs) -> cli::Target {
 pub fn load_options(input: &InputArgs, tolerance: &ToleranceArgs) -> load::Options {
     load::Options {
         delimiter: input.delimiter,
+        decimal_comma: input.decimal_comma,
         columns: input.columns.clone().unwrap_or_default(),
         shard: input.shard,
         bad_rows_max: tolerance.max_bad_rows,

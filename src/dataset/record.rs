@@ -271,6 +271,11 @@ impl<'a> Record<'a> {
         columns.iter().copied().find(|column| self.escaped(*column) != other.escaped(*column))
     }
 
+    /// Value of a column that all rows of a shipment share; empty for other columns.
+    pub(crate) fn shared_value(&self, column: Column) -> String {
+        unescape(&self.escaped(column)).into_owned()
+    }
+
     /// Finds the first of `columns` in which `row` differs.
     pub fn first_contradiction(&self, row: &Row<'_>, columns: &[Column]) -> Option<Column> {
         columns.iter().copied().find(|column| {

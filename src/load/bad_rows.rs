@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::Columns;
+use super::columns::{Columns, quoted};
 use super::options::Options;
 use super::report::{FileError, REPORTED_ERRORS_MAX};
 use super::rows::{BadRow, Claim};
 use crate::dataset::Dataset;
+use crate::dataset::build::ConflictDetails;
 use crate::shipment::{Column, FoldedKey};
 
 /// Position of a row, ordered as in the file: its block, and its line counted from 0 at the block's start.
@@ -16,8 +17,8 @@ pub(super) type RowPosition = (u32, u64);
 pub(super) enum RowError {
     /// The row itself is bad. It may also contradict its shipment, in an earlier column.
     Own(BadRow, Option<Claim>),
-    /// The row contradicts the first good row of its shipment.
-    Contradiction(Column),
+    /// The row contradicts the first good row of its shipment in this column.
+    Contradiction(Column, ConflictDetails),
 }
 
 /// Lines on which blocks start.
@@ -84,20 +85,24 @@ impl<K: Ord, E> FirstErrors<K, E> {
 impl FirstErrors<RowPosition, RowError> {
     /// Describes the errors for reports.
     pub(super) fn described(self, lines: &Lines, columns: &Columns, dataset: &Dataset) -> Vec<FileError> {
-        let described = |(place, error)| describe(lines.at(place), error, columns, dataset);
+        let described = |(place, error)| describe(lines.at(place), error, lines, columns, dataset);
         self.into_first().map(described).collect()
     }
 }
 
 /// Describes a row's error: that of its first failing column.
-fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) -> FileError {
-    let contradiction = |column: Column| FileError {
+fn describe(line: u64, error: RowError, lines: &Lines, columns: &Columns, dataset: &Dataset) -> FileError {
+    let contradiction = |column: Column, value: &str, first_value: &str, first: &str| FileError {
         line,
         column: Some(column.name()),
-        reason: "differs from the shipment's first good row".to_owned(),
+        reason: format!("{} differs from {} {first}", quoted(value), quoted(first_value)),
     };
     match error {
-        RowError::Contradiction(column) => contradiction(column),
+        RowError::Contradiction(column, details) => {
+            let first_line = lines.at((details.first_block, u64::from(details.first_line)));
+            let first = format!("on line {first_line}, the shipment's first good row");
+            contradiction(column, &details.value, &details.first_value, &first)
+        }
         RowError::Own(bad, claim) => {
             let earlier: Vec<Column> = columns
                 .shared()
@@ -106,10 +111,15 @@ fn describe(line: u64, error: RowError, columns: &Columns, dataset: &Dataset) ->
                 .collect();
             let contradicted = claim.and_then(|claim| {
                 let (number, carrier) = (FoldedKey::new(&claim.tracking_number), FoldedKey::new(&claim.carrier));
-                dataset.shipment(&number, &carrier)?.first_contradiction(&claim.row(), &earlier)
+                let record = dataset.shipment(&number, &carrier)?;
+                let column = record.first_contradiction(&claim.row(), &earlier)?;
+                let first_value = record.shared_value(column);
+                // The lines of good rows are forgotten by now.
+                let first = "in the shipment's first good row";
+                Some(contradiction(column, claim.shared_value(column), &first_value, first))
             });
             match contradicted {
-                Some(column) => contradiction(column),
+                Some(error) => error,
                 None => FileError { line, column: bad.column.map(Column::name), reason: bad.reason },
             }
         }

@@ -19,6 +19,8 @@ pub struct Options {
     pub require_final_newline: bool,
     /// Separator of fields: an ASCII character, but no quote or line break.
     pub delimiter: u8,
+    /// Prices have a comma before their fraction, in place of a point.
+    pub decimal_comma: bool,
     /// Names of the columns in the header.
     pub columns: ColumnNames,
     /// Shard whose shipments are kept; `None` for all shipments.
@@ -42,6 +44,7 @@ impl Default for Options {
             bad_rows_max: 0,
             require_final_newline: false,
             delimiter: DELIMITER,
+            decimal_comma: false,
             columns: ColumnNames::default(),
             shard: None,
             threads,

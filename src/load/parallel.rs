@@ -243,6 +243,7 @@ impl Loader<'_> {
         let mut writer = self.builder.writer();
         self.progress.count_memory(self.builder.memory());
         let mut block = Block::default();
+        let (decimal_comma, mut price) = (self.options.decimal_comma, String::new());
         while self.next_block(&mut block)? {
             let mut place = block.parsed;
             let (mut rows, mut rows_elsewhere) = (0, 0);
@@ -252,7 +253,7 @@ impl Loader<'_> {
                 if let Some(incomplete) = incomplete_record(&block, &record, place) {
                     return Err((row_place, Failure::IncompleteRecord(incomplete)));
                 }
-                match columns.check(&record) {
+                match columns.check(&record, decimal_comma, &mut price) {
                     Ok(row) => {
                         let added = writer.row(record.line as u32, &row);
                         let added = added.map_err(|error| (row_place, Failure::TooLarge(error)))?;
@@ -359,9 +360,9 @@ fn build(
     bad_rows: &mut FirstErrors<RowPosition, RowError>,
     watch: &mut dyn FnMut(u64),
 ) -> Result<Dataset, ArenaError> {
-    let on_conflict = &mut |conflict: Conflict| {
+    let on_conflict = &mut |conflict: Conflict<'_>| {
         let place = (conflict.block, u64::from(conflict.line));
-        bad_rows.add(place, || RowError::Contradiction(conflict.column));
+        bad_rows.add(place, || RowError::Contradiction(conflict.column, (conflict.details)()));
     };
     builder.finish(columns.shared(), on_conflict, watch)
 }

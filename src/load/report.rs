@@ -86,6 +86,12 @@ impl LoadError {
         }
     }
 
+    /// Text for people: the error, which may name the first one of the file, and the others below it.
+    pub fn text(&self) -> String {
+        let others = self.errors().iter().skip(1).map(|error| format!("\n  {error}"));
+        std::iter::once(self.to_string()).chain(others).collect()
+    }
+
     /// First errors of the file, in file order; none if the content is not the reason.
     pub fn errors(&self) -> &[FileError] {
         match self {

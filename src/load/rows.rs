@@ -12,14 +12,21 @@ const QUANTITY_DIGITS_MAX: usize = 10;
 const PRICE_DIGITS_MAX: usize = 18;
 
 impl Columns {
-    /// Checks the rules that a single row must keep.
-    pub(super) fn check<'r>(&self, record: &'r Record<'_>) -> Result<Row<'r>, BadRow> {
+    /// Checks the rules that a single row must keep. With a `decimal_comma`, `price` is where the price is put that has a
+    /// point instead.
+    pub(super) fn check<'r>(
+        &self,
+        record: &'r Record<'_>,
+        decimal_comma: bool,
+        price: &'r mut String,
+    ) -> Result<Row<'r>, BadRow> {
         if record.len() != self.fields {
             let reason = format!("number of fields: {}; the header has {}", record.len(), self.fields);
             return Err(BadRow { column: None, reason });
         }
         let mut row = Row::default();
         let text = record.text();
+        let mut price = Some(price);
         for (field, column) in self.in_file_order {
             let value = match text.and_then(|text| text.get(record.range(field))) {
                 Some(value) => value,
@@ -28,10 +35,11 @@ impl Columns {
                     reason: format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
                 })?,
             };
-            if let Err(reason) = check_value(column, value) {
-                return Err(BadRow { column: Some(column), reason });
-            }
-            *row_field(&mut row, column) = value;
+            let checked = match (column, price.take_if(|_| decimal_comma && column == Column::ArticlePrice)) {
+                (_, Some(price)) => with_point(value, price).ok_or_else(|| not_a_price(value, "19,90")),
+                _ => check_value(column, value).map(|()| value),
+            };
+            *row_field(&mut row, column) = checked.map_err(|reason| BadRow { column: Some(column), reason })?;
         }
         Ok(row)
     }
@@ -73,6 +81,16 @@ pub(super) struct Claim {
 }
 
 impl Claim {
+    /// Value of a column that all rows of a shipment share; empty for other columns.
+    pub(super) fn shared_value(&self, column: Column) -> &str {
+        match column {
+            Column::SenderAddress => &self.sender_address,
+            Column::ReceiverAddress => &self.receiver_address,
+            Column::Status => &self.status,
+            _ => "",
+        }
+    }
+
     pub(super) fn row(&self) -> Row<'_> {
         Row {
             tracking_number: &self.tracking_number,
@@ -99,15 +117,31 @@ fn row_field<'a, 'r>(row: &'a mut Row<'r>, column: Column) -> &'a mut &'r str {
     }
 }
 
+/// Puts a price with a comma before its fraction into `price`, with a point there. Returns `None` if it is no price.
+fn with_point<'p>(value: &str, price: &'p mut String) -> Option<&'p str> {
+    // Points would separate thousands.
+    if value.contains('.') {
+        return None;
+    }
+    price.clear();
+    price.push_str(value);
+    if let Some(comma) = value.find(',') {
+        price.replace_range(comma..=comma, ".");
+    }
+    is_price(price).then_some(price)
+}
+
+fn not_a_price(value: &str, example: &str) -> String {
+    format!("{} is not a price such as 800 or {example} of at most {PRICE_DIGITS_MAX} digits", quoted(value))
+}
+
 fn check_value(column: Column, value: &str) -> Result<(), String> {
     match column {
         Column::TrackingNumber | Column::Carrier if value.trim().is_empty() => Err("blank".to_owned()),
         Column::ArticleQuantity if !is_quantity(value) => {
             Err(format!("{} is not a whole number from 0 to {QUANTITY_MAX}", quoted(value)))
         }
-        Column::ArticlePrice if !is_price(value) => {
-            Err(format!("{} is not a price such as 800 or 19.90 of at most {PRICE_DIGITS_MAX} digits", quoted(value)))
-        }
+        Column::ArticlePrice if !is_price(value) => Err(not_a_price(value, "19.90")),
         _ => Ok(()),
     }
 }
@@ -158,6 +192,17 @@ mod tests {
             ["", ".5", "5.", "00.1", "1,5", "-1", "1e3", "1.2.3", "1234567890123456789", "٣", "1.234567890123456789"]
         {
             assert!(!is_price(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_decimal_comma_becomes_a_point() {
+        let mut price = String::new();
+        for (value, expected) in [("800", "800"), ("19,90", "19.90"), ("0,05", "0.05"), ("1,5", "1.5")] {
+            assert_eq!(with_point(value, &mut price), Some(expected), "{value}");
+        }
+        for bad in ["", ",5", "5,", "19.90", "1.234,50", "1,234,50", "00,1", "-1,5", "1,5 "] {
+            assert_eq!(with_point(bad, &mut price), None, "{bad}");
         }
     }
 }

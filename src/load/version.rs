@@ -23,6 +23,9 @@ pub(super) fn version(content: u128, bad_rows: u64, options: &Options) -> String
     if options.delimiter != DELIMITER {
         let _ = write!(settings, " delimiter={}", options.delimiter);
     }
+    if options.decimal_comma {
+        settings.push_str(" decimal_comma");
+    }
     if options.columns != ColumnNames::default() {
         let _ = write!(settings, " columns={:?}", Column::ALL.map(|column| options.columns.get(column)));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::error::ServeError;
-use crate::load::{LoadError, Progress};
+use crate::load::Progress;
 use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
 use crate::store::Store;
 use crate::systemd;
@@ -60,13 +60,9 @@ pub(super) fn announce(store: &Store) {
     systemd::ready("serving");
 }
 
-/// Formats an error with the position of each bad row, one per line.
 fn explain(error: &ReloadError) -> String {
     match error {
-        ReloadError::Load(LoadError::Refused { errors, .. }) if errors.len() > 1 => {
-            let positions: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            format!("{error}\n  {}", positions.join("\n  "))
-        }
-        _ => error.to_string(),
+        ReloadError::Load(error) => error.text(),
+        other => other.to_string(),
     }
 }

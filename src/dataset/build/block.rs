@@ -114,13 +114,29 @@ pub(super) struct Resolved {
 
 /// Position of a fragment that was joined to another one, or left out.
 pub(super) const REMOVED: Position = Position(u32::MAX);
+
 /// Conflict of a good row with the first row of its shipment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conflict {
+#[derive(Clone, Copy)]
+pub struct Conflict<'c> {
     /// Block of the row.
     pub block: u32,
     /// Line of the row, as given to [`BlockWriter::row`](super::BlockWriter::row).
     pub line: u32,
     /// First column, in file order, in which they differ.
     pub column: Column,
+    /// Finds out what it is about: only if it is asked for, since there may be many.
+    pub details: &'c dyn Fn() -> ConflictDetails,
+}
+
+/// What a [`Conflict`] is about: the first row of the shipment, and both values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictDetails {
+    /// Block of the shipment's first row.
+    pub first_block: u32,
+    /// Line of that row, as given to [`BlockWriter::row`](super::BlockWriter::row).
+    pub first_line: u32,
+    /// Value of that row.
+    pub first_value: String,
+    /// Value of the row that contradicts it.
+    pub value: String,
 }

@@ -41,7 +41,7 @@ impl Builder {
     pub fn finish(
         self,
         columns: [Column; 3],
-        on_conflict: &mut dyn FnMut(Conflict),
+        on_conflict: &mut dyn FnMut(Conflict<'_>),
         watch: &mut dyn FnMut(u64),
     ) -> Result<Dataset, ArenaError> {
         let finish_bytes = self.finish_bytes();

@@ -17,7 +17,7 @@ mod postings;
 mod resolve;
 
 pub use account::{Account, BuildMemory};
-pub use block::Conflict;
+pub use block::{Conflict, ConflictDetails};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};

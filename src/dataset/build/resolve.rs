@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
+use super::block::{Block, Conflict, ConflictDetails, Fragment, Link, Place, REMOVED, Resolved};
 use super::encode::{Written, record_of};
 use super::merge::Merge;
 use crate::dataset::arena::ArenaError;
@@ -23,8 +23,16 @@ enum Role {
     First,
     /// A later one; with the index of the first in the group.
     Later(usize),
-    /// It contradicts its shipment.
-    Conflict(Column),
+    /// It contradicts its shipment in this column; with the index of the first in the group.
+    Conflict(usize, Column),
+}
+
+/// A fragment that contradicts its shipment.
+struct Contradiction {
+    place: Place,
+    /// The shipment's first fragment.
+    first: Place,
+    column: Column,
 }
 
 impl Merge {
@@ -32,7 +40,7 @@ impl Merge {
     pub(super) fn resolve(
         &mut self,
         collisions: Vec<Fragment>,
-        on_conflict: &mut dyn FnMut(Conflict),
+        on_conflict: &mut dyn FnMut(Conflict<'_>),
     ) -> Result<Resolved, ArenaError> {
         let groups = || collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint);
         let largest = groups().map(<[Fragment]>::len).max().unwrap_or_default();
@@ -50,7 +58,11 @@ impl Merge {
                 match role {
                     Role::First => shared.push(*fragment),
                     Role::Later(first) => links.push(Link { first: group[*first].place(), later: fragment.place() }),
-                    Role::Conflict(column) => conflicts.push((fragment.place(), *column)),
+                    Role::Conflict(first, column) => conflicts.push(Contradiction {
+                        place: fragment.place(),
+                        first: group[*first].place(),
+                        column: *column,
+                    }),
                 }
             }
             if let [first] = shared[before..] {
@@ -62,8 +74,8 @@ impl Merge {
         drop(collisions);
         self.account.take((size_of_val(&links[..]) + size_of_val(&shared[..])) as u64)?;
         links.sort_unstable();
-        conflicts.sort_unstable_by_key(|(place, _)| *place);
-        for of_block in conflicts.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        conflicts.sort_unstable_by_key(|conflict| conflict.place);
+        for of_block in conflicts.chunk_by(|a, b| a.place.0 == b.place.0) {
             self.leave_out(of_block, on_conflict);
         }
         Ok(Resolved { links, shared })
@@ -106,7 +118,7 @@ impl Merge {
                     {
                         let first_record = self.record(group[first].place());
                         let difference = self.difference(record, first_record);
-                        difference.map_or(Role::Later(first), Role::Conflict)
+                        difference.map_or(Role::Later(first), |column| Role::Conflict(first, column))
                     }
                 }
             });
@@ -122,18 +134,31 @@ impl Merge {
     }
 
     /// Leaves out fragments of one block.
-    fn leave_out(&mut self, conflicts: &[(Place, Column)], on_conflict: &mut dyn FnMut(Conflict)) {
-        let Some(((block, _), _)) = conflicts.first() else { return };
+    fn leave_out(&mut self, conflicts: &[Contradiction], on_conflict: &mut dyn FnMut(Conflict<'_>)) {
+        let Some(Contradiction { place: (block, _), .. }) = conflicts.first() else { return };
         let lines = self.blocks[*block as usize].lines();
-        for (place, column) in conflicts {
-            let Block { number, positions, .. } = &mut self.blocks[*block as usize];
-            let at = place.1 as usize;
+        for conflict in conflicts {
+            let number = self.blocks[*block as usize].number;
+            let at = conflict.place.1 as usize;
+            for line in &lines[at] {
+                let column = conflict.column;
+                on_conflict(Conflict { block: number, line: *line, column, details: &|| self.details(conflict) });
+            }
+            let Block { positions, .. } = &mut self.blocks[*block as usize];
             let removed = std::mem::replace(&mut positions[at], REMOVED);
             self.articles -= lines[at].len() as u64;
-            for line in &lines[at] {
-                on_conflict(Conflict { block: *number, line: *line, column: *column });
-            }
             self.rewritten_bytes += Written::new(self.arena.at(removed)).bytes();
+        }
+    }
+
+    /// What a contradiction is about. The lines of a whole block are gone through for it.
+    fn details(&self, Contradiction { place, first, column }: &Contradiction) -> ConflictDetails {
+        let block = &self.blocks[first.0 as usize];
+        ConflictDetails {
+            first_block: block.number,
+            first_line: block.lines()[first.1 as usize].first().copied().unwrap_or_default(),
+            first_value: self.record(*first).shared_value(*column),
+            value: self.record(*place).shared_value(*column),
         }
     }
 

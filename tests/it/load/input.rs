@@ -204,6 +204,29 @@ fn a_server_takes_a_compressed_file_for_its_content() {
 }
 
 #[test]
+fn a_decimal_comma_is_a_point_on_the_wire_and_part_of_the_version() {
+    let rows = |prices: &[&str]| {
+        let rows = prices.iter().enumerate();
+        let rows = rows.map(|(at, price)| format!("TN{at};DHL;from;to;Laptop;1;{price};LP1;scanned\n"));
+        HEADER.replace(',', ";") + "\n" + &rows.collect::<String>()
+    };
+    let arguments = ["--delimiter", ";", "--decimal-comma"];
+    let server = Server::start(rows(&["5,00", "19,9", "800", "0,05"]), &arguments);
+    for (at, price) in ["5.00", "19.9", "800", "0.05"].iter().enumerate() {
+        let expected = shipment(&format!("TN{at}"), "DHL").replace("800", price);
+        assert_eq!(server.get(&format!("/v1/shipments/DHL/TN{at}")).text(), expected);
+    }
+    server.replace(rows(&["5,00", "5.00", "1.234,50", "1,234,50", ",5"]));
+    let errors = server.reload().json()["errors"].clone();
+    let lines: Vec<&Value> = errors.as_array().unwrap().iter().map(|error| &error["line"]).collect();
+    assert_eq!(lines, [3, 4, 5, 6], "{errors}");
+    assert!(errors[0]["reason"].as_str().unwrap().contains("19,90"), "{errors}");
+    // Without fractions all is answered alike, but for the version.
+    let version = |arguments: &[&str]| Server::start(rows(&["800"]), arguments).state()["version"].clone();
+    assert_ne!(version(&arguments), version(&arguments[..2]));
+}
+
+#[test]
 fn a_server_reads_other_delimiters_and_names() {
     let header = HEADER.replace("tracking_number", "Tracking No").replace("SKU", "\"a|b, c=d\"").replace(',', "|");
     let file = format!("{header}\n{}\n", row("TN1", "DHL").replace(',', "|")).replace("b| c", "b, c");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::{HEADER, Server, csv, row, run_serve, shipment};
+use crate::support::{HEADER, Server, csv, row, run, run_serve, shipment, waybill};
 use serde_json::Value;
 
 /// A file whose next line is [`NEXT_LINE`]: CRLF, a blank line, a record over three lines, a blank line, a good row.
@@ -296,6 +296,37 @@ fn a_contradiction_is_to_the_first_good_row() {
     let strict = Server::start(prelude(), &[]);
     let expected = [(2, Some("article_quantity")), (5, Some("status"))];
     assert_reload_is_refused(&strict, "contradiction", csv(&rows).as_bytes(), &expected);
+}
+
+#[test]
+fn a_contradiction_names_both_lines_and_both_values() {
+    let rows = [
+        row("TN1", "DHL"),
+        row("TN2", "DHL"),
+        "tn1,dhl,from,to,Laptop,1,800,LP1,lost \"for good\"".to_owned(),
+        "TN1,DHL,from,elsewhere,Mouse,1,25,MO1,scanned".to_owned(),
+        "TN2,DHL,elsewhere,to,Mouse,1,?,MO1,scanned".to_owned(),
+    ];
+    let (_dir, path) = in_file(csv(&rows).as_bytes());
+    let errors = [
+        r#"line 4, status: "lost \"for good\"" differs from "scanned" on line 2, the shipment's first good row"#,
+        r#"line 5, receiver_address: "elsewhere" differs from "to" on line 2, the shipment's first good row"#,
+        r#"line 6, sender_address: "elsewhere" differs from "from" in the shipment's first good row"#,
+    ];
+    let start = run_serve(&path, &[]).stderr;
+    let checked = run(&mut waybill(&["check", path.to_str().unwrap()]));
+    for text in [&start, checked.stdout()] {
+        assert!(text.contains("3 bad rows, 0 allowed; the first: line 4, status: "), "{text}");
+        for error in errors {
+            assert_eq!(text.matches(error).count(), 1, "{error}: {text}");
+        }
+    }
+    // Blocks of the file are loaded by any thread, in any order.
+    let far: Vec<String> = (0..60_000).map(|at| row(&format!("TN{at}"), "DHL")).collect();
+    let last = "TN7,DHL,from,to,Mouse,1,25,MO1,delivered".to_owned();
+    let (_dir, path) = in_file(csv(&[far.as_slice(), &[last]].concat()).as_bytes());
+    let text = run_serve(&path, &[]).stderr;
+    assert!(text.contains(r#"line 60002, status: "delivered" differs from "scanned" on line 9, "#), "{text}");
 }
 
 #[test]

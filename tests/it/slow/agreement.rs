@@ -329,7 +329,8 @@ fn a_block_spread_over_the_arena_is_whole() {
     other.row(0, &row("TN1", "second")).unwrap();
     other.end_block(2, 100, 1000).unwrap();
     drop((one, other));
-    let dataset = builder.finish(Column::SHARED, &mut |conflict| panic!("{conflict:?}"), &mut |_| ()).unwrap();
+    let dataset =
+        builder.finish(Column::SHARED, &mut |conflict| panic!("line {}", conflict.line), &mut |_| ()).unwrap();
     let record = dataset.shipment(&FoldedKey::new("TN1"), &FoldedKey::new("DHL")).unwrap();
     assert_eq!(rendered(&record).matches("\"SKU\":").count(), 2);
     assert_eq!(dataset.shipment_count(), 4);
