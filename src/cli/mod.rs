@@ -70,7 +70,7 @@ impl Cli {
 pub enum Command {
     /// Load a file and serve it (the default)
     Serve(Box<ServeArgs>),
-    /// Load a file, and report what is in it and what is wrong with it
+    /// Load a file, and report what is in it, what is wrong with it, and the command that serves it
     Check(Box<CheckArgs>),
     /// Write a file of made-up shipments
     Generate(GenerateArgs),

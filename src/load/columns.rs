@@ -1,5 +1,6 @@
 //! Columns of an export: their names in the header, and their positions.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::csv::Record;
@@ -24,6 +25,12 @@ impl ColumnNames {
     /// Name in the header, spelled exactly so.
     pub fn get(&self, column: Column) -> &str {
         &self.0[column as usize]
+    }
+
+    /// Creates the names that `name` gives the columns; `None` if two columns have the same.
+    pub fn new(name: impl Fn(Column) -> String) -> Option<ColumnNames> {
+        let names = ColumnNames(Column::ALL.map(name));
+        Column::ALL.into_iter().all(|column| names.find(names.get(column)) == Some(column)).then_some(names)
     }
 
     /// Finds the column that is called `name` in the header.
@@ -73,6 +80,18 @@ impl FromStr for ColumnNames {
             }
         }
         Ok(names)
+    }
+}
+
+/// The form that is parsed, without columns that have their own name.
+impl fmt::Display for ColumnNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = Column::ALL.into_iter().filter(|column| self.get(*column) != column.name());
+        let pairs = others.map(|column| {
+            let name = self.get(column).replace('\\', "\\\\").replace(',', "\\,");
+            format!("{}={name}", column.name())
+        });
+        f.write_str(&pairs.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -166,6 +185,7 @@ mod tests {
         assert_eq!((names.get(Column::TrackingNumber), names.get(Column::Sku)), ("Tracking No", "a,b=c\\ "));
         assert_eq!(names.get(Column::Carrier), "carrier");
         assert_eq!((names.find("a,b=c\\ "), names.find("SKU")), (Some(Column::Sku), None));
+        assert_eq!(names.to_string(), "tracking_number=Tracking No,SKU=a\\,b=c\\\\ ");
         assert_eq!("carrier=carrier".parse(), Ok(ColumnNames::default()));
         // Two columns may exchange their names.
         assert!("carrier=status,status=carrier".parse::<ColumnNames>().is_ok());

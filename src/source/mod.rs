@@ -62,6 +62,20 @@ impl Source {
         }
     }
 
+    /// Reads the first bytes of the content, at most `bytes_max`, and says how they were compressed.
+    pub fn head(&self, bytes_max: u64) -> Result<(Vec<u8>, Option<Compression>), SourceError> {
+        let cancel = Cancel::default();
+        let read = |content: Content<'_>| {
+            let (mut head, compression) = (Vec::new(), content.compression());
+            let read = content.take(bytes_max).read_to_end(&mut head);
+            read.map_err(|source| SourceError::unreadable(self.name(), "read", source)).map(|_| (head, compression))
+        };
+        match self.open(&cancel)? {
+            Opened::File(path) => read(OpenFile::open(&path)?.content(&cancel)?),
+            Opened::Object(object) => read(object.content),
+        }
+    }
+
     /// Begins a load. A file is opened later; an object is requested now, since its state and its content come with one
     /// response. `cancel` ends the load early.
     pub fn open(&self, cancel: &Cancel) -> Result<Opened, SourceError> {

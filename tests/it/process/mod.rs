@@ -1,6 +1,7 @@
 //! The process: commands and settings, start, signals, systemd.
 
 mod audit;
+mod check_advice;
 mod cli;
 mod config_file;
 mod lifecycle;

@@ -1,4 +1,11 @@
-//! `waybill check`: reports the content of a file, the memory it needs, and its errors.
+//! `waybill check`: reports the content of a file, the memory it needs, and its errors. Of a refused file it finds out
+//! which settings would make it load.
+
+mod advice;
+mod command;
+mod header;
+mod sample;
+mod words;
 
 use std::fmt::Write as _;
 
@@ -9,6 +16,7 @@ use crate::config::load_options;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory::Forecast;
 use crate::source::Compression;
+use advice::Advice;
 
 /// Most carriers that the text report names.
 const NAMED_CARRIERS_MAX: usize = 20;
@@ -19,16 +27,21 @@ pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, boo
     let options = load::Options { threads: args.threads.unwrap_or(options.threads), ..options };
     let result = load::load(args.file.clone(), &options, watch);
     let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary);
+    let serve = command::waybill(&[], &args.file, &options);
+    let advice = match &result {
+        Err(error @ LoadError::Refused { .. }) => Advice::find(&args.file, &options, error, watch),
+        _ => None,
+    };
     let report = match (args.format, &result) {
-        (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded)),
-        (LogFormat::Json, Ok(loaded)) => json_of(loaded, forecast(loaded)).to_string(),
-        (LogFormat::Text, Err(error)) => refusal_text(error),
-        (LogFormat::Json, Err(error)) => refusal_json(error).to_string(),
+        (LogFormat::Text, Ok(loaded)) => text(loaded, forecast(loaded), &serve),
+        (LogFormat::Json, Ok(loaded)) => json_of(loaded, forecast(loaded), &serve).to_string(),
+        (LogFormat::Text, Err(error)) => refusal_text(error, advice.as_ref()),
+        (LogFormat::Json, Err(error)) => refusal_json(error, advice.as_ref()).to_string(),
     };
     (report, result.is_ok())
 }
 
-fn text(loaded: &Loaded, forecast: Forecast) -> String {
+fn text(loaded: &Loaded, forecast: Forecast, serve: &str) -> String {
     let Loaded { dataset, summary } = loaded;
     let carriers = dataset.carriers();
     let mut named = carriers.iter().take(NAMED_CARRIERS_MAX).cloned().collect::<Vec<_>>().join(", ");
@@ -67,10 +80,11 @@ fn text(loaded: &Loaded, forecast: Forecast) -> String {
     if summary.final_newline_missing {
         report.push_str("\nwarning: the last line has no line break: was the file cut?");
     }
+    let _ = write!(report, "\nrun        {serve}");
     report
 }
 
-fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
+fn json_of(loaded: &Loaded, forecast: Forecast, serve: &str) -> serde_json::Value {
     let Loaded { dataset, summary } = loaded;
     json!({
         "result": "ok",
@@ -94,6 +108,7 @@ fn json_of(loaded: &Loaded, forecast: Forecast) -> serde_json::Value {
         "ignored_columns": summary.ignored_columns,
         "final_newline_missing": summary.final_newline_missing,
         "errors": summary.errors,
+        "commands": [serve],
     })
 }
 
@@ -101,10 +116,17 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-fn refusal_text(error: &LoadError) -> String {
-    format!("refused: {}", error.text())
+fn refusal_text(error: &LoadError, advice: Option<&Advice>) -> String {
+    let advice = advice.map(|advice| format!("\n\n{}", advice.text())).unwrap_or_default();
+    format!("refused: {}{advice}", error.text())
 }
 
-fn refusal_json(error: &LoadError) -> serde_json::Value {
-    json!({ "result": "refused", "code": error.code(), "detail": error.to_string(), "errors": error.errors() })
+fn refusal_json(error: &LoadError, advice: Option<&Advice>) -> serde_json::Value {
+    json!({
+        "result": "refused",
+        "code": error.code(),
+        "detail": error.to_string(),
+        "errors": error.errors(),
+        "advice": advice.map(Advice::json),
+    })
 }
