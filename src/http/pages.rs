@@ -16,66 +16,97 @@ use crate::http::access::public::{Anonymous, Public};
 use crate::http::response::Field;
 use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER};
 
-/// The tracking page and the browsing page.
+/// The tracking page, the browsing page, and the page where there is none.
 pub struct Pages {
     pub(crate) track: Document,
     pub(crate) browse: Document,
+    pub(crate) not_found: Document,
 }
 
 impl Pages {
     /// Makes the pages for callers who are allowed what `public` says. They say that data older than `data_age_max` is out of
     /// date.
     pub fn new(data_age_max: Option<Duration>, public: &Public) -> Pages {
+        // Whoever comes without a key has no use for links to what needs one.
         let may_do_all = public.anonymous == Anonymous::All;
+        let linked = |link: &str| if may_do_all { link.to_owned() } else { String::new() };
         let lookups_max = if may_do_all { LOOKUPS_MAX } else { ANONYMOUS_LOOKUPS_MAX };
-        let settings = [
-            (AGE_MAX, data_age_max.map_or(String::new(), |age| age.as_secs_f64().to_string())),
-            (KEYLESS_LOOKUPS_MAX, lookups_max.to_string()),
-            // Whoever comes without a key has no use for what needs one.
-            (SITE, if may_do_all { SITE_LINKS } else { "" }.to_owned()),
-            (API, if may_do_all { API_LINK } else { "" }.to_owned()),
-        ];
+        let age_max = (AGE_MAX, data_age_max.map_or(String::new(), |age| age.as_secs_f64().to_string()));
         let track = page(
             include_str!("assets/ui/track.html"),
-            concat!(include_str!("assets/ui/page.css"), include_str!("assets/ui/track.css")),
-            concat!(include_str!("assets/ui/page.js"), include_str!("assets/ui/track.js")),
-            &settings,
+            &[
+                include_str!("assets/ui/bar.css"),
+                include_str!("assets/ui/page.css"),
+                include_str!("assets/ui/track.css"),
+            ],
+            &[include_str!("assets/ui/page.js"), include_str!("assets/ui/track.js")],
+            &[
+                (BAR, bar("/", may_do_all)),
+                (KEYLESS_LOOKUPS_MAX, lookups_max.to_string()),
+                (API, linked(API_LINK)),
+                age_max.clone(),
+            ],
             [],
         );
         let browse = page(
             include_str!("assets/ui/browse.html"),
-            concat!(include_str!("assets/ui/page.css"), include_str!("assets/ui/browse.css")),
-            concat!(include_str!("assets/ui/page.js"), include_str!("assets/ui/browse.js")),
-            &settings,
+            &[
+                include_str!("assets/ui/bar.css"),
+                include_str!("assets/ui/page.css"),
+                include_str!("assets/ui/browse.css"),
+            ],
+            &[include_str!("assets/ui/page.js"), include_str!("assets/ui/browse.js")],
+            &[(BAR, bar("/browse", true)), age_max],
             [NO_INDEX],
         );
-        Pages { track, browse }
+        let not_found = page(
+            include_str!("assets/ui/not-found.html"),
+            &[
+                include_str!("assets/ui/bar.css"),
+                include_str!("assets/ui/page.css"),
+                include_str!("assets/ui/not-found.css"),
+            ],
+            &[],
+            &[(BAR, bar("", may_do_all)), (ELSEWHERE, linked(ELSEWHERE_LINKS))],
+            [NO_INDEX],
+        );
+        Pages { track, browse, not_found }
     }
 }
 
-/// Where a page's style and script go, and what of the settings it needs: the age in seconds from which on data is out of
-/// date, how many lookups a request without a key may have, and links to the other pages.
+/// The header of all pages, with the way to each if it is `with_links`. `current` is the path of the page that it is on.
+pub(crate) fn bar(current: &str, with_links: bool) -> String {
+    let link = |attributes: &str| format!("<a href=\"{current}\"{attributes}>");
+    let bar = include_str!("assets/ui/bar.html").lines().filter(|line| with_links || !line.contains("<nav "));
+    bar.collect::<Vec<_>>().join("\n").replacen(&link(""), &link(" aria-current=\"page\""), 1)
+}
+
+/// Where a page's header, style and script go, and what of the settings it needs: the age in seconds from which on data is
+/// out of date, how many lookups a request without a key may have, and links to the other pages.
+const BAR: &str = "{{bar}}";
 const STYLE: &str = "{{style}}";
 const SCRIPT: &str = "{{script}}";
 const AGE_MAX: &str = "{{age-max}}";
 const KEYLESS_LOOKUPS_MAX: &str = "{{keyless-lookups-max}}";
-const SITE: &str = "{{site}}";
 const API: &str = "{{api}}";
-const SITE_LINKS: &str = "<nav class=\"site\" aria-label=\"Site\"><a href=\"/\" aria-current=\"page\">Track</a>\
-                          <a href=\"/browse\">Browse</a><a href=\"/docs\">API</a></nav>";
 const API_LINK: &str = "<p><a href=\"/docs\">API reference</a></p>";
+const ELSEWHERE: &str = "{{elsewhere}}";
+const ELSEWHERE_LINKS: &str = ", <a href=\"/browse\">browse the shipments</a>, or read \
+                               <a href=\"/docs\">how programs ask for them</a>";
 
 fn page(
     html: &str,
-    style: &str,
-    script: &str,
+    styles: &[&str],
+    scripts: &[&str],
     settings: &[(&str, String)],
     own_fields: impl IntoIterator<Item = Field>,
 ) -> Document {
+    let (style, script) = (styles.concat(), scripts.concat());
     let html = settings.iter().fold(html.to_owned(), |html, (place, value)| html.replacen(place, value, 1));
-    let body = html.replacen(STYLE, style, 1).replacen(SCRIPT, script, 1);
+    let body = html.replacen(STYLE, &style, 1).replacen(SCRIPT, &script, 1);
     // The policy is printable ASCII; if not, the page may do nothing.
-    let policy = HeaderValue::try_from(policy(style, script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let policy =
+        HeaderValue::try_from(policy(&style, &script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let fields = [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy)];
     Document::new(body, fields.into_iter().chain(own_fields))
 }

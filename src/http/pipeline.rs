@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, ETAG, HeaderValue, STRICT_TRANSPORT_SECURITY};
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use crate::http::access::scope::Scope;
 use crate::http::access::{Access, DataRequest};
 use crate::http::handlers::{
-    batch_lookup, dataset, docs, facets, legacy_list, limited, metrics, probes, reload, search, shipments, ui,
+    batch_lookup, dataset, docs, facets, legacy_list, limited, metrics, not_found, probes, reload, search, shipments,
+    ui,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -132,7 +133,7 @@ impl Service {
         // 4. Find its route.
         let path = match route::normalize(request.uri().path()) {
             Ok(path) => path,
-            Err(error) => return Reply::now(no_route(&error)),
+            Err(error) => return Reply::now(self.no_route(&error, request.method(), headers)),
         };
         let route = match Route::parse(self.listener, app.with_pages, request.method(), &path) {
             Ok(route) => route,
@@ -146,7 +147,8 @@ impl Service {
             }
             Err(error) => {
                 let target = validate::check_target(request.method(), &path);
-                return Reply::now(target.map_or_else(refuse, |()| no_route(&error)));
+                let no_route = |()| self.no_route(&error, request.method(), headers);
+                return Reply::now(target.map_or_else(refuse, no_route));
             }
         };
         context.route = Some(route.id);
@@ -184,7 +186,8 @@ impl Service {
             RouteId::Track => ui::track(app, headers, uri.query()),
             RouteId::Browse => ui::browse(app, headers),
             RouteId::Docs => docs::page(headers),
-            RouteId::DocsAsset => docs::asset(headers, route.asset),
+            RouteId::DocsAsset => docs::asset(headers, route.asset)
+                .unwrap_or_else(|| not_found::not_found(app, self.listener, request.method(), headers)),
             RouteId::OpenApi => docs::openapi(headers),
             RouteId::Robots => ui::robots(headers),
             RouteId::Live => probes::live(),
@@ -195,6 +198,19 @@ impl Service {
             RouteId::Reload => return reload::reload(app, headers, uri.query()),
             RouteId::Rollback => return reload::roll_back(app, headers, uri.query()),
         })
+    }
+}
+
+impl Service {
+    /// The response to a request without a route.
+    fn no_route(&self, error: &NoRoute, method: &Method, headers: &HeaderMap) -> Response {
+        match error {
+            NoRoute::NotFound => not_found::not_found(&self.worker.app, self.listener, method, headers),
+            NoRoute::MethodNotAllowed { allow } => problem::method_not_allowed(allow),
+            NoRoute::Undecodable { parameter, reason } => {
+                problem::response(Code::InvalidParameter, &format!("{parameter}: {reason}"))
+            }
+        }
     }
 }
 
@@ -331,14 +347,4 @@ impl ReceiveBody for RecordedBody {
 /// The response to a request that must not be forwarded, as the last on its connection.
 fn refuse(reason: &str) -> Response {
     response::closing(problem::response(Code::InvalidParameter, reason))
-}
-
-fn no_route(error: &NoRoute) -> Response {
-    match error {
-        NoRoute::NotFound => problem::response(Code::RouteNotFound, "nothing is at this path"),
-        NoRoute::MethodNotAllowed { allow } => problem::method_not_allowed(allow),
-        NoRoute::Undecodable { parameter, reason } => {
-            problem::response(Code::InvalidParameter, &format!("{parameter}: {reason}"))
-        }
-    }
 }

@@ -7,8 +7,8 @@ use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 
+use crate::http::pages;
 use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
-use crate::http::response::problem::{self, Code};
 use crate::http::response::{Field, Response};
 
 const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
@@ -28,9 +28,13 @@ const POLICY: Field = (
 
 type Kept = LazyLock<Document>;
 static OPENAPI: Kept = LazyLock::new(|| Document::new(include_str!("../assets/openapi.json"), [JSON]));
-static PAGE: Kept =
-    LazyLock::new(|| Document::new(include_str!("../assets/docs/page.html"), [HTML, POLICY, NO_REFERRER, NO_INDEX]));
-static PAGE_CSS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.css"), [CSS]));
+static PAGE: Kept = LazyLock::new(|| {
+    let page = include_str!("../assets/docs/page.html").replacen("{{bar}}", &pages::bar("/docs", true), 1);
+    Document::new(page, [HTML, POLICY, NO_REFERRER, NO_INDEX])
+});
+static PAGE_CSS: Kept = LazyLock::new(|| {
+    Document::new(concat!(include_str!("../assets/ui/bar.css"), include_str!("../assets/docs/page.css")), [CSS])
+});
 static PAGE_JS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.js"), [JAVASCRIPT]));
 
 const VIEWER_CSS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui.css.gz");
@@ -59,9 +63,9 @@ pub(crate) fn page(headers: &HeaderMap) -> Response {
     PAGE.response(headers)
 }
 
-/// `GET /docs/{asset}`
-pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Response {
-    match name {
+/// `GET /docs/{asset}`, if there is such an asset.
+pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Option<Response> {
+    Some(match name {
         "page.css" => PAGE_CSS.response(headers),
         "page.js" => PAGE_JS.response(headers),
         "swagger-ui.css" => VIEWER_CSS.response(headers),
@@ -69,8 +73,8 @@ pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Response {
         "LICENSE" => LICENCE.response(headers),
         "NOTICE" => NOTICE.response(headers),
         "swagger-ui-bundle.js.LICENSE.txt" => LICENCES.response(headers),
-        _ => problem::response(Code::RouteNotFound, "nothing is at this path"),
-    }
+        _ => return None,
+    })
 }
 
 /// A file that the binary has in compressed form.

@@ -8,6 +8,7 @@ pub(crate) mod legacy_list;
 pub(crate) mod limited;
 pub(crate) mod metrics;
 pub(crate) mod misdirected;
+pub(crate) mod not_found;
 pub(crate) mod page_links;
 pub(crate) mod probes;
 pub(crate) mod reload;

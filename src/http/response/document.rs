@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::body::Body;
 use super::problem::{self, Code};
-use super::{Field, JSON, NO_SNIFF, REVALIDATE, Response, etag, never_cached, not_modified, ok};
+use super::{Field, JSON, NEVER_CACHE, NO_SNIFF, REVALIDATE, Response, etag, never_cached, not_modified, ok};
 
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Of a page for a browser.
@@ -39,6 +39,15 @@ impl Document {
         fields.insert(CACHE_CONTROL, REVALIDATE);
         fields.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         Document { etag, fields, body }
+    }
+
+    /// `status` with the content, for this moment alone.
+    pub fn error(&self, status: StatusCode) -> Response {
+        let mut response = ok(&self.fields, Body::Whole(self.body.clone()));
+        *response.status_mut() = status;
+        response.headers_mut().remove(ETAG);
+        response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
+        response
     }
 
     /// 200 with the content, or 304 if the client has it.
