@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Lints the OpenAPI document with spectral, tries the server against it with schemathesis, and compares the viewer's
-# files with the package that they are from.
+# Lints the OpenAPI document with spectral and redocly, makes clients of it in Python and TypeScript and asks the server
+# with them, tries the server against it with schemathesis, and compares the viewer's files with the package that they are
+# from.
 #
-# Needs curl, jq, npm, python3 with venv, and a release build. WAYBILL_BIN is the binary, SEED that of the requests
+# Needs curl, jq, node, npm, python3 with venv, and a release build. WAYBILL_BIN is the binary, SEED that of the requests
 # (random: the same finds nothing new), EXAMPLES how many requests are made up per operation.
 readonly seconds_max=600 cases_min=2000
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
@@ -28,12 +29,29 @@ done
 
 "$dir/node_modules/.bin/spectral" lint src/http/assets/openapi.json --ruleset "$tools/ruleset.yaml" --fail-severity hint ||
     fail "spectral"
+REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true "$dir/node_modules/.bin/redocly" lint \
+    src/http/assets/openapi.json --config "$tools/redocly.yaml" --max-problems 10 >"$dir/redocly" 2>&1 ||
+    { cat "$dir/redocly" >&2; fail "redocly"; }
+! grep -qi '^Warning was generated' "$dir/redocly" || { cat "$dir/redocly" >&2; fail "redocly warns"; }
+
+# Clients, compiled.
+document=$PWD/src/http/assets/openapi.json
+cp "$tools/client.py" "$tools/client.mts" "$dir"
+PATH=$dir/venv/bin:$PATH "$dir/venv/bin/openapi-python-client" generate --path "$document" --meta none --fail-on-warning \
+    --output-path "$dir/waybill_client" >"$dir/log.txt" 2>&1 || { cat "$dir/log.txt" >&2; fail "openapi-python-client"; }
+"$dir/venv/bin/python" -m compileall -q "$dir/waybill_client" || fail "the client in Python"
+(cd "$dir" && node_modules/.bin/openapi-typescript "$document" --output schema.ts >log.txt 2>&1 &&
+    node_modules/.bin/tsc --strict --skipLibCheck --module nodenext --target es2022 --types node client.mts >>log.txt 2>&1) ||
+    { cat "$dir/log.txt" >&2; fail "the client in TypeScript"; }
 
 # Made-up shipments, and those of the document's examples.
 "$bin" generate --shipments 20000 --seed 1 --output "$dir/data.csv"
 tail -n +2 seed_data.csv >>"$dir/data.csv"
 start_server --data "$dir/data.csv" --admin-listen off
 curl -fsS "http://$public/openapi.json" | cmp - src/http/assets/openapi.json || fail "another document is served"
+
+"$dir/venv/bin/python" "$dir/client.py" "http://$public" || fail "the client in Python"
+node "$dir/client.mjs" "http://$public" || fail "the client in TypeScript"
 
 # The document is read from the file: the path that it is read from would not be tried.
 (cd "$dir" && venv/bin/st --config-file "$OLDPWD/$tools/schemathesis.toml" run "$OLDPWD/src/http/assets/openapi.json" \
@@ -49,4 +67,4 @@ jq -e '(.failures + .errors == []) and .complete and .operations.tested == .oper
 
 kill -TERM "$server"
 wait "$server" || fail "the server ended with status $?"
-echo "ok: spectral found nothing; schemathesis made $cases cases and found nothing"
+echo "ok: spectral and redocly found nothing; clients in Python and TypeScript work; schemathesis made $cases cases and found nothing"
