@@ -1,13 +1,12 @@
 //! URLs of listeners for clients on the same host.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Builds the URL, without a path, at which clients on this host reach a listener.
 pub fn local_url(scheme: &str, mut address: SocketAddr) -> String {
-    match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
+    // All interfaces of IPv6 are those of IPv4 too, and on a host without IPv6 they are nothing else.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!("{scheme}://{address}")
 }
@@ -21,7 +20,7 @@ mod tests {
         for (address, url) in [
             ("127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("0.0.0.0:80", "http://127.0.0.1:80"),
-            ("[::]:8080", "http://[::1]:8080"),
+            ("[::]:8080", "http://127.0.0.1:8080"),
             ("192.0.2.7:1", "http://192.0.2.7:1"),
         ] {
             assert_eq!(local_url("http", address.parse().unwrap()), url);

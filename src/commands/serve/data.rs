@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::error::ServeError;
-use crate::load::Progress;
+use crate::load::{LoadError, Progress};
 use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
 use crate::store::Store;
 use crate::systemd;
@@ -62,7 +62,9 @@ pub(super) fn announce(store: &Store) {
 
 fn explain(error: &ReloadError) -> String {
     match error {
-        ReloadError::Load(error) => error.text(),
+        ReloadError::Load(error @ LoadError::Refused { .. }) => {
+            format!("{}\nwaybill check FILE finds out whether other settings would make it load", error.text())
+        }
         other => other.to_string(),
     }
 }

@@ -349,8 +349,8 @@ fn a_setting_of_access_that_cannot_be_used_says_what_is_expected() {
         ("--cors-origin", "shop.example", "expected an origin such as https://shop.example"),
         ("--trusted-proxy", "10.0.0.0/33", "expected an address, a network such as 10.0.0.0/8, or unix"),
         ("--listen", "unix:", "expected a path after unix:"),
-        ("--listen", "localhost:80", "expected an address such as 127.0.0.1:8080, [::]:8080 or unix:/run/waybill.sock"),
-        ("--admin-listen", "8081", "unix:/run/waybill.sock, or off"),
+        ("--listen", "waybill:80", "expected an address such as 127.0.0.1:8080, 8080, :8080 or unix:/run/waybill.sock"),
+        ("--admin-listen", "nobody", "unix:/run/waybill.sock, or off"),
     ] {
         let mut command = waybill(&["serve", flag, value]);
         let ended = run(command.arg("--data").arg(&data));

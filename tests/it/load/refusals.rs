@@ -321,6 +321,7 @@ fn a_contradiction_names_both_lines_and_both_values() {
             assert_eq!(text.matches(error).count(), 1, "{error}: {text}");
         }
     }
+    assert!(start.contains("waybill check FILE"), "{start}");
     // Blocks of the file are loaded by any thread, in any order.
     let far: Vec<String> = (0..60_000).map(|at| row(&format!("TN{at}"), "DHL")).collect();
     let last = "TN7,DHL,from,to,Mouse,1,25,MO1,delivered".to_owned();
