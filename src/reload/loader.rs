@@ -383,10 +383,14 @@ mod tests {
         assert_eq!(thread.retired.iter().map(|retired| retired.generation).collect::<Vec<_>>(), [1]);
         assert!(thread.roll_back().is_ok());
         assert_eq!(thread.store.previous().map(|previous| previous.generation), Some(3));
+        let mut thread = self::thread(&path);
         thread.settings.keep_previous = false;
-        write(&path, "TN4");
-        assert!(thread.load(Request::default(), false).is_ok());
+        for number in ["TN4", "TN5"] {
+            write(&path, number);
+            assert!(thread.load(Request::default(), false).is_ok());
+        }
         assert!(thread.store.previous().is_none());
+        assert_eq!(thread.retired.iter().map(|retired| retired.generation).collect::<Vec<_>>(), [1]);
         assert!(matches!(thread.roll_back().as_ref(), Err(ReloadError::NoPrevious)));
     }
 }
