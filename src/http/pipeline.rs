@@ -68,6 +68,11 @@ impl Service {
         self.listener
     }
 
+    /// The other end of its connection.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// The worker that responds.
     pub(crate) fn worker(&self) -> &Rc<Worker> {
         &self.worker
@@ -234,7 +239,10 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     }
     mark(worker, listener, origin, response);
     if let Some(access) = &worker.app.access {
-        record_access(worker, access, route, key, response);
+        mark_access(access, route, key.is_some(), response);
+        if let Some(name_number) = key {
+            worker.counters.count_key(name_number, response.status());
+        }
     }
     if worker.ending.get() != Ending::No {
         end_connection(worker.ending.get(), route, response);
@@ -255,20 +263,13 @@ fn check_precondition(if_match: &IfMatch, response: &mut Response) {
     }
 }
 
-/// Counts a response by the key that asked for it, and tells caches whose it is. What a key gets is no one else's.
-fn record_access(
-    worker: &Worker,
-    access: &Access,
-    route: Option<RouteId>,
-    key: Option<usize>,
-    response: &mut Response,
-) {
+/// Tells caches whose a response is. What a key gets is no one else's.
+fn mark_access(access: &Access, route: Option<RouteId>, has_key: bool, response: &mut Response) {
     let is_lookup = route.is_some_and(|route| route.spec().content == Content::Data(Some(Scope::Lookup)));
     if is_lookup && access.limits_view() {
         response::vary_by_caller(response);
     }
-    if let Some(name_number) = key {
-        worker.counters.count_key(name_number, response.status());
+    if has_key {
         response::make_private(response);
     }
 }
@@ -280,10 +281,13 @@ fn end_connection(ending: Ending, route: Option<RouteId>, response: &mut Respons
     }
 }
 
-/// Adds the header fields that all responses of the public listener have, to a request without `Origin`.
-pub(crate) fn mark_plain(worker: &Worker, response: &mut Response) {
+/// Adds to the response to a lookup what all such responses have, to requests without `Origin`, with a key or without.
+pub(crate) fn mark_plain(worker: &Worker, has_key: bool, response: &mut Response) {
     let origin = if worker.app.cors.is_some() { OriginMatch::None } else { OriginMatch::NotChecked };
     mark(worker, Listener::Public, origin, response);
+    if let Some(access) = &worker.app.access {
+        mark_access(access, Some(RouteId::Shipment), has_key, response);
+    }
 }
 
 /// Adds the header fields that all responses of `listener` have, to requests of `origin`.

@@ -4,8 +4,10 @@
 //! its place away, and begins anew when it comes back. Libraries for rate limits keep an entry for each client that ever
 //! came until they are told to look for old ones, which a client with many addresses can make grow between two looks.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Mutex;
+
+use foldhash::quality::RandomState;
 
 use crate::http::access::rate::{Bucket, Rate, TooEarly};
 use crate::http::request::forwarded::Peer;
@@ -39,7 +41,7 @@ impl Clients {
     /// A table of clients that may send at `rate`.
     pub(super) fn new(rate: Rate) -> Clients {
         let sets = std::iter::repeat_with(Set::default).take(SETS).collect();
-        Clients { rate, sets, hasher: RandomState::new() }
+        Clients { rate, sets, hasher: RandomState::default() }
     }
 
     /// Takes `cost` from the bucket of `client`.
@@ -52,8 +54,9 @@ impl Clients {
         self.with_bucket(client, |bucket| bucket.check(self.rate, cost, now_ns))
     }
 
+    #[inline]
     fn with_bucket<T>(&self, client: Peer, act: impl FnOnce(&mut Bucket) -> T) -> T {
-        let client = self.hasher.hash_one(client);
+        let client = self.hasher.hash_one(client.network_bits());
         let mut places = mutex::lock(&self.sets[client as usize % SETS].0);
         let at = places.iter().position(|place| place.client == client).unwrap_or_else(|| {
             let least = (0..PLACES).min_by_key(|at| places[*at].bucket).unwrap_or_default();

@@ -124,10 +124,14 @@ pub(crate) fn is_name(name: &str) -> bool {
 
 /// The token after `Bearer`, where `Authorization` has one (RFC 6750, section 2.1).
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str> {
+    Ok(only(headers, &AUTHORIZATION)?.and_then(bearer_in))
+}
+
+/// The token after `Bearer` in the value of `Authorization`, if it has one.
+pub(super) fn bearer_in(value: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer ";
-    let Some(value) = only(headers, &AUTHORIZATION)? else { return Ok(None) };
-    let scheme = value.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
-    Ok(scheme.map(|scheme| value[scheme.len()..].trim_ascii()))
+    let scheme = value.get(..SCHEME.len()).filter(|scheme| scheme.eq_ignore_ascii_case(SCHEME))?;
+    Some(value[scheme.len()..].trim_ascii())
 }
 
 /// The value of a field with credentials, which may stand once.

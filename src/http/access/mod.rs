@@ -51,6 +51,34 @@ pub(crate) struct DataRequest<'r> {
     pub(crate) client: &'r dyn Fn() -> Peer,
 }
 
+/// Who was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Somebody without a key.
+    Keyless,
+    /// Somebody whose key has the name with this number in metrics.
+    Key(usize),
+}
+
+/// A lookup by path, as far as it matters who sent it.
+pub(crate) struct PlainLookup<'r> {
+    /// The value of `X-API-Key`.
+    pub(crate) api_key: Option<&'r [u8]>,
+    /// The value of `Authorization`.
+    pub(crate) authorization: Option<&'r [u8]>,
+    /// Tells who sent it, unless proxies are to be asked.
+    pub(crate) client: &'r dyn Fn() -> Option<Peer>,
+    /// When it came.
+    pub(crate) at: Instant,
+}
+
+impl PlainLookup<'_> {
+    /// What it shows as a key.
+    fn secret(&self) -> Option<&[u8]> {
+        self.api_key.or_else(|| self.authorization.and_then(credentials::bearer_in))
+    }
+}
+
 /// Whose key a request shows, and whether it may be answered.
 pub(crate) struct Admission {
     /// The number of the key's name in metrics.
@@ -137,6 +165,25 @@ impl Access {
             None => of_caller(Err(self.invalid(request, "the key is not valid"))),
             Some(key) => Admission { key: Some(key.name_number), payer: self.admit_key(key, request) },
         }
+    }
+
+    /// Admits a lookup by path, and charges for it, where nothing speaks against that. Else it is for [`Access::admit`] to
+    /// decide, and nothing has been charged.
+    #[inline]
+    pub(crate) fn admit_lookup(&self, keys: Option<&ApiKeys>, lookup: &PlainLookup<'_>) -> Option<Caller> {
+        if let (Some(keys), Some(secret)) = (keys, lookup.secret()) {
+            let table = keys.current();
+            let key =
+                table.find(&credentials::hash(secret)).filter(|key| !key.has_expired() && key.may(Scope::Lookup))?;
+            self.charge_key(key, 1, false).ok()?;
+            return Some(Caller::Key(key.name_number));
+        }
+        let may = self.anonymous != Anonymous::None && !self.limits_view();
+        if let Some(clients) = self.clients.as_ref().filter(|_| may) {
+            let now_ns = lookup.at.saturating_duration_since(self.started).as_nanos() as u64;
+            clients.take((lookup.client)()?, 1, now_ns).ok()?;
+        }
+        may.then_some(Caller::Keyless)
     }
 
     fn admit_key(&self, key: &Arc<Key>, request: &DataRequest<'_>) -> Result<Option<Payer>, Refusal> {

@@ -22,12 +22,24 @@ pub(super) struct Answers {
     end: RefCell<HeadEnd>,
 }
 
-/// Heads of answers from one dataset, up to what differs.
+/// Heads of answers from one dataset, up to what differs: to callers without a key, and with one.
 #[derive(Default)]
 struct Heads {
     generation: u64,
+    of_callers: [Head; 2],
+}
+
+#[derive(Default)]
+struct Head {
     ok: Vec<u8>,
     not_modified: Vec<u8>,
+}
+
+/// Whom an answer is for, and when it was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Occasion {
+    pub(super) has_key: bool,
+    pub(super) at: Instant,
 }
 
 impl Answers {
@@ -36,54 +48,57 @@ impl Answers {
         Answers { worker, heads: RefCell::default(), end: RefCell::new(HeadEnd::new()) }
     }
 
-    /// Appends 200 with `body` from `snapshot` to `out`, at `now`.
+    /// Appends 200 with `body` from `snapshot` to `out`.
     #[inline]
-    pub(super) fn ok(&self, out: &mut Vec<u8>, snapshot: &Snapshot, now: Instant, body: &[u8], is_head: bool) {
-        out.extend_from_slice(&self.heads(snapshot).ok);
+    pub(super) fn ok(&self, out: &mut Vec<u8>, snapshot: &Snapshot, for_whom: Occasion, body: &[u8], is_head: bool) {
+        out.extend_from_slice(&self.head(snapshot, for_whom).ok);
         wire::push_length(out, body.len());
-        out.extend_from_slice(self.end.borrow_mut().at(now));
+        out.extend_from_slice(self.end.borrow_mut().at(for_whom.at));
         if !is_head {
             out.extend_from_slice(body);
         }
     }
 
     /// Appends 304.
-    pub(super) fn not_modified(&self, out: &mut Vec<u8>, snapshot: &Snapshot, now: Instant) {
-        out.extend_from_slice(&self.heads(snapshot).not_modified);
-        out.extend_from_slice(self.end.borrow_mut().at(now));
+    pub(super) fn not_modified(&self, out: &mut Vec<u8>, snapshot: &Snapshot, for_whom: Occasion) {
+        out.extend_from_slice(&self.head(snapshot, for_whom).not_modified);
+        out.extend_from_slice(self.end.borrow_mut().at(for_whom.at));
     }
 
     /// The head of `response`, and its status and body; none if that is not there as a whole.
     #[cold]
-    pub(super) fn whole(&self, mut response: Response, now: Instant) -> Option<(StatusCode, Vec<u8>, Bytes)> {
-        pipeline::mark_plain(&self.worker, &mut response);
+    pub(super) fn whole(&self, mut response: Response, for_whom: Occasion) -> Option<(StatusCode, Vec<u8>, Bytes)> {
+        pipeline::mark_plain(&self.worker, for_whom.has_key, &mut response);
         let (parts, body) = response.into_parts();
         let Body::Whole(body) = body else { return None };
         let mut head = Vec::new();
         wire::push_head(&mut head, parts.status, &parts.headers);
         wire::push_length(&mut head, body.len());
-        head.extend_from_slice(self.end.borrow_mut().at(now));
+        head.extend_from_slice(self.end.borrow_mut().at(for_whom.at));
         Some((parts.status, head, body))
     }
 
     #[inline]
-    fn heads(&self, snapshot: &Snapshot) -> Ref<'_, Heads> {
+    fn head(&self, snapshot: &Snapshot, for_whom: Occasion) -> Ref<'_, Head> {
         if self.heads.borrow().generation != snapshot.generation {
             self.write_heads(snapshot);
         }
-        self.heads.borrow()
+        Ref::map(self.heads.borrow(), |heads| &heads.of_callers[usize::from(for_whom.has_key)])
     }
 
     #[cold]
     fn write_heads(&self, snapshot: &Snapshot) {
         let fields = self.worker.dataset_fields(snapshot);
-        let head = |mut response: Response| {
-            pipeline::mark_plain(&self.worker, &mut response);
+        let head = |mut response: Response, has_key| {
+            pipeline::mark_plain(&self.worker, has_key, &mut response);
             let mut head = Vec::new();
             wire::push_head(&mut head, response.status(), response.headers());
             head
         };
-        let (ok, not_modified) = (head(fields.ok(Body::empty())), head(fields.not_modified()));
-        *self.heads.borrow_mut() = Heads { generation: snapshot.generation, ok, not_modified };
+        let of_callers = [false, true].map(|has_key| Head {
+            ok: head(fields.ok(Body::empty()), has_key),
+            not_modified: head(fields.not_modified(), has_key),
+        });
+        *self.heads.borrow_mut() = Heads { generation: snapshot.generation, of_callers };
     }
 }

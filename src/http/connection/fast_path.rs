@@ -19,14 +19,16 @@ use std::time::Instant;
 
 use hyper::{Method, StatusCode};
 
+use crate::http::access::{Access, Caller, PlainLookup};
 use crate::http::activity::{HEAD_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::http::budget::TINY_BYTES_MAX;
-use crate::http::connection::answers::Answers;
+use crate::http::connection::answers::{Answers, Occasion};
 use crate::http::connection::arrived::{ALL, Arrived};
 use crate::http::connection::head::{self, Next, Plain};
 use crate::http::connection::socket::{READ_BYTES, Socket};
 use crate::http::handlers::shipments::{self, Lookup};
 use crate::http::pipeline::Service;
+use crate::http::request::forwarded::{self, Peer};
 use crate::http::request::route::{Listener, Route};
 use crate::http::worker::{Ending, Worker};
 use crate::shipment::FoldedKey;
@@ -37,6 +39,9 @@ pub(super) const TURN_MAX: usize = 64;
 pub(super) const HYPERS_TURN: usize = 4;
 /// Bytes of an answer: a body that is not counted, and a head.
 const ANSWER_BYTES_MAX: usize = TINY_BYTES_MAX + (1 << 10);
+
+/// Bytes of a path that may be repeated in an answer, where it finds nothing: escapes in JSON are twice as long at most.
+const MISSING_PATH_BYTES_MAX: usize = 1 << 10;
 
 /// The fast path of one thread's connections.
 pub(super) struct FastPath {
@@ -62,11 +67,9 @@ impl FastPath {
         FastPath { answers: Answers::new(Rc::clone(&worker)), worker }
     }
 
-    /// True if there may be lookups for it on connections of `service`: not where each is to be logged, or is for some
-    /// callers alone.
+    /// True if there may be lookups for it on connections of `service`: not where each is to be logged.
     pub(super) fn is_for(service: &Service) -> bool {
-        let worker = service.worker();
-        service.listener() == Listener::Public && worker.sampler.is_none() && worker.app.access.is_none()
+        service.listener() == Listener::Public && service.worker().sampler.is_none()
     }
 
     /// Answers the lookups that have arrived on `socket`, which is between requests, as many as are left of its turn.
@@ -186,21 +189,29 @@ impl FastPath {
         let mut scratch = worker.scratch();
         let is_known = || lookup.if_none_match.is_some_and(|value| fields.are_named_in(value));
         let found = shipments::look_up(snapshot, &route, &number, is_known, &mut scratch, TINY_BYTES_MAX);
+        match found {
+            Lookup::Long => return None,
+            Lookup::Missing if lookup.path.len() > MISSING_PATH_BYTES_MAX => return None,
+            _ => {}
+        }
+        // It is paid for only when it is answered here.
+        let caller = match &worker.app.access {
+            None => Caller::Keyless,
+            Some(access) => self.admit(access, lookup, started, socket.peer)?,
+        };
+        let for_whom = Occasion { has_key: caller != Caller::Keyless, at: started };
         let status = match found {
             Lookup::Found(body) => {
-                self.answers.ok(&mut socket.lend_unsent(), snapshot, started, body, lookup.is_head);
+                self.answers.ok(&mut socket.lend_unsent(), snapshot, for_whom, body, lookup.is_head);
                 StatusCode::OK
             }
             Lookup::NotModified => {
-                self.answers.not_modified(&mut socket.lend_unsent(), snapshot, started);
+                self.answers.not_modified(&mut socket.lend_unsent(), snapshot, for_whom);
                 StatusCode::NOT_MODIFIED
             }
             Lookup::Missing => {
                 let (status, head, body) =
-                    self.answers.whole(shipments::missing(snapshot, &route, &number), started)?;
-                if head.len() + body.len() > ANSWER_BYTES_MAX {
-                    return None;
-                }
+                    self.answers.whole(shipments::missing(snapshot, &route, &number), for_whom)?;
                 let mut out = socket.lend_unsent();
                 out.extend_from_slice(&head);
                 out.extend_from_slice(if lookup.is_head { &[] } else { &body });
@@ -210,6 +221,18 @@ impl FastPath {
         };
         let ended = Instant::now();
         worker.counters.count_response(Some(route.id), status, ended - started);
+        if let Caller::Key(name_number) = caller {
+            worker.counters.count_key(name_number, status);
+        }
         Some(ended)
+    }
+
+    /// Admits a lookup that came at `at`, unless it is hyper's to decide.
+    fn admit(&self, access: &Access, lookup: &Plain<'_>, at: Instant, peer: Peer) -> Option<Caller> {
+        let app = &self.worker.app;
+        let has_said = lookup.is_forwarded && !app.trusted_proxies.is_empty();
+        let client = &|| (!has_said).then(|| forwarded::one_of_network(peer));
+        let Plain { api_key, authorization, .. } = *lookup;
+        access.admit_lookup(app.secrets.api_keys.as_ref(), &PlainLookup { api_key, authorization, client, at })
     }
 }

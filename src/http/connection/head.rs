@@ -35,6 +35,12 @@ pub(super) struct Plain<'b> {
     pub(super) path: &'b str,
     /// The value of `If-None-Match`.
     pub(super) if_none_match: Option<&'b [u8]>,
+    /// The value of `X-API-Key`.
+    pub(super) api_key: Option<&'b [u8]>,
+    /// The value of `Authorization`.
+    pub(super) authorization: Option<&'b [u8]>,
+    /// True if proxies may have said who the client is.
+    pub(super) is_forwarded: bool,
 }
 
 /// What a header field means for a lookup.
@@ -44,6 +50,10 @@ enum Meaning {
     Host,
     Connection,
     IfNoneMatch,
+    ApiKey,
+    Authorization,
+    /// What proxies say of the client.
+    Forwarded,
     Length,
     Coding,
     /// Something that hyper or a handler looks at.
@@ -79,12 +89,16 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
     }
     let mut is_plain = path.starts_with(LOOKUP) && path.bytes().all(|byte| IN_PATH[usize::from(byte)]);
     let (mut host, mut if_none_match, mut body_bytes) = (None, None, None);
+    let (mut api_key, mut authorization, mut is_forwarded) = (None, None, false);
     for Header { name, value } in request.headers.iter() {
         match meaning(name) {
             Meaning::Nothing => {}
             Meaning::Host => is_plain &= host.replace(*value).is_none(),
             Meaning::Connection => is_plain &= value.eq_ignore_ascii_case(b"keep-alive"),
             Meaning::IfNoneMatch => is_plain &= if_none_match.replace(*value).is_none(),
+            Meaning::ApiKey => is_plain &= api_key.replace(*value).is_none(),
+            Meaning::Authorization => is_plain &= authorization.replace(*value).is_none(),
+            Meaning::Forwarded => is_forwarded = true,
             Meaning::Another => is_plain = false,
             Meaning::Length => match length(value) {
                 Some(bytes) if body_bytes.is_none() => body_bytes = Some(bytes),
@@ -96,7 +110,8 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
     }
     match (method, host, body_bytes) {
         ("GET" | "HEAD", Some(host), None) if is_plain && validate::is_valid_host(host) => {
-            Next::Lookup(Plain { is_head: method == "HEAD", path, if_none_match }, head_bytes)
+            let is_head = method == "HEAD";
+            Next::Lookup(Plain { is_head, path, if_none_match, api_key, authorization, is_forwarded }, head_bytes)
         }
         // What comes after it may be no request.
         ("CONNECT", ..) => Next::Hypers(ALL),
@@ -121,10 +136,12 @@ fn meaning(name: &str) -> Meaning {
         6 => &[("expect", Meaning::Another), ("origin", Meaning::Another)],
         7 => &[("upgrade", Meaning::Another), ("trailer", Meaning::Another)],
         8 => &[("if-match", Meaning::Another), ("if-range", Meaning::Another)],
+        9 => &[("x-api-key", Meaning::ApiKey), ("forwarded", Meaning::Forwarded)],
         10 => &[("connection", Meaning::Connection)],
         12 => &[("x-request-id", Meaning::Another)],
-        13 => &[("if-none-match", Meaning::IfNoneMatch)],
+        13 => &[("if-none-match", Meaning::IfNoneMatch), ("authorization", Meaning::Authorization)],
         14 => &[("content-length", Meaning::Length)],
+        15 => &[("x-forwarded-for", Meaning::Forwarded)],
         16 => &[("waybill-postcode", Meaning::Another)],
         17 => &[("transfer-encoding", Meaning::Coding)],
         _ => return Meaning::Nothing,

@@ -50,7 +50,7 @@ impl Http1 {
     pub(crate) fn run<S: Stream>(&self, registered: &Registered, stream: S, service: Service) -> Connection {
         let budget = Arc::clone(&service.worker().app.budget);
         let arrived = Arrived::new(self.with_fast_path && FastPath::is_for(&service));
-        let socket = Rc::new(Socket::new(stream, arrived, Rc::clone(&self.buffers), budget));
+        let socket = Rc::new(Socket::new(stream, service.peer(), arrived, Rc::clone(&self.buffers), budget));
         registered.watch(Rc::clone(&socket) as Rc<_>);
         let socket: Rc<Socket> = socket;
         let worker = Rc::clone(service.worker());

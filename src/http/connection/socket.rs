@@ -20,6 +20,7 @@ use crate::http::activity::{Activity, Phase, Taken, UNSENT_BYTES_MAX};
 use crate::http::budget::{Budget, Reservation};
 use crate::http::connection::arrived::Arrived;
 use crate::http::connection::stream::Stream;
+use crate::http::request::forwarded::Peer;
 
 /// Unused buffers for responses that a thread keeps.
 const SPARE_BUFFERS_MAX: usize = 4;
@@ -54,6 +55,8 @@ enum RequestBody {
 /// hyper: code that is there once is inlined (300 instructions of a lookup less than with a copy for each kind of
 /// stream).
 pub(crate) struct Socket<S: ?Sized = dyn Stream> {
+    /// Who is at its other end.
+    pub(super) peer: Peer,
     /// Responses that were not sent.
     pub(super) unsent: RefCell<Vec<u8>>,
     /// Requests that were not taken.
@@ -126,8 +129,9 @@ impl<S: ?Sized> Activity for Socket<S> {
 impl<S: Stream> Socket<S> {
     /// A socket over `stream`, of a connection that shares `buffers` with others; `budget` counts what waits, and
     /// `arrived` says whose the bytes are that arrive.
-    pub(crate) fn new(stream: S, arrived: Arrived, buffers: Rc<Buffers>, budget: Arc<Budget>) -> Socket<S> {
+    pub(crate) fn new(stream: S, peer: Peer, arrived: Arrived, buffers: Rc<Buffers>, budget: Arc<Budget>) -> Socket<S> {
         Socket {
+            peer,
             unsent: RefCell::default(),
             arrived: RefCell::new(arrived),
             unflushed: Cell::new(false),

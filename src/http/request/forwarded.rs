@@ -31,6 +31,20 @@ pub enum Peer {
     Unix,
 }
 
+impl Peer {
+    /// The client that it is, in one number: of an IPv6 address the network (see [`one_of_network`]).
+    #[inline]
+    pub(crate) fn network_bits(self) -> u128 {
+        const V4: u128 = 1 << 64;
+        const UNIX: u128 = 2 << 64;
+        match self {
+            Peer::Ip(IpAddr::V4(address)) => V4 | u128::from(address.to_bits()),
+            Peer::Ip(IpAddr::V6(address)) => address.to_bits() >> IPV6_HOST_BITS,
+            Peer::Unix => UNIX,
+        }
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -145,7 +159,13 @@ pub(crate) fn named_client(trusted: &[TrustedProxy], peer: Peer, headers: &Heade
 /// The same, for telling one client's requests from another's: of an IPv6 address the network counts, since a client has
 /// all of its addresses.
 pub(crate) fn client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) -> Peer {
-    match named_client(trusted, peer, headers) {
+    one_of_network(named_client(trusted, peer, headers))
+}
+
+/// The client that `peer` is, where no proxy says otherwise.
+#[inline]
+pub(crate) fn one_of_network(peer: Peer) -> Peer {
+    match peer {
         Peer::Ip(address) => Peer::Ip(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> IPV6_HOST_BITS << IPV6_HOST_BITS).into(),
             address @ IpAddr::V4(_) => address,

@@ -14,10 +14,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
+use waybill::http::access::Access;
+use waybill::http::access::keys::ApiKeys;
+use waybill::http::access::public::{Anonymous, Public, PublicView};
 use waybill::http::app::App;
 use waybill::http::connection::run_http1;
 use waybill::http::pipeline::Service;
 use waybill::http::request::cors::{Cors, Origin};
+use waybill::http::request::forwarded::TrustedProxy;
 use waybill::http::request::route::Listener;
 use waybill::http::response;
 use waybill::http::worker::Worker;
@@ -31,6 +35,24 @@ const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Turns that the server gets after each part.
 const TURNS: usize = 12;
 
+/// What servers are set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    Plain,
+    /// With CORS and TLS's field.
+    Marked,
+    /// With keys, and nothing for callers without one.
+    Keys,
+    /// With a rate for lookups of callers without a key, which nobody exceeds, and a proxy that is trusted.
+    Rate,
+    /// With keys, and a limited view for others.
+    LimitedView,
+}
+
+const SETTINGS: [Setting; 5] = [Setting::Plain, Setting::Marked, Setting::Keys, Setting::Rate, Setting::LimitedView];
+const KEYS: &str =
+    "all:key-all\nall:key-fast rate=1000000/s\nlist:key-list scope=list\nold:key-old expires=2020-01-31\n";
+
 /// A server with the fast path and one without, with the same data.
 struct Both {
     runtime: LocalRuntime,
@@ -41,8 +63,7 @@ struct Both {
 }
 
 impl Both {
-    /// With CORS and TLS's field, if `is_marked`.
-    fn start(is_marked: bool) -> Both {
+    fn start(setting: Setting) -> Both {
         let mut csv = format!("{HEADER}\n");
         let mut add = |number: &str, carrier: &str, articles: usize| {
             for article in 0..articles {
@@ -65,10 +86,7 @@ impl Both {
             let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
             assert!(first_load.blocking_recv().unwrap().is_ok());
             let mut app = App::new(store, reloader);
-            if is_marked {
-                app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
-                app.transport_security = Some(response::transport_security(Duration::from_secs(9)));
-            }
+            set(&mut app, setting);
             Rc::new(Worker::new(Arc::new(app)))
         });
         let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
@@ -105,24 +123,56 @@ impl Both {
         Ok(())
     }
 
-    /// What either has counted: requests by route and status.
+    /// What either has counted: requests by route and status, and by key.
     fn counted(&self) -> [BTreeMap<String, u64>; 2] {
         let scrape: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         [&self.fast, &self.hyper].map(|worker| {
             let text = self.runtime.block_on(answers(worker, Listener::Admin, &[scrape], false));
-            let counts = text.split("\\n").filter(|line| line.starts_with("waybill_http_requests_total{"));
+            let is_counter = |line: &&str| {
+                let names = [
+                    "waybill_http_requests_total{",
+                    "waybill_http_key_requests_total{",
+                    "waybill_http_rate_limited_total{",
+                ];
+                names.iter().any(|name| line.starts_with(name))
+            };
+            let counts = text.split("\\n").filter(is_counter);
             let counts = counts.filter_map(|line| line.rsplit_once(' '));
             counts.map(|(labels, count)| (labels.to_owned(), count.parse().unwrap())).collect()
         })
     }
 
     fn etag(&self) -> String {
-        let request: &[u8] = b"GET /v1/dataset HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let request: &[u8] = b"GET /v1/dataset HTTP/1.1\r\nHost: a\r\nX-API-Key: key-all\r\nConnection: close\r\n\r\n";
         let answer = self.runtime.block_on(answers(&self.hyper, Listener::Public, &[request], false));
         let start = answer.find("etag: ").unwrap() + 6;
         let value = &answer[start..start + answer[start..].find("\\r").unwrap()];
         value.replace('\\', "")
     }
+}
+
+fn set(app: &mut App, setting: Setting) {
+    let has_keys = matches!(setting, Setting::Keys | Setting::LimitedView);
+    if has_keys {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), KEYS).unwrap();
+        app.secrets.api_keys = Some(ApiKeys::load(file.path()).unwrap());
+    }
+    let (anonymous, view, rate) = match setting {
+        Setting::Plain => return,
+        Setting::Marked => {
+            app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
+            app.transport_security = Some(response::transport_security(Duration::from_secs(9)));
+            return;
+        }
+        Setting::Keys => (Anonymous::None, PublicView::Full, None),
+        Setting::Rate => {
+            app.trusted_proxies = vec![TrustedProxy::Unix];
+            (Anonymous::Lookup, PublicView::Full, Some("1000000/s".parse().unwrap()))
+        }
+        Setting::LimitedView => (Anonymous::Lookup, PublicView::Limited, None),
+    };
+    app.access = Access::new(has_keys, &Public { anonymous, view, rate });
 }
 
 /// All that comes for `parts`, without dates.
@@ -191,8 +241,12 @@ fn field() -> impl Strategy<Value = &'static str> {
         3 => select(vec![
             "Connection: close", "Connection: Keep-Alive", "Connection: keep-alive, x", "Connection:", "Host: b",
             "Origin: https://shop.example", "Range: bytes=0-1", "TE: trailers", "Trailer: a", "Expect: 100-continue",
-            "Upgrade: h2c", "If-Match: \"a\"", "X-Request-Id: 1", "Waybill-Postcode: 1", "Proxy-Connection: close",
+            "Upgrade: h2c", "If-Match: \"a\"", "X-Request-Id: 1", "Waybill-Postcode: -", "Proxy-Connection: close",
             "Keep-Alive: timeout=1",
+        ]),
+        4 => select(vec![
+            "X-API-Key: key-all", "x-api-key: key-fast", "Authorization: Bearer key-all", "authorization: bearer  key-fast ",
+            "Authorization: Basic a2V5", "X-API-Key: key-list", "X-API-Key: key-old", "X-API-Key: wrong", "X-API-Key: ",
         ]),
         1 => select(vec![
             "A : b", "A", ": b", "A\tb: c", " A: b", "A: b\r\n c", "A: \0", "A: \u{7f}", "Host : a", "Content-Length: 0",
@@ -259,16 +313,16 @@ proptest! {
         requests in prop::collection::vec(request(), 1..8),
         changes in prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec((any::<Index>(), any::<u8>(), 0..3), 1..3)],
         splits in prop::collection::vec(any::<Index>(), 0..5),
-        is_marked: bool,
+        setting in 0..SETTINGS.len(),
     ) {
-        thread_local!(static SERVERS: [(Both, String); 2] = [false, true].map(|is_marked| {
-            let both = Both::start(is_marked);
+        thread_local!(static SERVERS: [(Both, String); SETTINGS.len()] = SETTINGS.map(|setting| {
+            let both = Both::start(setting);
             let etag = both.etag();
             both.last.replace(both.counted());
             (both, etag)
         }));
         SERVERS.with(|servers| {
-            let (both, etag) = &servers[usize::from(is_marked)];
+            let (both, etag) = &servers[setting];
             let mut bytes = requests.concat().replace("ETAG", etag).into_bytes();
             for (at, byte, change) in &changes {
                 let at = at.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
@@ -296,7 +350,7 @@ proptest! {
 
 #[test]
 fn a_flood_of_pipelined_requests_of_all_kinds_is_answered_alike() {
-    let both = Both::start(false);
+    let both = Both::start(Setting::Plain);
     both.last.replace(both.counted());
     let lookup = "GET /v1/shipments/DHL/TN60 HTTP/1.1\r\nHost: a\r\n\r\n";
     let others = [
