@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::Criterion;
-use waybill::dataset::{Dataset, Filter};
+use waybill::dataset::{Dataset, Filter, Sort};
 use waybill::load::{self, Options};
 use waybill::shipment::{Facet, FoldedKey};
 
@@ -37,7 +37,7 @@ fn count(dataset: &Dataset, filter: &Filter) -> u64 {
 fn page(dataset: &Dataset, filter: &Filter, offset: u64, out: &mut Vec<u8>) -> u64 {
     out.clear();
     let selection = dataset.select(filter);
-    for record in selection.page(offset, LIMIT) {
+    for record in selection.page(Sort::File, offset, LIMIT) {
         record.render(out);
     }
     selection.count()

@@ -2,8 +2,9 @@
 //!
 //! A [`Builder`](build::Builder) is filled from several threads and frozen to a [`Dataset`], which never changes again:
 //! reads take no lock. Per shipment there is one compact [`Record`] in the `arena`, an entry of 4 bytes that gives the
-//! file's `order`, and an entry of the `index` from the tracking number's fingerprint to the record. The `postings`
-//! list the shipments with each value of each facet; filters, pages and counts use them.
+//! file's `order`, another of 4 bytes that gives the order of tracking `numbers`, and an entry of the `index` from the
+//! tracking number's fingerprint to the record. The `postings` list the shipments with each value of each facet; filters,
+//! pages and counts use them.
 
 mod arena;
 pub mod build;
@@ -13,6 +14,7 @@ mod groups;
 mod index;
 mod long;
 mod matches;
+mod numbers;
 mod order;
 mod outline;
 mod output;
@@ -26,11 +28,12 @@ pub use arena::{ArenaError, Position};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
-pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection};
+pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection, Sort};
 pub use view::View;
 
 use std::iter::Peekable;
 
+use numbers::NumberOrder;
 use records::Records;
 use search::postings::Postings;
 
@@ -40,6 +43,7 @@ use crate::shipment::FoldedKey;
 /// All shipments of one file.
 pub struct Dataset {
     records: Records,
+    numbers: NumberOrder,
     postings: Postings,
 }
 
@@ -121,7 +125,7 @@ impl Dataset {
 
     /// Selects the shipments that match `filter`.
     pub fn select(&self, filter: &Filter) -> Selection<'_> {
-        Selection::new(&self.records, &self.postings, filter)
+        Selection::new(&self.records, &self.numbers, &self.postings, filter)
     }
 
     /// All shipments, in file order.
@@ -152,7 +156,7 @@ impl Dataset {
 
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.records.bytes() + self.postings.bytes()
+        self.records.bytes() + self.numbers.bytes() + self.postings.bytes()
     }
 
     /// Compares with an `old` dataset.

@@ -124,8 +124,11 @@ impl<'a> Record<'a> {
     }
 
     /// Tracking number, folded.
+    #[inline]
     pub(super) fn folded_number(&self) -> FoldedKey {
-        FoldedKey::new(&unescape(self.parse().number.bytes()))
+        let mut cursor = Cursor::new(self.bytes);
+        let number_bytes = (cursor.varint() >> 1) as usize;
+        FoldedKey::new(&unescape(cursor.take(number_bytes)))
     }
 
     /// Appends the shipment as JSON, with keys in the documented order and no spaces.

@@ -1,6 +1,6 @@
 //! Merging the results of all blocks: file order, complete shipments, a complete index.
 //!
-//! Except for the postings, everything here runs on one thread, after all writers are done. Usually it touches only the
+//! Except for the order by number and the postings, everything here runs on one thread, after all writers are done. Usually it touches only the
 //! fragments that collided; all other records stay where they were written.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use super::account::{Account, Gauge};
 use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
 use super::encode::{self, Written, record_of};
 use super::postings;
+use super::sort;
 use crate::cancel::{Cancel, Cancelled};
 use crate::dataset::Dataset;
 use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, DrainedArena, Position};
@@ -94,7 +95,7 @@ pub(super) struct Merge {
     pub(super) columns: [Column; 3],
     pub(super) articles: u64,
     huge_pages: bool,
-    /// Number of threads that find the postings.
+    /// Number of threads that sort by number and find the postings.
     threads: usize,
     pub(super) account: Arc<Account>,
     /// Memory that the writers have taken for themselves.
@@ -272,8 +273,9 @@ impl Merge {
             articles: self.articles,
             carriers,
         };
+        let numbers = sort::by_number(&records, self.threads, &self.account, &self.cancel)?;
         let postings = postings::find(&records, self.threads, &self.account, &self.cancel)?;
-        Ok(Dataset { records, postings })
+        Ok(Dataset { records, numbers, postings })
     }
 
     /// Carriers as their first rows spell them, in the order of these rows.

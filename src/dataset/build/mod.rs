@@ -15,6 +15,7 @@ mod merge;
 mod posting_lists;
 mod postings;
 mod resolve;
+mod sort;
 
 pub use account::{Account, BuildMemory};
 pub use block::{Conflict, ConflictDetails};
@@ -26,6 +27,7 @@ use account::Gauge;
 use block::{Block, Fragment};
 use encode::{Encoder, SharedDictionaries};
 use posting_lists::LOW_BYTES;
+use sort::ENTRY_BYTES;
 
 use crate::cancel::Cancel;
 use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaBuilder, ArenaError, ArenaWriter, Position};
@@ -41,9 +43,12 @@ const HUGE_PAGES_FROM_BYTES: u64 = 16 << 20;
 /// Memory that a writer takes without huge pages, and on average for the last of its huge pages.
 const WRITER_BYTES: u64 = 256 << 10;
 const HUGE_PAGE_BYTES_LEFT: u64 = 1 << 20;
-/// Memory that the end of a build takes for each shipment: its place in the file's order, and its ordinals while the
-/// postings are found.
-const FINISH_SHIPMENT_BYTES: u64 = (size_of::<Position>() + FACETS * LOW_BYTES) as u64;
+/// Memory that the end of a build takes for each shipment: its places in the file's order and in that of numbers, and
+/// either what is sorted or its ordinals while the postings are found.
+const FINISH_SHIPMENT_BYTES: u64 = {
+    let (sorted, ordinals) = (ENTRY_BYTES, FACETS * LOW_BYTES);
+    (size_of::<Position>() + size_of::<u32>() + if sorted > ordinals { sorted } else { ordinals }) as u64
+};
 
 /// Builder of a dataset, shared by the loader threads.
 pub struct Builder {

@@ -1,13 +1,12 @@
-//! Filters, and the shipments that match them.
+//! Filters, and the shipments that each of their parts lets through.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::facets;
 use super::ordinals::OrdinalSet;
-use super::postings::{FacetCount, Postings};
-use super::values::{FACETS, FacetKind};
-use crate::dataset::arena::Position;
-use crate::dataset::record::Record;
+use super::postings::Postings;
+use super::values::FacetKind;
+use crate::dataset::numbers::NumberOrder;
 use crate::dataset::records::Records;
 use crate::shipment::{Facet, FoldedKey};
 
@@ -16,6 +15,8 @@ use crate::shipment::{Facet, FoldedKey};
 pub struct Filter {
     /// Tracking numbers.
     pub tracking_numbers: Vec<FoldedKey>,
+    /// What tracking numbers begin with.
+    pub prefixes: Vec<FoldedKey>,
     /// Values of each facet, in the order of [`Facet::ALL`].
     pub facets: [Vec<FoldedKey>; Facet::ALL.len()],
 }
@@ -23,58 +24,33 @@ pub struct Filter {
 impl Filter {
     /// Number of values in all lists.
     pub fn value_count(&self) -> usize {
-        self.tracking_numbers.len() + self.facets.iter().map(Vec::len).sum::<usize>()
+        self.tracking_numbers.len() + self.prefixes.len() + self.facets.iter().map(Vec::len).sum::<usize>()
     }
 }
 
-/// Shipments that match a filter, in file order.
-pub struct Selection<'d> {
-    records: &'d Records,
-    postings: &'d Postings,
-    set: OrdinalSet<'d>,
-}
-
-impl<'d> Selection<'d> {
-    /// Selects those of `records` that match `filter`.
-    pub(in crate::dataset) fn new(records: &'d Records, postings: &'d Postings, filter: &Filter) -> Selection<'d> {
-        let of_numbers = with_any_number(records, &filter.tracking_numbers, &filter.facets[Facet::Carrier as usize]);
-        let of_facets = Facet::ALL.into_iter().zip(&filter.facets);
-        let mut sets: Vec<OrdinalSet<'d>> = of_numbers
-            .into_iter()
-            .chain(of_facets.filter_map(|(facet, values)| with_any_value(records, postings, facet, values)))
-            .collect();
-        sets.sort_unstable_by_key(OrdinalSet::len);
-        let set = sets.into_iter().reduce(OrdinalSet::and).unwrap_or(OrdinalSet::All(records.len() as u32));
-        Selection { records, postings, set }
+/// Where the shipments are, in the order of numbers, whose numbers begin with one of `prefixes`: disjoint, ascending, and
+/// not empty.
+pub(super) fn with_any_prefix(records: &Records, numbers: &NumberOrder, prefixes: &[FoldedKey]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = prefixes.iter().map(|prefix| numbers.with_prefix(records, prefix)).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
     }
-
-    /// Number of shipments.
-    pub fn count(&self) -> u64 {
-        u64::from(self.set.len())
-    }
-
-    /// The shipments from the `offset`th on, from 0, at most `limit`.
-    pub fn page(&self, offset: u64, limit: usize) -> Vec<Record<'d>> {
-        self.positions(offset, limit).into_iter().map(|position| self.records.record(position)).collect()
-    }
-
-    /// The positions of the shipments from the `offset`th on, from 0, at most `limit`.
-    pub fn positions(&self, offset: u64, limit: usize) -> Vec<Position> {
-        // There are fewer than 2^32.
-        let ordinals = self.set.page(u32::try_from(offset).unwrap_or(u32::MAX), limit);
-        ordinals.into_iter().map(|ordinal| self.records.position(ordinal)).collect()
-    }
-
-    /// The most frequent values of each facet, in the order of [`Facet::ALL`], at most
-    /// [`FACET_VALUES_MAX`](super::facets::FACET_VALUES_MAX) of each, sorted by descending frequency, then by value.
-    pub fn facets(&self) -> [Cow<'d, [FacetCount]>; FACETS] {
-        facets::facets(self.records, self.postings, &self.set)
-    }
+    merged
 }
 
 /// Shipments with one of the tracking numbers; `None` if no numbers are given. Of numbers that many carriers share, some
 /// shipments without one of the `carriers` may be left out, if carriers are given.
-fn with_any_number<'d>(records: &Records, numbers: &[FoldedKey], carriers: &[FoldedKey]) -> Option<OrdinalSet<'d>> {
+pub(super) fn with_any_number<'d>(
+    records: &Records,
+    numbers: &[FoldedKey],
+    carriers: &[FoldedKey],
+) -> Option<OrdinalSet<'d>> {
     if numbers.is_empty() {
         return None;
     }
@@ -89,7 +65,7 @@ fn with_any_number<'d>(records: &Records, numbers: &[FoldedKey], carriers: &[Fol
 }
 
 /// Shipments with one of the values of `facet`; `None` if no values are given.
-fn with_any_value<'d>(
+pub(super) fn with_any_value<'d>(
     records: &Records,
     postings: &'d Postings,
     facet: Facet,

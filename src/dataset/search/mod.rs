@@ -4,8 +4,10 @@ pub(super) mod facets;
 mod filter;
 mod ordinals;
 pub(super) mod postings;
+mod selection;
 pub(super) mod values;
 
 pub use facets::FACET_VALUES_MAX;
-pub use filter::{Filter, Selection};
+pub use filter::Filter;
 pub use postings::FacetCount;
+pub use selection::{Selection, Sort};

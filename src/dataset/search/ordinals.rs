@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use roaring::{MultiOps, RoaringBitmap};
 
+/// At most one of so many ordinals is in a list that is not borrowed.
+const LISTED_SHARE: usize = 64;
+
 /// Set of shipments by ordinal, mostly borrowed from the dataset.
 #[derive(Clone, Debug)]
 pub(in crate::dataset) enum OrdinalSet<'d> {
@@ -47,6 +50,34 @@ impl<'d> OrdinalSet<'d> {
                 None => Vec::new(),
             },
         }
+    }
+
+    pub(in crate::dataset) fn contains(&self, ordinal: u32) -> bool {
+        match self {
+            OrdinalSet::All(len) => ordinal < *len,
+            OrdinalSet::List(list) => list.binary_search(&ordinal).is_ok(),
+            OrdinalSet::Bitmap(bitmap) => bitmap.contains(ordinal),
+        }
+    }
+
+    /// The ordinals of `parts`, which are in any order and differ, out of `all`.
+    pub(in crate::dataset) fn of_unsorted(parts: &[&[u32]], all: u32) -> OrdinalSet<'d> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let ordinals = parts.iter().copied().flatten().copied();
+        if len == all as usize {
+            return OrdinalSet::All(all);
+        }
+        if len <= all as usize / LISTED_SHARE {
+            let mut list: Vec<u32> = ordinals.collect();
+            list.sort_unstable();
+            return OrdinalSet::List(Cow::Owned(list));
+        }
+        // Adding so many to the bitmap one by one takes ten times as long.
+        let mut bits = vec![0_u8; (all as usize).div_ceil(u8::BITS as usize)];
+        for ordinal in ordinals {
+            bits[(ordinal / u8::BITS) as usize] |= 1 << (ordinal % u8::BITS);
+        }
+        OrdinalSet::Bitmap(Cow::Owned(RoaringBitmap::from_lsb0_bytes(0, &bits)))
     }
 
     /// Intersection of both sets.
@@ -117,6 +148,7 @@ mod tests {
     fn the_forms_of_a_set_say_the_same() {
         for (a, b) in multiples(2, 300_000).into_iter().flat_map(|a| multiples(3, 200_000).map(|b| (a.clone(), b))) {
             assert_eq!((a.len(), a.first()), (150_000, Some(0)));
+            assert_eq!([0, 1, 299_998, 299_999, 300_000].map(|at| a.contains(at)), [true, false, true, false, false]);
             assert_eq!(a.page(100_001, 3), [200_002, 200_004, 200_006]);
             assert_eq!(a.page(149_999, 3), [299_998]);
             assert!(a.page(150_000, 3).is_empty() && a.page(u32::MAX, 3).is_empty());

@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::dataset::Filter;
+use crate::dataset::{Filter, Sort};
 use crate::http::handlers::page_links::{self, Links};
 use crate::http::handlers::search::{self, LIMIT_DEFAULT, LIMIT_MAX, PageRequest};
 use crate::http::request::forwarded::Peer;
@@ -74,7 +74,7 @@ fn page_request(mut pairs: Vec<Pair<'_>>, base: String) -> PageRequest {
     for (name, value) in &pairs {
         query::append(&mut around_offset[usize::from(name.as_ref() > OFFSET)], name, value);
     }
-    PageRequest { version: None, filter, limit, offset, links: Links { base, around_offset } }
+    PageRequest { version: None, filter, sort: Sort::File, limit, offset, links: Links { base, around_offset } }
 }
 
 /// A whole number that is not negative, with or without a sign.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use hyper::{HeaderMap, Uri};
 use serde::Serialize;
 
-use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record};
+use crate::dataset::{Dataset, Filter, Outline, OutlineLimits, OverLimits, Record, Sort};
 use crate::http::handlers::misdirected;
 use crate::http::handlers::page_links::{self, Links};
 use crate::http::request::forwarded::Peer;
-use crate::http::request::query::{self, Invalid, LIMIT, OFFSET, TWICE, VERSION};
+use crate::http::request::query::{self, Invalid, LIMIT, OFFSET, SORT, VERSION};
 use crate::http::response::dataset::Variant;
 use crate::http::response::problem::Code;
 use crate::http::response::reply::Reply;
@@ -22,8 +22,9 @@ const PATH: &str = "/v1/shipments";
 pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// Shipments of a page, at most.
 pub(crate) const LIMIT_MAX: usize = 1000;
-/// A page with more shipments, of a filter with more values or of a number that more shipments have is offloaded, as is
-/// one over the limits of [`SHORT`].
+/// A page with more shipments, of a filter with more values or of a number that more shipments have is offloaded, as are
+/// one over the limits of [`SHORT`], and one for which many shipments may have to be looked at: of a prefix, or of filtered
+/// shipments in the order of numbers.
 const SHORT_PAGE_SHIPMENTS_MAX: usize = 100;
 const SHORT_FILTER_VALUES_MAX: usize = 8;
 const SHORT_GROUP_SHIPMENTS_MAX: usize = 1000;
@@ -33,6 +34,7 @@ pub(crate) struct PageRequest {
     /// The version that it is asked of, if not the current one.
     pub(crate) version: Option<String>,
     pub(crate) filter: Filter,
+    pub(crate) sort: Sort,
     pub(crate) limit: usize,
     pub(crate) offset: u64,
     pub(crate) links: Links,
@@ -49,20 +51,24 @@ pub(crate) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &He
 
 fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest, Invalid> {
     let pairs = query::pairs(uri.query())?;
-    let (mut limit, mut offset, mut version) = (None, None, None);
-    let filter = query::strict_filter(&pairs, &[LIMIT, OFFSET, VERSION], |name, value| {
-        let before = match name {
+    let (mut limit, mut offset, mut sort, mut version) = (None, None, None, None);
+    let filter = query::strict_filter(&pairs, &[SORT, LIMIT, OFFSET, VERSION], |name, value| {
+        let is_repeated = match name {
             VERSION => return query::take_version(&mut version, value).map(|()| true),
-            LIMIT => limit.replace(
-                query::digits(value)
-                    .filter(|limit| (1..=LIMIT_MAX as u64).contains(limit))
-                    .ok_or_else(|| Invalid::new(LIMIT, format!("a number from 1 to {LIMIT_MAX} is expected")))?,
-            ),
+            LIMIT => limit
+                .replace(
+                    query::digits(value)
+                        .filter(|limit| (1..=LIMIT_MAX as u64).contains(limit))
+                        .ok_or_else(|| Invalid::new(LIMIT, format!("a number from 1 to {LIMIT_MAX} is expected")))?,
+                )
+                .is_some(),
             OFFSET => offset
-                .replace(query::digits(value).ok_or_else(|| Invalid::new(OFFSET, "a number from 0 on is expected"))?),
+                .replace(query::digits(value).ok_or_else(|| Invalid::new(OFFSET, "a number from 0 on is expected"))?)
+                .is_some(),
+            SORT => sort.replace(query::sort(value)?).is_some(),
             _ => return Ok(false),
         };
-        if before.is_some() { Err(Invalid::new(name, TWICE)) } else { Ok(true) }
+        if is_repeated { Err(query::given_twice(name)) } else { Ok(true) }
     })?;
     let mut others = String::new();
     for (name, value) in pairs.iter().filter(|(name, _)| name != OFFSET) {
@@ -71,6 +77,7 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
     Ok(PageRequest {
         version,
         filter,
+        sort: sort.unwrap_or_default(),
         limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
         offset: offset.unwrap_or(0),
         links: Links { base: base(), around_offset: [others, String::new()] },
@@ -117,22 +124,24 @@ fn too_large() -> String {
 
 /// True if the shipments of a page are found soon.
 fn is_short(dataset: &Dataset, request: &PageRequest) -> bool {
-    let PageRequest { filter, limit, .. } = request;
+    let PageRequest { filter, sort, limit, .. } = request;
     let is_shared_by_few = |number| dataset.positions_with_number(number).nth(SHORT_GROUP_SHIPMENTS_MAX).is_none();
     *limit <= SHORT_PAGE_SHIPMENTS_MAX
         && filter.value_count() <= SHORT_FILTER_VALUES_MAX
+        && filter.prefixes.is_empty()
+        && (*sort == Sort::File || filter.value_count() == 0)
         && filter.tracking_numbers.iter().all(is_shared_by_few)
 }
 
 /// Outlines the page. A shipment that no page has room for is left out and named.
 fn outline(dataset: &Dataset, request: &PageRequest, limits: OutlineLimits) -> Result<Outline, OverLimits> {
-    let PageRequest { filter, limit, offset, links, .. } = request;
+    let PageRequest { filter, sort, limit, offset, links, .. } = request;
     let selection = dataset.select(filter);
     let count = selection.count();
     let mut page = Outline::new(limits);
     page.text_with(|out| render_head(count, links.next(*offset, *limit, count), links.previous(*offset, *limit), out));
     let mut omitted = Vec::new();
-    for position in selection.positions(*offset, *limit) {
+    for position in selection.positions(*sort, *offset, *limit) {
         match dataset.outline(&mut page, position) {
             Err(OverLimits::Alone { bytes }) if bytes > LONG.shipment_bytes_max => {
                 omitted.push(Omitted::new(&dataset.record(position), bytes));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::dataset::Filter;
+use crate::dataset::{Filter, Sort};
 use crate::http::request::route::percent_decoded;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -15,6 +15,10 @@ use crate::similar;
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
 /// The parameter that names shipments themselves.
 pub(crate) const TRACKING_NUMBER: &str = "tracking_number";
+/// The parameter that says how the numbers of shipments begin.
+const TRACKING_NUMBER_PREFIX: &str = "tracking_number_prefix";
+/// The parameter that gives the order of shipments.
+pub(crate) const SORT: &str = "sort";
 /// The parameters that name a page.
 pub(crate) const LIMIT: &str = "limit";
 pub(crate) const OFFSET: &str = "offset";
@@ -99,8 +103,10 @@ pub(crate) fn strict_filter(
         if take_other(name, value)? {
             continue;
         }
-        if !add_filter(&mut filter, name, value) {
-            let filters = [TRACKING_NUMBER].into_iter().chain(Facet::ALL.map(Facet::name));
+        if name == TRACKING_NUMBER_PREFIX {
+            filter.prefixes.push(FoldedKey::new(value));
+        } else if !add_filter(&mut filter, name, value) {
+            let filters = [TRACKING_NUMBER, TRACKING_NUMBER_PREFIX].into_iter().chain(Facet::ALL.map(Facet::name));
             let allowed: Vec<&str> = filters.chain(others.iter().copied()).collect();
             return Err(Invalid::new(name, no_such_parameter(name, &allowed)));
         }
@@ -117,14 +123,18 @@ pub(crate) fn take_version(before: &mut Option<String>, value: &str) -> Result<(
         return Err(Invalid::new(VERSION, "a version is expected, as /v1/dataset names it"));
     }
     let before = before.replace(value.to_owned());
-    if before.is_some() { Err(Invalid::new(VERSION, TWICE)) } else { Ok(()) }
+    if before.is_some() { Err(given_twice(VERSION)) } else { Ok(()) }
 }
 
 /// The version that the query of a lookup by path names, which has no other parameters that mean anything.
 pub(crate) fn version(query: &str) -> Result<Option<String>, Invalid> {
     let mut version = None;
-    for (_, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == VERSION) {
-        take_version(&mut version, &value)?;
+    for piece in query.split('&') {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        if form_decoded(name).is_ok_and(|name| name == VERSION) {
+            let value = form_decoded(value).map_err(|reason| Invalid::new(VERSION, reason))?;
+            take_version(&mut version, &value)?;
+        }
     }
     Ok(version)
 }
@@ -134,6 +144,23 @@ pub(crate) fn no_such_parameter(name: &str, allowed: &[&str]) -> String {
     let meant = similar::nearest(name, allowed.iter().copied());
     let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
     format!("no such parameter; there are {}{meant}", allowed.join(", "))
+}
+
+/// The order of shipments that a value of [`SORT`] names.
+pub(crate) fn sort(value: &str) -> Result<Sort, Invalid> {
+    match value {
+        "tracking_number" => Ok(Sort::Number),
+        "-tracking_number" => Ok(Sort::NumberDescending),
+        _ => Err(Invalid::new(
+            SORT,
+            "tracking_number or -tracking_number is expected; without it, they are in file order",
+        )),
+    }
+}
+
+/// The error of a parameter that is given twice.
+pub(crate) fn given_twice(name: &str) -> Invalid {
+    Invalid::new(name, TWICE)
 }
 
 /// A number that is written in digits alone; the highest there is where it is higher.

@@ -116,6 +116,62 @@ fn values_of_one_parameter_are_a_union_and_parameters_an_intersection() {
 }
 
 #[test]
+fn numbers_are_found_by_how_they_begin() {
+    let rows: Vec<String> = ["ab2", "AB1", " ab", "a", "ΑΒ3", "αβ", "b", "Ab1"]
+        .iter()
+        .zip(["DHL", "DHL", "UPS", "DHL", "DHL", "UPS", "DHL", "UPS"])
+        .map(|(number, carrier)| row(number, carrier))
+        .collect();
+    let server = Server::start(csv(&rows), &[]);
+    let mut client = server.client();
+    for (query, expected) in [
+        ("tracking_number_prefix=aB", &["ab2", "AB1", " ab", "Ab1"][..]),
+        ("tracking_number_prefix=%20ab%09", &["ab2", "AB1", " ab", "Ab1"]),
+        ("tracking_number_prefix=ab1", &["AB1", "Ab1"]),
+        ("tracking_number_prefix=A&sort=tracking_number", &["a", " ab", "AB1", "Ab1", "ab2"]),
+        ("tracking_number_prefix=A&sort=-tracking_number", &["ab2", "Ab1", "AB1", " ab", "a"]),
+        ("tracking_number_prefix=A&sort=tracking_number&carrier=ups", &[" ab", "Ab1"]),
+        (
+            "tracking_number_prefix=B&tracking_number_prefix=ab1&tracking_number_prefix=ab",
+            &["ab2", "AB1", " ab", "b", "Ab1"],
+        ),
+        ("tracking_number_prefix=%CE%B1", &["ΑΒ3", "αβ"]),
+        ("tracking_number_prefix=ab&carrier=dhl", &["ab2", "AB1"]),
+        ("tracking_number_prefix=ab&tracking_number=b", &[]),
+        ("tracking_number_prefix=c", &[]),
+        ("sort=tracking_number", &["a", " ab", "AB1", "Ab1", "ab2", "b", "αβ", "ΑΒ3"]),
+        ("sort=-tracking_number", &["ΑΒ3", "αβ", "b", "ab2", "Ab1", "AB1", " ab", "a"]),
+        ("sort=-tracking_number&carrier=ups", &["αβ", "Ab1", " ab"]),
+    ] {
+        let answer = client.get(&format!("/v1/shipments?{query}"));
+        assert_eq!(numbers(&answer), expected, "{query}");
+        assert_eq!(answer.json()["count"], expected.len(), "{query}");
+        if !query.contains("sort") {
+            assert_eq!(client.get(&format!("/v1/facets?{query}")).json()["count"], expected.len(), "{query}");
+        }
+    }
+    // Links keep both.
+    let page = client.get("/v1/shipments?sort=tracking_number&limit=2&offset=2&tracking_number_prefix=a");
+    assert_eq!(numbers(&page), ["AB1", "Ab1"]);
+    assert_links(
+        &page,
+        Some("?sort=tracking_number&limit=2&tracking_number_prefix=a"),
+        Some("?sort=tracking_number&limit=2&tracking_number_prefix=a&offset=4"),
+    );
+    for query in
+        ["tracking_number_prefix=", "tracking_number_prefix=+", "sort=", "sort=carrier", "sort=Tracking_number"]
+    {
+        client.get(&format!("/v1/shipments?{query}")).problem(400, "invalid_parameter");
+    }
+    let twice = client.get("/v1/shipments?sort=tracking_number&sort=tracking_number").problem(400, "invalid_parameter");
+    assert_eq!(twice, "sort: given twice; once is allowed");
+    client.get("/v1/facets?sort=tracking_number").problem(400, "invalid_parameter");
+    // The list of the Django API knows neither.
+    let list = client.get("/shipment/list/?tracking_number_prefix=zz&sort=-tracking_number&limit=1");
+    assert_eq!((numbers(&list), list.json()["count"].clone()), (vec!["ab2".to_owned()], json!(8)));
+}
+
+#[test]
 fn every_facet_filters_pages_and_facets() {
     let server = Server::start(SEED, &[]);
     let mut client = server.client();
@@ -213,8 +269,9 @@ fn a_facet_lists_the_100_most_frequent_values_and_then_by_value() {
 fn a_parameter_that_is_unusable_is_a_400_that_names_it_and_what_is_allowed() {
     let server = Server::start(SEED, &[]);
     let mut client = server.client();
-    let filters = "tracking_number, carrier, status, sender_city, sender_country, receiver_city, receiver_country";
-    let page = format!("{filters}, limit, offset");
+    let filters = "tracking_number, tracking_number_prefix, carrier, status, sender_city, sender_country, \
+                   receiver_city, receiver_country";
+    let page = format!("{filters}, sort, limit, offset");
     let (limit, offset) = ("from 1 to 1000", "from 0 on");
     let mut refuse = |path: &str, query: &str, parameter: &str, allowed: &str| {
         let detail = client.get(&format!("{path}?{query}")).problem(400, "invalid_parameter");

@@ -5,7 +5,7 @@ use std::fs;
 
 use proptest::prelude::*;
 use waybill::cancel::Cancel;
-use waybill::dataset::{Changes, Dataset, Filter, Key};
+use waybill::dataset::{Changes, Dataset, Filter, Key, Sort};
 use waybill::load::{Options, load};
 use waybill::shipment::{Facet, FoldedKey};
 
@@ -66,7 +66,7 @@ proptest! {
             shipments.keys().filter(is_selected).map(|(number, carrier)| format!("tn{number} ä{carrier}")).collect();
         let dataset = loaded(&shipments);
         let selection = dataset.select(&filter);
-        let found = selection.page(0, 1000).into_iter();
+        let found = selection.page(Sort::File, 0, 1000).into_iter();
         let found: Vec<String> =
             found.map(|record| format!("{} {}", record.tracking_number(), record.carrier()).to_lowercase()).collect();
         prop_assert_eq!(selection.count(), expected.len() as u64);

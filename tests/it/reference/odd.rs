@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::folded;
-use super::queries::{FACETS, Filters, Model};
+use super::queries::{FACETS, Filters, Model, PREFIX};
 
 const CARRIERS: [&str; 12] = [
     "DHL",
@@ -125,12 +125,18 @@ impl Random {
     pub(crate) fn filters(&mut self, model: &Model) -> Filters {
         let mut filters = Filters::new();
         for _ in 0..self.below(4) {
-            let parameter = match self.below(8) {
+            let parameter = match self.below(9) {
                 0 => "tracking_number",
+                8 => PREFIX,
                 other => FACETS[other % FACETS.len()],
             };
             for _ in 0..=[0, 0, 0, 1, 5][self.below(5)] {
-                let shown = model.shown(self.below(model.len()), parameter).unwrap_or("nowhere");
+                let column = if parameter == PREFIX { "tracking_number" } else { parameter };
+                let mut shown = model.shown(self.below(model.len()), column).unwrap_or("nowhere");
+                if parameter == PREFIX {
+                    let ends: Vec<usize> = shown.char_indices().map(|(at, _)| at).skip(1).collect();
+                    shown = &shown[..ends[self.below(ends.len())]];
+                }
                 let asked = match self.below(6) {
                     0 => shown.to_uppercase(),
                     1 => shown.to_lowercase(),
@@ -159,6 +165,11 @@ impl Random {
             _ => self.below(count + 1),
         };
         offset as u64
+    }
+
+    /// A value of `sort`, or nothing.
+    pub(crate) fn sort(&mut self) -> &'static str {
+        ["", "", "tracking_number", "-tracking_number"][self.below(4)]
     }
 
     pub(crate) fn limit(&mut self) -> usize {

@@ -12,6 +12,9 @@ pub(crate) const FACETS: [&str; 6] =
 /// Values of a facet that are listed at most.
 const LISTED_MAX: usize = 100;
 
+/// The parameter for what numbers begin with.
+pub(crate) const PREFIX: &str = "tracking_number_prefix";
+
 /// Names of parameters and what is asked for.
 pub(crate) type Filters = Vec<(&'static str, String)>;
 
@@ -104,10 +107,29 @@ impl Model {
             .collect();
         let is_wanted = |shipment: &&Seen| {
             wanted.iter().all(|(parameter, values)| {
-                shipment.values.get(parameter).is_some_and(|(folded, _)| values.contains(folded))
+                let (parameter, is_prefix) =
+                    if *parameter == PREFIX { ("tracking_number", true) } else { (*parameter, false) };
+                let matches = |folded: &String| {
+                    let begins = |prefix: &String| is_prefix && folded.starts_with(prefix.as_str());
+                    values.iter().any(|value| value == folded || begins(value))
+                };
+                shipment.values.get(parameter).is_some_and(|(folded, _)| matches(folded))
             })
         };
         self.shipments.iter().filter(is_wanted).collect()
+    }
+
+    /// The matching shipments in the order that `sort` names; an empty one is that of the file.
+    fn sorted(&self, filters: &Filters, sort: &str) -> Vec<&Seen> {
+        let mut matching = self.matching(filters);
+        if !sort.is_empty() {
+            // Those of one number stay as they are.
+            matching.sort_by_key(|shipment| shipment.values["tracking_number"].0.as_bytes());
+        }
+        if sort == "-tracking_number" {
+            matching.reverse();
+        }
+        matching
     }
 
     pub(crate) fn count(&self, filters: &Filters) -> usize {
@@ -115,9 +137,9 @@ impl Model {
     }
 
     /// The page's shipments as JSON.
-    pub(crate) fn page(&self, filters: &Filters, offset: u64, limit: usize) -> Vec<String> {
+    pub(crate) fn page(&self, filters: &Filters, sort: &str, offset: u64, limit: usize) -> Vec<String> {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        self.matching(filters).iter().skip(offset).take(limit).map(|shipment| shipment.json.clone()).collect()
+        self.sorted(filters, sort).iter().skip(offset).take(limit).map(|shipment| shipment.json.clone()).collect()
     }
 
     /// Values and how often they are, of each facet.
@@ -159,6 +181,7 @@ pub(crate) fn form(pairs: &[(String, String)]) -> String {
 pub(crate) fn page_body(
     model: &Model,
     filters: &Filters,
+    sort: &str,
     offset: u64,
     limit: usize,
     link: impl Fn(u64) -> String,
@@ -167,7 +190,7 @@ pub(crate) fn page_body(
     let next = offset.checked_add(limit as u64).filter(|next| *next < count as u64);
     let previous = (offset > 0).then(|| offset.saturating_sub(limit as u64));
     let [next, previous] = [next, previous].map(|at| at.map_or("null".to_owned(), |at| quoted(&link(at)).unwrap()));
-    let results = model.page(filters, offset, limit).join(",");
+    let results = model.page(filters, sort, offset, limit).join(",");
     format!(r#"{{"count":{count},"next":{next},"previous":{previous},"results":[{results}]}}"#)
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use waybill::dataset::{Dataset, Filter};
+use waybill::dataset::{Dataset, Filter, Sort};
 use waybill::load::Options;
 use waybill::shipment::{Facet, FoldedKey};
 
 use crate::reference::agreement::{loaded, rendered};
 use crate::reference::odd::Random;
-use crate::reference::queries::{FACETS, Filters, Model, facets_body, form, page_body};
+use crate::reference::queries::{FACETS, Filters, Model, PREFIX, facets_body, form, page_body};
 use crate::reference::{COLUMNS, Export};
 use crate::support::Server;
 use crate::support::client::Client;
@@ -22,11 +22,20 @@ fn filter(filters: &Filters) -> Filter {
     for (parameter, value) in filters {
         let values = match FACETS.iter().position(|facet| facet == parameter) {
             Some(facet) => &mut filter.facets[facet],
+            None if *parameter == PREFIX => &mut filter.prefixes,
             None => &mut filter.tracking_numbers,
         };
         values.push(FoldedKey::new(value));
     }
     filter
+}
+
+fn order(sort: &str) -> Sort {
+    match sort {
+        "" => Sort::File,
+        "tracking_number" => Sort::Number,
+        _ => Sort::NumberDescending,
+    }
 }
 
 fn assert_same_facets(dataset: &Dataset, model: &Model, filters: &Filters) {
@@ -37,11 +46,11 @@ fn assert_same_facets(dataset: &Dataset, model: &Model, filters: &Filters) {
     }
 }
 
-fn assert_same_page(dataset: &Dataset, model: &Model, filters: &Filters, offset: u64, limit: usize) {
+fn assert_same_page(dataset: &Dataset, model: &Model, filters: &Filters, sort: &str, offset: u64, limit: usize) {
     let selection = dataset.select(&filter(filters));
     assert_eq!(selection.count(), model.count(filters) as u64, "{filters:?}");
-    let page: Vec<String> = selection.page(offset, limit).iter().map(rendered).collect();
-    assert_eq!(page, model.page(filters, offset, limit), "{filters:?} {offset} {limit}");
+    let page: Vec<String> = selection.page(order(sort), offset, limit).iter().map(rendered).collect();
+    assert_eq!(page, model.page(filters, sort, offset, limit), "{filters:?} {sort} {offset} {limit}");
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn the_dataset_selects_and_counts_as_the_reference_does() {
         for _ in 0..queries {
             let filters = random.filters(&model);
             let offset = random.offset(model.count(&filters));
-            assert_same_page(&dataset, &model, &filters, offset, random.limit());
+            assert_same_page(&dataset, &model, &filters, random.sort(), offset, random.limit());
             assert_same_facets(&dataset, &model, &filters);
         }
     }
@@ -74,15 +83,18 @@ fn assert_answers(client: &mut Client, path: &str, expected: &str) {
 
 fn ask_for_page(client: &mut Client, random: &mut Random, model: &Model) {
     let filters = random.filters(model);
-    let (offset, limit) = (random.offset(model.count(&filters)), random.limit());
+    let (sort, offset, limit) = (random.sort(), random.offset(model.count(&filters)), random.limit());
     let mut others = pairs(&filters);
     others.push(("limit".to_owned(), limit.to_string()));
+    if !sort.is_empty() {
+        others.insert(random.below(others.len()), ("sort".to_owned(), sort.to_owned()));
+    }
     let with_offset = |offset: u64| {
         let offset = (offset > 0).then(|| ("offset".to_owned(), offset.to_string()));
         others.iter().cloned().chain(offset).collect::<Vec<_>>()
     };
     let link = |offset| format!("http://waybill.test/v1/shipments{}", form(&with_offset(offset)));
-    let expected = page_body(model, &filters, offset, limit, link);
+    let expected = page_body(model, &filters, sort, offset, limit, link);
     assert_answers(client, &format!("/v1/shipments{}", form(&with_offset(offset))), &expected);
 }
 
@@ -103,7 +115,7 @@ fn ask_for_list(client: &mut Client, random: &mut Random, model: &Model) {
         pairs
     };
     let link = |offset| format!("http://waybill.test/shipment/list/{}", form(&with_offset(offset)));
-    let expected = page_body(model, &filters, offset, limit, link);
+    let expected = page_body(model, &filters, "", offset, limit, link);
     let mut sent = others.clone();
     sent.insert(random.below(sent.len()), ("offset".to_owned(), offset.to_string()));
     assert_answers(client, &format!("/shipment/list/{}", form(&sent)), &expected);
@@ -146,7 +158,7 @@ fn many_shipments_are_selected_and_counted_as_few_are() {
     let options = Options { threads: 2, ..Options::default() };
     let dataset = loaded(file.as_bytes(), &options).unwrap_or_else(|error| panic!("{error}")).dataset;
     let numbers = |filters: &Filters, offset: u64| -> Vec<String> {
-        let page = dataset.select(&filter(filters)).page(offset, 2);
+        let page = dataset.select(&filter(filters)).page(Sort::File, offset, 2);
         page.iter().map(|record| rendered(record).split('"').nth(3).unwrap().to_owned()).collect()
     };
     let count = |filters: &Filters| dataset.select(&filter(filters)).count();
