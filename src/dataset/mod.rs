@@ -8,8 +8,10 @@
 
 mod arena;
 pub mod build;
+mod csv;
 mod dictionaries;
 mod dictionary;
+mod export;
 mod groups;
 mod index;
 mod long;
@@ -25,6 +27,7 @@ mod varint;
 mod view;
 
 pub use arena::{ArenaError, Position};
+pub use export::{Export, ExportFormat};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
@@ -110,6 +113,12 @@ impl Dataset {
     /// a shipment and an article are not split. Appends nothing when all is rendered.
     pub fn render_part(&self, outline: &mut Outline, out: &mut Vec<u8>, bytes_max: usize) {
         outline.render_part(&self.records, out, bytes_max);
+    }
+
+    /// Appends the next part of `export` to `out`, until that has `bytes_max` bytes or a few more; nothing when all is
+    /// rendered.
+    pub fn render_export(&self, export: &mut Export, out: &mut Vec<u8>, bytes_max: usize) {
+        export.render_part(&self.records, |filter| self.select(filter), out, bytes_max);
     }
 
     /// The shipment at a position of this dataset.

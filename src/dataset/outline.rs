@@ -198,23 +198,23 @@ impl Outline {
 }
 
 /// Where the rendering of a record goes on.
-#[derive(Default)]
-struct RecordCursor {
+#[derive(Clone, Copy, Default)]
+pub(super) struct RecordCursor {
     /// Articles that are rendered.
-    articles: u32,
+    pub(super) articles: u32,
     /// Offset of the next article in the record; 0 before the head is rendered.
-    offset: usize,
+    pub(super) offset: usize,
 }
 
 impl RecordCursor {
     /// True if nothing is rendered.
-    fn is_at_start(&self) -> bool {
+    pub(super) fn is_at_start(&self) -> bool {
         self.offset == 0
     }
 
     /// Appends the next part of `record` to `out`, until that has `bytes_max` bytes or a few more. Returns whether the
     /// record is rendered to its end.
-    fn render(&mut self, record: Record<'_>, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+    pub(super) fn render(&mut self, record: Record<'_>, out: &mut Vec<u8>, bytes_max: usize) -> bool {
         let mut output = Output::after(out);
         let parsed = record.parse();
         let mut cursor = if self.is_at_start() {

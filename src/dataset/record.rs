@@ -347,17 +347,17 @@ fn after_articles(articles: u32, mut cursor: Cursor<'_>) -> &[u8] {
     cursor.rest()
 }
 
-struct Article<'a> {
+pub(super) struct Article<'a> {
     name: u32,
     own_name: Text<'a>,
-    quantity: Text<'a>,
-    price: Text<'a>,
-    sku: Text<'a>,
+    pub(super) quantity: Text<'a>,
+    pub(super) price: Text<'a>,
+    pub(super) sku: Text<'a>,
 }
 
 impl<'a> Article<'a> {
     #[inline]
-    fn parse(cursor: &mut Cursor<'a>) -> Article<'a> {
+    pub(super) fn parse(cursor: &mut Cursor<'a>) -> Article<'a> {
         let name = cursor.varint() as u32;
         let own_name = if name == 0 { cursor.text() } else { Text::new(&[], 0) };
         let widths = usize::from(cursor.take(1)[0]);
@@ -380,7 +380,7 @@ impl<'a> Article<'a> {
     }
 
     /// The name, JSON-escaped.
-    fn name<'d>(&self, dictionaries: &'d Dictionaries) -> &'d [u8]
+    pub(super) fn name<'d>(&self, dictionaries: &'d Dictionaries) -> &'d [u8]
     where
         'a: 'd,
     {

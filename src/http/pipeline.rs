@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, ETAG, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
+use crate::dataset::ExportFormat;
 use crate::http::access::scope::Scope;
 use crate::http::access::{Access, DataRequest};
 use crate::http::handlers::{
-    batch_lookup, dataset, docs, facets, legacy_list, limited, metrics, not_found, probes, reload, search, shipments,
-    ui,
+    batch_lookup, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload, search,
+    shipments, ui,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -183,6 +184,10 @@ impl Service {
                 return lookup(worker, peer, headers, &route, uri.query());
             }
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
+            RouteId::CsvExport | RouteId::NdjsonExport => {
+                let format = if route.id == RouteId::CsvExport { ExportFormat::Csv } else { ExportFormat::Ndjson };
+                return export::export(worker, peer, request.method(), uri, headers, format);
+            }
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, request),
             RouteId::Dataset => return dataset::dataset(worker, peer, headers),

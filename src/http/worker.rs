@@ -10,15 +10,16 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 
 use crate::batch::{RESPONSE_BYTES_MAX, SHIPMENT_BYTES_MAX};
-use crate::dataset::{Outline, OutlineLimits};
+use crate::dataset::{Export, Outline, OutlineLimits};
 use crate::http::access::{RateOf, Refusal};
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
-use crate::http::offload::large_body::LargeBody;
+use crate::http::offload::large_body::{Description, LargeBody, PART_BYTES};
 use crate::http::offload::threads::{NotDone, Offload};
 use crate::http::request::forwarded::{self, Peer};
 use crate::http::response::body::Body;
 use crate::http::response::dataset::{DatasetFields, Variant};
+use crate::http::response::download::download;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::response::{self, Response};
@@ -61,6 +62,8 @@ pub(crate) enum Made {
     Body(Vec<u8>, Variant),
     /// The body's outline.
     Outline(Outline, Variant),
+    /// An export, and its first part.
+    Export(Box<Export>, Vec<u8>),
     /// The client has what it would get.
     NotModified,
     /// There is no such response, and why.
@@ -209,6 +212,9 @@ impl Worker {
             Made::Outline(outline, variant) => {
                 self.large(&self.variant_fields(snapshot, variant), client, snapshot, outline)
             }
+            Made::Export(export, first) => {
+                self.export(&self.dataset_fields(snapshot), client, snapshot, *export, first)
+            }
             Made::NotModified => self.dataset_fields(snapshot).not_modified(),
             Made::Problem(code, detail) => problem::response(code, &detail),
             Made::Refused(refusal) => self.refuse(&refusal),
@@ -223,11 +229,39 @@ impl Worker {
     }
 
     fn large(&self, fields: &DatasetFields, client: Peer, snapshot: &Arc<Snapshot>, outline: Outline) -> Response {
-        let (bytes, lease) = (outline.bytes(), self.app.store.lease(Arc::clone(snapshot)));
-        match LargeBody::new(&self.offload, client, lease, outline, &self.app.budget) {
+        let bytes = outline.bytes();
+        match self.large_body(client, snapshot, outline) {
             Ok(parts) => fields.ok(Body::in_parts(Box::new(parts), bytes)),
             Err(Exhausted) => exhausted(),
         }
+    }
+
+    fn export(
+        &self,
+        fields: &DatasetFields,
+        client: Peer,
+        snapshot: &Arc<Snapshot>,
+        export: Export,
+        first: Vec<u8>,
+    ) -> Response {
+        let format = export.format();
+        let body = if first.len() < PART_BYTES {
+            self.app.budget.keep(&first).map(Body::Whole)
+        } else {
+            self.large_body(client, snapshot, export)
+                .map(|parts| Body::of_unknown_length(self.app.budget.keep_made(first), Box::new(parts)))
+        };
+        body.map_or_else(|Exhausted| exhausted(), |body| download(fields, &snapshot.summary.version, format, body))
+    }
+
+    fn large_body<D: Description>(
+        &self,
+        client: Peer,
+        snapshot: &Arc<Snapshot>,
+        description: D,
+    ) -> Result<LargeBody<D>, Exhausted> {
+        let lease = self.app.store.lease(Arc::clone(snapshot));
+        LargeBody::new(&self.offload, client, lease, description, &self.app.budget)
     }
 
     /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a

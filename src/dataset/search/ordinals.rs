@@ -80,6 +80,17 @@ impl<'d> OrdinalSet<'d> {
         OrdinalSet::Bitmap(Cow::Owned(RoaringBitmap::from_lsb0_bytes(0, &bits)))
     }
 
+    /// At most `limit` ordinals from `start` on, ascending.
+    pub(in crate::dataset) fn from(&self, start: u32, limit: usize) -> Vec<u32> {
+        match self {
+            OrdinalSet::All(len) => (start..*len).take(limit).collect(),
+            OrdinalSet::List(list) => {
+                list[list.partition_point(|ordinal| *ordinal < start)..].iter().take(limit).copied().collect()
+            }
+            OrdinalSet::Bitmap(bitmap) => bitmap.range(start..).take(limit).collect(),
+        }
+    }
+
     /// Intersection of both sets.
     pub(in crate::dataset) fn and(self, other: OrdinalSet<'d>) -> OrdinalSet<'d> {
         match (self, other) {
@@ -151,6 +162,8 @@ mod tests {
             assert_eq!([0, 1, 299_998, 299_999, 300_000].map(|at| a.contains(at)), [true, false, true, false, false]);
             assert_eq!(a.page(100_001, 3), [200_002, 200_004, 200_006]);
             assert_eq!(a.page(149_999, 3), [299_998]);
+            assert_eq!((a.from(200_001, 2), a.from(299_998, 3)), (vec![200_002, 200_004], vec![299_998]));
+            assert!(a.from(299_999, 3).is_empty());
             assert!(a.page(150_000, 3).is_empty() && a.page(u32::MAX, 3).is_empty());
             let both = a.clone().and(b.clone());
             assert_eq!(members(&both), (0..200_000).step_by(6).collect());

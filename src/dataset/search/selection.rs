@@ -95,6 +95,38 @@ impl<'d> Selection<'d> {
         ordinals.into_iter().map(|ordinal| self.records.position(ordinal)).collect()
     }
 
+    /// Positions of at most `max` shipments, in the order of `sort`, from `place` on, first 0; and the place behind them.
+    /// None when there are no more.
+    pub(in crate::dataset) fn batch(&self, sort: Sort, place: u32, max: usize) -> (Vec<Position>, u32) {
+        let (ordinals, next) = match (sort, &self.matching) {
+            (Sort::File, _) => {
+                let ordinals = self.set().from(place, max);
+                let next = ordinals.last().map_or(place, |last| last + 1);
+                (ordinals, next)
+            }
+            (_, Matching::Set(set)) if !matches!(set, OrdinalSet::All(_)) && set.len() as usize > max => {
+                self.batch_by_number(set, sort == Sort::NumberDescending, place, max)
+            }
+            _ => {
+                let ordinals = self.by_number(sort == Sort::NumberDescending, u64::from(place), max);
+                let next = place + ordinals.len() as u32;
+                (ordinals, next)
+            }
+        };
+        (ordinals.into_iter().map(|ordinal| self.records.position(ordinal)).collect(), next)
+    }
+
+    /// The same for a set, whose places are those of all shipments in the order of numbers.
+    fn batch_by_number(&self, set: &OrdinalSet<'_>, descending: bool, place: u32, max: usize) -> (Vec<u32>, u32) {
+        let all = self.numbers.ordinals();
+        let at = |place: u32| all[if descending { all.len() - 1 - place as usize } else { place as usize }];
+        let mut places = (place..all.len() as u32).filter(|place| set.contains(at(*place)));
+        let mut next = place;
+        let found = places.by_ref().take(max);
+        let ordinals = found.inspect(|place| next = place + 1).map(at).collect();
+        (ordinals, next)
+    }
+
     /// The most frequent values of each facet, in the order of [`Facet::ALL`], at most
     /// [`FACET_VALUES_MAX`](super::facets::FACET_VALUES_MAX) of each, sorted by descending frequency, then by value.
     pub fn facets(&self) -> [Cow<'d, [FacetCount]>; FACETS] {

@@ -19,7 +19,7 @@ use crate::http::connection::stream::Stream;
 use crate::http::connection::transport::Transport;
 use crate::http::pipeline::Service;
 use crate::http::response::Response;
-use crate::http::response::body::Body;
+use crate::http::response::body::{Body, Guard};
 use crate::http::response::reply::Reply;
 use crate::http::worker::{Ending, Worker};
 
@@ -101,6 +101,10 @@ impl Future for Connection {
             }
             if turn.is_ready() {
                 this.http = None;
+                if this.socket.is_broken_off() {
+                    this.socket.reset_on_close();
+                    return Poll::Ready(());
+                }
                 this.lingers = this.socket.has_unread_body()
                     || this.worker.ending.get() != Ending::No && this.socket.response_may_race();
             }
@@ -192,6 +196,12 @@ impl Future for TrackedReply {
 
 /// A response whose parts are being made, until dropped: its connection is not idle between them.
 struct BeingMade(Rc<Socket>);
+
+impl Guard for BeingMade {
+    fn broken_off(&self) {
+        self.0.break_off();
+    }
+}
 
 impl Drop for BeingMade {
     fn drop(&mut self) {

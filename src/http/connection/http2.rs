@@ -259,10 +259,10 @@ struct Unsent {
 }
 
 impl Unsent {
-    /// One of `bytes` bytes.
-    fn new(streams: &Rc<Streams>, bytes: u64) -> Unsent {
+    /// One of `bytes` bytes, if that is known.
+    fn new(streams: &Rc<Streams>, bytes: Option<u64>) -> Unsent {
         streams.sending.responses.fetch_add(1, Relaxed);
-        let tiny = Tiny::new(&streams.sending, &streams.budget, bytes);
+        let tiny = bytes.and_then(|bytes| Tiny::new(&streams.sending, &streams.budget, bytes));
         Unsent { streams: Rc::clone(streams), is_to_be_made: false, tiny }
     }
 
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_client_is_waited_for_only_while_something_is_there_for_it() {
         let streams = Rc::new(Streams::new(Budget::new(0)));
-        let mut large = Unsent::new(&streams, 1 << 20);
+        let mut large = Unsent::new(&streams, Some(1 << 20));
         let before = streams.taken().unwrap();
         large.is_to_be_made(true);
         large.is_to_be_made(true);
@@ -319,12 +319,13 @@ mod tests {
     fn what_hyper_has_counts_until_the_client_has_taken_it() {
         let budget = Budget::new(0);
         let streams = Rc::new(Streams::new(Arc::clone(&budget)));
-        let mut unsent = Unsent::new(&streams, 3000);
+        let mut unsent = Unsent::new(&streams, Some(3000));
         let first = unsent.hand_over(vec![7; 3000].into());
         drop(unsent);
         assert_eq!((streams.phase(), streams.taken().map(|taken| taken.bytes)), (Phase::Write, Some(0)));
         // Those beyond 64 KiB are counted.
-        let others: Vec<Bytes> = (0..30).map(|_| Unsent::new(&streams, 3000).hand_over(vec![7; 3000].into())).collect();
+        let others: Vec<Bytes> =
+            (0..30).map(|_| Unsent::new(&streams, Some(3000)).hand_over(vec![7; 3000].into())).collect();
         assert_eq!(budget.held(), 10 * 3000);
         drop((first, others));
         assert_eq!((streams.phase(), budget.held()), (Phase::Idle, 0));

@@ -73,6 +73,8 @@ pub(crate) struct Socket<S: ?Sized = dyn Stream> {
     budget: Arc<Budget>,
     /// True when hyper has more to write than may wait here.
     pub(super) blocked: Cell<bool>,
+    /// True when a response was broken off.
+    broken_off: Cell<bool>,
     /// How far the last request is.
     request: Cell<RequestState>,
     /// Bytes that came after the last response.
@@ -142,6 +144,7 @@ impl<S: Stream> Socket<S> {
             reservation: RefCell::default(),
             budget,
             blocked: Cell::new(false),
+            broken_off: Cell::new(false),
             request: Cell::new(RequestState::Responded(RequestBody::Ended)),
             lingered_bytes: Cell::new(0),
             at_end: Cell::new(true),
@@ -296,10 +299,22 @@ impl Socket {
         Poll::Ready(())
     }
 
+    /// Notes that the response was broken off.
+    #[cold]
+    pub(crate) fn break_off(&self) {
+        self.broken_off.set(true);
+    }
+
+    /// True if the response was broken off.
+    pub(crate) fn is_broken_off(&self) -> bool {
+        self.broken_off.get()
+    }
+
     /// Has a response that the client does not take dropped with the connection. The kernel would go on offering it
-    /// what it has of it, for minutes, and keep that memory.
+    /// what it has of it, for minutes, and keep that memory. One that was broken off ends so too: to a client that takes
+    /// the end of the connection for that of the response, as with HTTP/1.0, it would seem to be whole.
     pub(crate) fn reset_on_close(&self) {
-        if self.phase.get() == Phase::Write {
+        if self.phase.get() == Phase::Write || self.is_broken_off() {
             // Without it the kernel gives up later.
             let _ = self.stream.borrow().system().set_linger(Some(Duration::ZERO));
         }

@@ -3,6 +3,7 @@
 pub(crate) mod batch_lookup;
 pub(crate) mod dataset;
 pub(crate) mod docs;
+pub(crate) mod export;
 pub(crate) mod facets;
 pub(crate) mod legacy_list;
 pub(crate) mod limited;

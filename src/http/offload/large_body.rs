@@ -10,51 +10,79 @@ use bytes::Bytes;
 
 use super::queue::Patience;
 use super::threads::{NotDone, Offload, run};
-use crate::dataset::Outline;
+use crate::dataset::{Dataset, Export, Outline};
 use crate::http::budget::{Budget, Exhausted, Reservation};
 use crate::http::request::forwarded::Peer;
 use crate::http::response::body::Parts;
 use crate::store::Lease;
 
 /// Bytes that are made at a time.
-const PART_BYTES: usize = 128 << 10;
+pub(crate) const PART_BYTES: usize = 128 << 10;
 /// Room for what is not split at the end of a part.
 const SPARE_BYTES: usize = 4 << 10;
 
-/// A part on its way, and what is left after it.
-type Making = Pin<Box<dyn Future<Output = io::Result<(Outline, Vec<u8>)>>>>;
+/// A description of a body, and how far it is rendered.
+pub(crate) trait Description: Send + 'static {
+    /// Memory of the description itself, in bytes.
+    fn memory_bytes(&self) -> usize;
+    /// Appends the next part to `out`, until that has `bytes_max` bytes or a few more; nothing when all is rendered.
+    fn render_part(&mut self, dataset: &Dataset, out: &mut Vec<u8>, bytes_max: usize);
+}
 
-/// The body that an outline describes.
-pub(crate) struct LargeBody {
+impl Description for Outline {
+    fn memory_bytes(&self) -> usize {
+        Outline::memory_bytes(self)
+    }
+
+    fn render_part(&mut self, dataset: &Dataset, out: &mut Vec<u8>, bytes_max: usize) {
+        dataset.render_part(self, out, bytes_max);
+    }
+}
+
+impl Description for Export {
+    fn memory_bytes(&self) -> usize {
+        Export::memory_bytes(self)
+    }
+
+    fn render_part(&mut self, dataset: &Dataset, out: &mut Vec<u8>, bytes_max: usize) {
+        dataset.render_export(self, out, bytes_max);
+    }
+}
+
+/// A part on its way, and what is left after it.
+type Making<D> = Pin<Box<dyn Future<Output = io::Result<(D, Vec<u8>)>>>>;
+
+/// The body that a description makes.
+pub(crate) struct LargeBody<D> {
     offload: Offload,
     client: Peer,
     lease: Lease,
     /// What is left to be made. None while a part is being made.
-    outline: Option<Outline>,
-    making: Option<Making>,
+    description: Option<D>,
+    making: Option<Making<D>>,
     budget: Arc<Budget>,
-    /// Of the outline, and of a part that is being made.
+    /// Of the description, and of a part that is being made.
     _reservation: Reservation,
 }
 
-impl LargeBody {
-    /// The body that `outline` describes, for `client`, if `budget` has the memory.
+impl<D: Description> LargeBody<D> {
+    /// The body that `description` makes, for `client`, if `budget` has the memory.
     pub(crate) fn new(
         offload: &Offload,
         client: Peer,
         lease: Lease,
-        outline: Outline,
+        description: D,
         budget: &Arc<Budget>,
-    ) -> Result<LargeBody, Exhausted> {
+    ) -> Result<LargeBody<D>, Exhausted> {
         // A part is made while the one before is on its way, which then counts for itself.
-        let mut reservation = budget.reserve(outline.memory_bytes() + 2 * PART_BYTES)?;
-        reservation.set(outline.memory_bytes() + PART_BYTES);
+        let mut reservation = budget.reserve(description.memory_bytes() + 2 * PART_BYTES)?;
+        reservation.set(description.memory_bytes() + PART_BYTES);
         let (offload, budget) = (offload.clone(), Arc::clone(budget));
         Ok(LargeBody {
             offload,
             client,
             lease,
-            outline: Some(outline),
+            description: Some(description),
             making: None,
             budget,
             _reservation: reservation,
@@ -62,14 +90,14 @@ impl LargeBody {
     }
 }
 
-impl Parts for LargeBody {
+impl<D: Description> Parts for LargeBody<D> {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let (client, lease, queue) = (self.client, &self.lease, &self.offload.0);
         let making = self.making.get_or_insert_with(|| {
-            let (queue, lease, outline) = (queue.clone(), lease.clone(), self.outline.take());
+            let (queue, lease, description) = (queue.clone(), lease.clone(), self.description.take());
             Box::pin(async move {
                 let turn = queue.turn(client, Patience::Unlimited).await.map_err(|_| broken("nobody makes it"))?;
-                match run(turn, move || make_part(outline, &lease)).await {
+                match run(turn, move || make_next_part(description, &lease)).await {
                     Ok(made) => made,
                     Err(NotDone::Busy | NotDone::Panicked) => Err(broken("it cannot be made")),
                 }
@@ -77,18 +105,24 @@ impl Parts for LargeBody {
         });
         let made = ready!(making.as_mut().poll(cx));
         self.making = None;
-        let (outline, part) = made?;
-        self.outline = Some(outline);
+        let (description, part) = made?;
+        self.description = Some(description);
         Poll::Ready(Ok(self.budget.keep_made(part)))
     }
 }
 
-fn make_part(outline: Option<Outline>, lease: &Lease) -> io::Result<(Outline, Vec<u8>)> {
-    let mut outline = outline.ok_or_else(|| broken("it has ended"))?;
+fn make_next_part<D: Description>(description: Option<D>, lease: &Lease) -> io::Result<(D, Vec<u8>)> {
+    let mut description = description.ok_or_else(|| broken("it has ended"))?;
     let snapshot = lease.snapshot().ok_or_else(|| broken("its dataset was replaced a while ago"))?;
+    let part = make_part(&mut description, &snapshot.dataset);
+    Ok((description, part))
+}
+
+/// The next part of what `description` makes.
+pub(crate) fn make_part(description: &mut impl Description, dataset: &Dataset) -> Vec<u8> {
     let mut part = Vec::with_capacity(PART_BYTES + SPARE_BYTES);
-    snapshot.dataset.render_part(&mut outline, &mut part, PART_BYTES);
-    Ok((outline, part))
+    description.render_part(dataset, &mut part, PART_BYTES);
+    part
 }
 
 fn broken(reason: &str) -> io::Error {

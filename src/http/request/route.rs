@@ -25,6 +25,10 @@ pub enum RouteId {
     ShipmentsByNumber,
     /// A page of shipments.
     Search,
+    /// All shipments that match, as CSV.
+    CsvExport,
+    /// The same as lines of JSON.
+    NdjsonExport,
     /// Counts by facet.
     Facets,
     /// Many lookups in one request.
@@ -97,7 +101,7 @@ const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
 
 /// The table of routes, in the order of [`RouteId`].
-pub static ROUTES: [RouteSpec; 20] = {
+pub static ROUTES: [RouteSpec; 22] = {
     use Content::{Data, Page, Service};
     const LOOKUP: Content = Data(Some(Scope::Lookup));
     const LIST: Content = Data(Some(Scope::List));
@@ -105,6 +109,8 @@ pub static ROUTES: [RouteSpec; 20] = {
         spec(RouteId::Shipment, "/v1/shipments/{carrier}/{tracking_number}", READ, PUBLIC, LOOKUP),
         spec(RouteId::ShipmentsByNumber, "/v1/shipments/{tracking_number}", READ, PUBLIC, LOOKUP),
         spec(RouteId::Search, "/v1/shipments", READ, PUBLIC, LIST),
+        spec(RouteId::CsvExport, "/v1/shipments.csv", READ, PUBLIC, LIST),
+        spec(RouteId::NdjsonExport, "/v1/shipments.ndjson", READ, PUBLIC, LIST),
         spec(RouteId::Facets, "/v1/facets", READ, PUBLIC, LIST),
         spec(RouteId::BatchLookup, "/v1/lookup", POST, PUBLIC, LOOKUP),
         spec(RouteId::Dataset, "/v1/dataset", READ, PUBLIC, Data(None)),

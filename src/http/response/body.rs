@@ -1,7 +1,6 @@
 //! Bodies of responses. They are handed over to hyper in parts: it copies what it is given, and over HTTP/2 the parts
 //! show how much the client takes.
 
-use std::any::Any;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,16 +23,23 @@ pub enum Body {
 pub struct InParts {
     /// The part that is there, as far as it was not handed over.
     ready: Bytes,
-    /// Bytes of the parts after it.
-    bytes_to_come: u64,
+    /// Bytes of the parts after it, unless they are not known before they are made.
+    bytes_to_come: Option<u64>,
     parts: Box<dyn Parts>,
     /// Dropped with the body.
-    guard: Option<Box<dyn Any>>,
+    guard: Option<Box<dyn Guard>>,
+}
+
+/// One that is told how a body ends: dropped with it.
+pub trait Guard {
+    /// The body breaks off.
+    fn broken_off(&self);
 }
 
 /// A body that is made part by part, as it is taken.
 pub trait Parts {
-    /// The next part, which is not empty. Not called after the last one. An error breaks the response off.
+    /// The next part. It is not empty, except at the end of a body whose length is not known before. Not called after the
+    /// last one. An error breaks the response off.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>>;
 }
 
@@ -46,22 +52,27 @@ impl Body {
 
     /// A body of `bytes` bytes, more than none, that `parts` makes.
     pub fn in_parts(parts: Box<dyn Parts>, bytes: u64) -> Body {
-        Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: bytes, parts, guard: None }))
+        Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: Some(bytes), parts, guard: None }))
     }
 
-    /// Bytes that were not handed over.
+    /// A body that begins with `first`, which is not empty, and that `parts` goes on with until a part is empty.
+    pub fn of_unknown_length(first: Bytes, parts: Box<dyn Parts>) -> Body {
+        Body::InParts(Box::new(InParts { ready: first, bytes_to_come: None, parts, guard: None }))
+    }
+
+    /// Bytes that were not handed over; `None` where they are not known before they are made.
     #[inline]
-    pub fn bytes_left(&self) -> u64 {
+    pub fn bytes_left(&self) -> Option<u64> {
         match self {
-            Body::Whole(left) => left.len() as u64,
-            Body::InParts(body) => body.ready.len() as u64 + body.bytes_to_come,
+            Body::Whole(left) => Some(left.len() as u64),
+            Body::InParts(body) => body.bytes_to_come.map(|bytes| body.ready.len() as u64 + bytes),
         }
     }
 }
 
 impl InParts {
     /// Keeps `guard` until the body is handed over to its end, or given up.
-    pub fn keep(&mut self, guard: impl Any) {
+    pub fn keep(&mut self, guard: impl Guard + 'static) {
         self.guard = Some(Box::new(guard));
     }
 
@@ -69,11 +80,22 @@ impl InParts {
     #[cold]
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.ready.is_empty() {
-            if self.bytes_to_come == 0 {
+            if self.bytes_to_come == Some(0) {
                 return Poll::Ready(None);
             }
-            self.ready = ready!(self.parts.poll_part(cx))?;
-            self.bytes_to_come = self.bytes_to_come.saturating_sub(self.ready.len() as u64);
+            let part = ready!(self.parts.poll_part(cx));
+            if let (Err(_), Some(guard)) = (&part, &self.guard) {
+                guard.broken_off();
+            }
+            self.ready = part?;
+            self.bytes_to_come = match self.bytes_to_come {
+                Some(bytes) => Some(bytes.saturating_sub(self.ready.len() as u64)),
+                None if self.ready.is_empty() => {
+                    self.bytes_to_come = Some(0);
+                    return Poll::Ready(None);
+                }
+                None => None,
+            };
         }
         Poll::Ready(Some(Ok(take_chunk(&mut self.ready))))
     }
@@ -102,13 +124,13 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Whole(left) => left.is_empty(),
-            Body::InParts(_) => self.bytes_left() == 0,
+            Body::InParts(_) => self.bytes_left() == Some(0),
         }
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes_left())
+        self.bytes_left().map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
@@ -116,6 +138,7 @@ impl hyper::body::Body for Body {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
+    use hyper::body::Body as _;
 
     /// Parts of these lengths.
     struct Given(std::vec::IntoIter<usize>);
@@ -132,7 +155,7 @@ mod tests {
         while let Some(frame) = body.frame().await {
             chunks.push(frame.unwrap().into_data().unwrap().len());
         }
-        assert!(hyper::body::Body::is_end_stream(&body));
+        assert!(body.is_end_stream());
         chunks
     }
 
@@ -141,11 +164,15 @@ mod tests {
         assert_eq!(chunks(Body::empty()).await, [0; 0]);
         assert_eq!(chunks(Body::Whole(Bytes::from_static(b"a"))).await, [1]);
         let large = Body::Whole(vec![0; 2 * CHUNK_BYTES + 1].into());
-        assert_eq!(large.bytes_left(), 2 * CHUNK_BYTES as u64 + 1);
+        assert_eq!(large.bytes_left(), Some(2 * CHUNK_BYTES as u64 + 1));
         assert_eq!(chunks(large).await, [CHUNK_BYTES, CHUNK_BYTES, 1]);
         let parts = Body::in_parts(Box::new(Given(vec![CHUNK_BYTES + 1, 2].into_iter())), CHUNK_BYTES as u64 + 3);
-        assert_eq!(parts.bytes_left(), CHUNK_BYTES as u64 + 3);
+        assert_eq!(parts.bytes_left(), Some(CHUNK_BYTES as u64 + 3));
         assert_eq!(chunks(parts).await, [CHUNK_BYTES, 1, 2]);
+        let parts = Box::new(Given(vec![CHUNK_BYTES + 1, 2, 0].into_iter()));
+        let unknown = Body::of_unknown_length(Bytes::from_static(b"first"), parts);
+        assert_eq!((unknown.bytes_left(), unknown.size_hint().exact()), (None, None));
+        assert_eq!(chunks(unknown).await, [5, CHUNK_BYTES, 1, 2]);
     }
 
     #[tokio::test]

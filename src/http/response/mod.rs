@@ -3,6 +3,7 @@
 pub mod body;
 pub mod dataset;
 pub mod document;
+pub mod download;
 pub mod etag;
 pub mod problem;
 pub mod reply;
@@ -90,10 +91,9 @@ pub fn moved(location: HeaderValue) -> Response {
     response
 }
 
-/// `response` as to HEAD: no body, but its length (RFC 9110, section 9.3.2).
+/// `response` as to HEAD: no body, but its length if that is known (RFC 9110, section 9.3.2).
 pub fn without_body(mut response: Response) -> Response {
-    let length = response.body().bytes_left();
-    if length > 0 {
+    if let Some(length @ 1..) = response.body().bytes_left() {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response.map(|_| Body::empty())

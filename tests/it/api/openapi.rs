@@ -129,7 +129,11 @@ impl Asker {
         let mut client = server.client();
         let get = self.ask(&mut client, "GET", target, &[], "");
         let head = self.ask(&mut client, "HEAD", target, &[], "");
-        assert_eq!((head.status, head.content_length()), (get.status, get.content_length()), "{target}");
+        assert_eq!(head.status, get.status, "{target}");
+        // The length of an export is not known before it is made.
+        if get.field("content-disposition").is_none() {
+            assert_eq!(head.content_length(), get.content_length(), "{target}");
+        }
         if let Some(etag) = get.field("etag") {
             let again = self.ask(&mut client, "GET", target, &[&format!("If-None-Match: {etag}")], "");
             assert_eq!(again.status, 304, "{target}");
@@ -151,7 +155,7 @@ impl Asker {
 }
 
 /// Requests for every public route, well formed; the document's own examples among them.
-const TARGETS: [&str; 29] = [
+const TARGETS: [&str; 33] = [
     "/v1/shipments/DHL/TN12345678",
     "/v1/shipments/DHL/TN1",
     "/v1/shipments/TN12345678",
@@ -163,6 +167,10 @@ const TARGETS: [&str; 29] = [
     "/v1/facets?carrier=DHL&carrier=UPS",
     "/v1/facets",
     "/v1/facets?status=none",
+    "/v1/shipments?tracking_number_prefix=tn&sort=-tracking_number",
+    "/v1/facets?tracking_number_prefix=tn",
+    "/v1/shipments.csv",
+    "/v1/shipments.ndjson?carrier=DHL&sort=tracking_number",
     "/v1/dataset",
     "/shipment/list/?limit=1&offset=1",
     "/shipment/list/?carrier=&limit=x&page=2",
@@ -184,7 +192,7 @@ const TARGETS: [&str; 29] = [
 ];
 
 /// Requests that are refused for what is wrong with them.
-const REFUSED: [&str; 17] = [
+const REFUSED: [&str; 20] = [
     "/v1/shipments/DHL/%zz",
     "/v1/shipments/DHL/",
     "/v1/shipments/%ff",
@@ -195,6 +203,9 @@ const REFUSED: [&str; 17] = [
     "/v1/shipments?offset=0&offset=1",
     "/v1/facets?limit=10",
     "/v1/facets?status=%zz",
+    "/v1/shipments?sort=carrier",
+    "/v1/shipments.csv?limit=1",
+    "/v1/shipments.ndjson?carrier=",
     "/shipment/list/?carrier=%zz",
     "/shipment/list?carrier=%ff",
     "/docs/%zz",
@@ -231,7 +242,7 @@ fn ask_everything() -> Asker {
     // One of two shards has none of these.
     for shard in ["0/2", "1/2"] {
         let server = Server::start(SEED, &["--shard", shard]);
-        for target in &TARGETS[..11] {
+        for target in &TARGETS[..15] {
             asker.read(&server, target);
         }
         asker.read(&server, "/shipment/list/");

@@ -81,6 +81,8 @@ fn until_there_is_a_dataset_all_but_livez_and_the_pages_is_503_and_a_reload_brin
     lookups.extend([
         "/v1/shipments",
         "/v1/shipments?limit=1000",
+        "/v1/shipments.csv",
+        "/v1/shipments.ndjson",
         "/v1/facets",
         "/v1/facets?status=x",
         "/shipment/list/",
@@ -136,6 +138,8 @@ fn without_a_dataset_the_answers_are_those_of_the_document() {
         "/v1/shipments/DHL/TN1",
         "/v1/shipments/TN1",
         "/v1/shipments?limit=1",
+        "/v1/shipments.csv",
+        "/v1/shipments.ndjson",
         "/v1/facets",
         "/v1/dataset",
         "/shipment/list/",

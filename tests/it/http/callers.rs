@@ -48,7 +48,7 @@ fn a_key_may_ask_for_what_its_scopes_name_and_for_the_version() {
         assert_eq!(refused.field("www-authenticate"), None);
     }
     assert_eq!((batch(&mut client, &[look], 21).status, batch(&mut client, &[list], 1).status), (200, 403));
-    for target in ["/v1/shipments", "/v1/facets", "/shipment/list/"] {
+    for target in ["/v1/shipments", "/v1/shipments.csv", "/v1/shipments.ndjson", "/v1/facets", "/shipment/list/"] {
         assert_eq!(client.request("GET", target, &[list]).status, 200);
         assert_eq!(client.request("GET", target, &[look]).problem(403, "forbidden"), "the key lacks the scope list");
     }
@@ -59,7 +59,7 @@ fn a_key_may_ask_for_what_its_scopes_name_and_for_the_version() {
         assert_eq!(client.request("GET", "/v1/dataset", &[key]).status, 200);
     }
     assert_eq!(metric(&server, r#"waybill_http_key_requests_total{key="list",result="forbidden"}"#), 3);
-    assert_eq!(metric(&server, r#"waybill_http_key_requests_total{key="list",result="ok"}"#), 4);
+    assert_eq!(metric(&server, r#"waybill_http_key_requests_total{key="list",result="ok"}"#), 6);
     server.stop();
 }
 

@@ -145,6 +145,35 @@ fn both_protocols_answer_what_the_plain_one_does() {
 }
 
 #[test]
+fn exports_come_whole_over_http_2_or_are_reset() {
+    let pair = Pair::make();
+    let long = |sku: &str| crate::support::csv(&vec![crate::support::row("TN1", "DHL").replace("LP1", sku); 100_000]);
+    let server = pair.start(long("LP1"), &["--write-timeout", "10m"]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let answer = ask(&mut h2, "GET", "/v1/shipments.csv").await;
+        assert_eq!((answer.status().as_u16(), answer.headers().get("content-length")), (200, None));
+        assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8; header=present");
+        assert!(answer.body() == long("LP1").replace('\n', "\r\n").as_bytes());
+        let head = ask(&mut h2, "HEAD", "/v1/shipments.csv").await;
+        assert_eq!((head.status().as_u16(), head.headers().get("content-length")), (200, None));
+        assert_eq!(head.headers()["content-disposition"], answer.headers()["content-disposition"]);
+        assert!(head.body().is_empty());
+
+        h2.ready().await.unwrap();
+        let asked = request("GET", "/v1/shipments.csv").body(Full::default()).unwrap();
+        let unread = h2.send_request(asked).await.unwrap();
+        for sku in ["LP2", "LP3"] {
+            server.replace(long(sku));
+            assert_eq!(server.reload().json()["result"], "ok");
+        }
+        assert!(unread.into_body().collect().await.is_err());
+        // Other streams go on.
+        assert_eq!(ask(&mut h2, "GET", "/v1/shipments.csv").await.status(), 200);
+    });
+}
+
+#[test]
 fn the_server_as_a_whole_tells_its_methods_over_http_2_too() {
     let pair = Pair::make();
     let server = pair.start(SEED, &[]);

@@ -5,6 +5,7 @@ mod agreement;
 mod batch_bodies;
 mod changing_files;
 mod ending;
+mod exports;
 mod large_shipments;
 mod malformed;
 mod queries;

@@ -17,7 +17,7 @@ use crate::support::client::Client;
 const FILES: [(usize, usize, usize); 6] =
     [(1, 1, 200), (7, 20, 800), (60, 10, 2000), (300, 25, 3000), (400, 500, 2000), (1000, 30, 2000)];
 
-fn filter(filters: &Filters) -> Filter {
+pub(super) fn filter(filters: &Filters) -> Filter {
     let mut filter = Filter::default();
     for (parameter, value) in filters {
         let values = match FACETS.iter().position(|facet| facet == parameter) {
@@ -30,7 +30,7 @@ fn filter(filters: &Filters) -> Filter {
     filter
 }
 
-fn order(sort: &str) -> Sort {
+pub(super) fn order(sort: &str) -> Sort {
     match sort {
         "" => Sort::File,
         "tracking_number" => Sort::Number,

@@ -80,6 +80,16 @@ impl Client {
         let head = String::from_utf8(self.unread[..head_end].to_vec()).unwrap();
         let mut answer = Answer::from_head(head);
         let has_body = method != "HEAD" && !matches!(answer.status, 100..200 | 204 | 304);
+        if has_body && answer.field("transfer-encoding").as_deref() == Some("chunked") {
+            self.unread.drain(..head_end);
+            loop {
+                match self.next_chunk() {
+                    Ok(Some(mut chunk)) => answer.body.append(&mut chunk),
+                    Ok(None) => return Ok(answer),
+                    Err(_) => return Err(Broken::Truncated(answer.head)),
+                }
+            }
+        }
         let length = if has_body { answer.content_length().unwrap_or_else(|| panic!("{}", answer.head)) } else { 0 };
         while self.unread.len() < head_end + length {
             self.read_more()?;
@@ -87,6 +97,32 @@ impl Client {
         answer.body = self.unread[head_end..head_end + length].to_vec();
         self.unread.drain(..head_end + length);
         Ok(answer)
+    }
+
+    /// The next chunk of a body (RFC 9112, section 7.1), which has no trailers; `None` after the last one.
+    fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        let start = loop {
+            if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
+                break end + 2;
+            }
+            self.read_more()?;
+        };
+        let size = std::str::from_utf8(&self.unread[..start - 2]).unwrap();
+        let end = start + usize::from_str_radix(size, 16).unwrap();
+        while self.unread.len() < end + 2 {
+            self.read_more()?;
+        }
+        assert_eq!(&self.unread[end..end + 2], b"\r\n");
+        let chunk = self.unread[start..end].to_vec();
+        self.unread.drain(..end + 2);
+        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
+    }
+
+    /// All that comes until the connection ends; an error if it is reset.
+    pub(crate) fn read_to_end(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = std::mem::take(&mut self.unread);
+        self.stream.read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn read_more(&mut self) -> Result<(), Broken> {

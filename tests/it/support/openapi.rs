@@ -101,7 +101,11 @@ impl Document {
         if method == "HEAD" || answer.field("content-encoding").is_some() {
             return;
         }
-        let body = if media_type.ends_with("json") { answer.json() } else { answer.text().into() };
+        let body = if media_type.ends_with("/json") || media_type.ends_with("+json") {
+            answer.json()
+        } else {
+            answer.text().into()
+        };
         assert_eq!(self.errors(schema, &body), [""; 0], "{of}{body}");
     }
 

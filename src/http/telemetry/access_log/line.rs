@@ -66,7 +66,8 @@ pub(crate) struct Line {
     time: Timestamp,
     route: Option<RouteId>,
     status: u16,
-    body_bytes: u64,
+    /// `None` where it is not known before it is made.
+    body_bytes: Option<u64>,
     duration: Duration,
     /// The version of the dataset that responded, as far as it is known.
     dataset: Option<Box<str>>,
@@ -81,7 +82,7 @@ impl Line {
         duration: Duration,
         dataset: Option<Box<str>>,
     ) -> Line {
-        let body_bytes = if request.takes_body { response.body().bytes_left() } else { 0 };
+        let body_bytes = if request.takes_body { response.body().bytes_left() } else { Some(0) };
         let (time, status) = (Timestamp::now(), response.status().as_u16());
         Line { request, time, route, status, body_bytes, duration, dataset }
     }
@@ -95,11 +96,12 @@ impl Line {
         escape(&request.method, text);
         let _ = write!(text, r#"","route":"{}","path":""#, self.route.map_or("none", |route| route.spec().pattern));
         escape(&request.path, text);
-        let duration_us = self.duration.as_micros();
-        let _ = write!(
-            text,
-            r#"","version":"{version:?}","status":{status},"bytes":{body_bytes},"duration_us":{duration_us}"#
-        );
+        let _ = write!(text, r#"","version":"{version:?}","status":{status},"bytes":"#);
+        let _ = match body_bytes {
+            Some(bytes) => write!(text, "{bytes}"),
+            None => write!(text, "null"),
+        };
+        let _ = write!(text, r#","duration_us":{}"#, self.duration.as_micros());
         for (name, value) in [
             ("request_id", id.as_ref().and_then(|id| id.to_str().ok())),
             ("trace_id", trace_id.as_deref()),
