@@ -13,8 +13,9 @@ use crate::dataset::record::Record;
 use crate::dataset::records::Records;
 use crate::shipment::Facet;
 
-/// Steps in the order of numbers that take about as long as sorting one shipment by its number.
-const STEPS_PER_SORTED: u64 = 128;
+/// Steps in the order of numbers that take as long as sorting one shipment by its number. Measured: 15 to 20 ns a step, 1 µs
+/// a shipment.
+const STEPS_PER_SORTED: u64 = 64;
 
 /// Order of shipments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
