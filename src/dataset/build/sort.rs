@@ -6,7 +6,7 @@
 
 use std::sync::Mutex;
 
-use memmap2::MmapOptions;
+use memmap2::{MmapMut, MmapOptions};
 
 use super::account::Account;
 use super::posting_lists::in_parallel;
@@ -77,9 +77,7 @@ pub(super) fn by_number(
     let threads = threads.min(len.div_ceil(RANGE_SHIPMENTS * RANGES_PER_THREAD)).max(1);
     let bytes = len * ENTRY_BYTES;
     account.take(bytes as u64)?;
-    // The allocator would keep the memory; a map is returned to the system at once.
-    let map = MmapOptions::new().len(bytes.max(1)).map_anon();
-    let mut map = map.map_err(|source| ArenaError::Map { bytes, source })?;
+    let mut map = map(bytes)?;
     let entries = &mut map.as_chunks_mut::<ENTRY_BYTES>().0[..len];
 
     let step = len.div_ceil(COMPARED_NUMBERS).max(1);
@@ -137,11 +135,17 @@ fn merge(
             let mut ordinals = mutex::lock(&buckets[bucket]);
             let bytes = (ordinals.len() * ENTRY_BYTES) as u64;
             account.take(bytes)?;
-            let mut entries = Vec::with_capacity(ordinals.len());
-            parts(bucket).for_each(|part| entries.extend_from_slice(part));
+            let mut map = map(bytes as usize)?;
+            let entries = &mut map.as_chunks_mut().0[..ordinals.len()];
+            let mut rest = &mut *entries;
+            for part in parts(bucket) {
+                let (to, others) = rest.split_at_mut(part.len());
+                to.copy_from_slice(part);
+                rest = others;
+            }
             entries.sort_unstable_by_key(value);
-            resolve(records, &mut entries, 1, cancel)?;
-            for (to, entry) in ordinals.iter_mut().zip(&entries) {
+            resolve(records, entries, 1, cancel)?;
+            for (to, entry) in ordinals.iter_mut().zip(&*entries) {
                 *to = ordinal(entry);
             }
             account.give_back(bytes);
@@ -149,6 +153,12 @@ fn merge(
         }
     });
     merged.into_iter().collect()
+}
+
+/// Memory for so many bytes of entries. The allocator would keep it; a map is returned to the system at once.
+fn map(bytes: usize) -> Result<MmapMut, ArenaError> {
+    let map = MmapOptions::new().len(bytes.max(1)).map_anon();
+    map.map_err(|source| ArenaError::Map { bytes, source })
 }
 
 /// The lowest key of each bucket, the first being 0.
