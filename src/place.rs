@@ -23,6 +23,10 @@ impl Place<'_> {
         let (postcode, city) = split_postcode(code_and_city)?;
         Some(Place { postcode, city: Some(city).filter(|city| !city.is_empty()), country })
     }
+    /// True if its country may be one: in some exports a town, or a way to reach the receiver, comes last.
+    pub fn has_country(&self) -> bool {
+        !self.country.contains(|letter: char| letter.is_numeric() || letter == '@')
+    }
 }
 
 /// Splits `1016 AB Amsterdam` into postcode and city: leading words with a digit, at most two, and after one of four
@@ -60,9 +64,11 @@ impl Postcode {
         (!compared.is_empty()).then_some(Postcode(compared))
     }
 
-    /// True if it is that of `address`. Which of its characters are right does not show in the time that this takes.
+    /// True if it is that of `address`, which has a country behind its place: without one, house numbers would pass for
+    /// postcodes. Which of its characters are right does not show in the time that this takes.
     pub fn is_of(&self, address: &str) -> bool {
-        let own = Place::of(address).and_then(|place| Postcode::new(place.postcode));
+        let place = Place::of(address).filter(|place| place.has_country());
+        let own = place.and_then(|place| Postcode::new(place.postcode));
         own.is_some_and(|own| self.0.as_bytes().ct_eq(own.0.as_bytes()).into())
     }
 }

@@ -17,7 +17,7 @@ pub struct Lookup<'b> {
     pub tracking_number: &'b str,
     /// Not blank; `None` for any carrier.
     pub carrier: Option<&'b str>,
-    /// Postcode of the receiver, not blank, if the client shows one.
+    /// Postcode of the receiver, if the client shows one; a blank one is none.
     pub postcode: Option<&'b str>,
 }
 

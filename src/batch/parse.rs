@@ -63,23 +63,22 @@ impl<'b> Nodes<'_, 'b> {
                     Node::String(number) if !number.trim().is_empty() => tracking_number = Some(number),
                     _ => return Err(LookupError::TrackingNumber),
                 },
-                "carrier" if carrier.is_none() => carrier = Some(self.text_or_null(LookupError::Carrier)?),
-                "postcode" if postcode.is_none() => postcode = Some(self.text_or_null(LookupError::Postcode)?),
+                "carrier" if carrier.is_none() => match self.next() {
+                    Node::String(name) if !name.trim().is_empty() => carrier = Some(Some(name)),
+                    Node::Static(StaticNode::Null) => carrier = Some(None),
+                    _ => return Err(LookupError::Carrier),
+                },
+                "postcode" if postcode.is_none() => match self.next() {
+                    Node::String(code) => postcode = Some(Some(code)),
+                    Node::Static(StaticNode::Null) => postcode = Some(None),
+                    _ => return Err(LookupError::Postcode),
+                },
                 repeated @ ("tracking_number" | "carrier" | "postcode") => return Err(LookupError::Repeated(repeated)),
                 other => return Err(LookupError::Unknown(other)),
             }
         }
         let tracking_number = tracking_number.ok_or(LookupError::Missing)?;
         Ok(Lookup { tracking_number, carrier: carrier.flatten(), postcode: postcode.flatten() })
-    }
-
-    /// A string that is not blank, or null; `otherwise` for any other value.
-    fn text_or_null(&mut self, otherwise: LookupError<'b>) -> Result<Option<&'b str>, LookupError<'b>> {
-        match self.next() {
-            Node::String(text) if !text.trim().is_empty() => Ok(Some(text)),
-            Node::Static(StaticNode::Null) => Ok(None),
-            _ => Err(otherwise),
-        }
     }
 
     fn key(&mut self) -> &'b str {
@@ -110,9 +109,7 @@ impl std::fmt::Display for LookupError<'_> {
             LookupError::Carrier => {
                 f.write_str(".carrier: a string that is not blank is expected, or null, or nothing, for any carrier")
             }
-            LookupError::Postcode => {
-                f.write_str(".postcode: a string that is not blank is expected, or null, or nothing, for none")
-            }
+            LookupError::Postcode => f.write_str(".postcode: a string is expected, or null, or nothing, for none"),
             LookupError::Missing => f.write_str(".tracking_number: missing"),
             LookupError::Repeated(key) => write!(f, ".{key}: duplicate"),
             LookupError::Unknown(key) => {

@@ -48,7 +48,7 @@ impl Record<'_> {
 }
 
 fn render_country(escaped_address: &[u8], out: &mut Vec<u8>) {
-    match Place::of(&unescape(escaped_address)) {
+    match Place::of(&unescape(escaped_address)).filter(Place::has_country) {
         Some(place) => {
             out.push(b'"');
             escape(place.country, out);

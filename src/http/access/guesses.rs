@@ -21,8 +21,8 @@ const OF_CLIENT_MAX: u32 = 20;
 const OF_SHIPMENT_MAX: u32 = 100;
 /// Places of a set.
 const PLACES: usize = 8;
-/// Sets of the table, which then takes 1 MiB.
-const SETS: usize = 8192;
+/// Sets of the table, which then takes 4 MiB.
+const SETS: usize = 32768;
 
 /// Whose wrong postcodes are counted together. A shipment is a hash of its number and carrier.
 #[derive(Clone, Copy, Hash)]

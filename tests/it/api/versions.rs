@@ -77,6 +77,9 @@ fn an_unusable_version_is_named() {
         let target = target.replace("TN7", "TN12345678");
         let empty = server.get(&format!("{target}version=")).problem(400, "invalid_parameter");
         assert_eq!(empty, "version: a version is expected, as /v1/dataset names it");
+        for escape in ["%zz", "%ff"] {
+            server.get(&format!("{target}version={escape}")).problem(400, "invalid_parameter");
+        }
         let twice = format!("{target}version={current}&version={current}");
         assert_eq!(server.get(&twice).problem(400, "invalid_parameter"), "version: given twice; once is allowed");
     }
