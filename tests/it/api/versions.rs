@@ -135,6 +135,45 @@ fn pages_of_a_version_link_to_it_and_are_of_one_dataset_or_end() {
 }
 
 #[test]
+fn over_two_replicas_that_reload_at_different_times_a_client_sees_one_version_or_is_told() {
+    let replicas = [(); 2].map(|()| Server::start(shipments(25, "file 0"), &["--keep-previous"]));
+    let mut loaded = [0, 0];
+    let mut turn = 0;
+    let (mut whole, mut gone) = (0, 0);
+    for first_page in 0..60 {
+        // As behind a load balancer: each page from another replica, and every few pages one of them reloads.
+        let version = version(&replicas[first_page % 2]);
+        let (mut next, mut all) = (Some(format!("/v1/shipments?version={version}&limit=4")), Vec::new());
+        while let Some(target) = next.take() {
+            turn += 1;
+            let answer = replicas[turn % 2].get(&target);
+            if answer.status == 410 {
+                answer.problem(410, "version_gone");
+                all.clear();
+                gone += 1;
+                break;
+            }
+            let page = answer.json();
+            all.extend(page["results"].as_array().unwrap().iter().map(|shipment| shipment["status"].to_string()));
+            next = page["next"].as_str().map(|url| url[url.find("/v1/").unwrap()..].to_owned());
+            if turn % 9 == 0 {
+                // The one that is behind catches up, or the first goes ahead.
+                let behind = usize::from(loaded[0] > loaded[1]);
+                loaded[behind] += 1;
+                replicas[behind].replace(shipments(25, &format!("file {}", loaded[behind])));
+                assert_eq!(replicas[behind].reload().json()["result"], "ok");
+            }
+        }
+        if !all.is_empty() {
+            assert_eq!(all.len(), 25);
+            assert!(all.iter().all(|status| *status == all[0]), "{all:?}");
+            whole += 1;
+        }
+    }
+    assert!(whole > 5 && gone > 5, "{whole} whole, {gone} gone");
+}
+
+#[test]
 fn both_versions_stay_served_while_a_rollback_changes_their_places() {
     let (server, first, second) = keeping();
     std::thread::scope(|scope| {
