@@ -67,7 +67,7 @@ impl Postcode {
     /// True if it is that of `address`, which has a country behind its place: without one, house numbers would pass for
     /// postcodes. Which of its characters are right does not show in the time that this takes.
     pub fn is_of(&self, address: &str) -> bool {
-        let place = Place::of(address).filter(|place| place.has_country());
+        let place = Place::of(address).filter(Place::has_country);
         let own = place.and_then(|place| Postcode::new(place.postcode));
         own.is_some_and(|own| self.0.as_bytes().ct_eq(own.0.as_bytes()).into())
     }
