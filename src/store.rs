@@ -147,24 +147,29 @@ impl Store {
         Lease(lease)
     }
 
-    /// True if a snapshot that was replaced is leased.
+    /// True if a snapshot that is neither current nor kept is leased.
     pub fn has_leases_of_replaced(&self) -> bool {
-        let current = self.next_generation() - 1;
+        let oldest = self.oldest_served();
         let mut leases = mutex::lock(&self.leases);
         leases.retain(|lease| lease.strong_count() > 0);
-        leases.iter().filter_map(Weak::upgrade).any(|lease| lease.generation < current)
+        leases.iter().filter_map(Weak::upgrade).any(|lease| lease.generation < oldest)
     }
 
-    /// Ends the leases of all snapshots but the current one.
+    /// Ends the leases of all snapshots but the current one and the previous one, if it is kept.
     pub fn end_leases_of_replaced(&self) {
-        let current = self.next_generation() - 1;
+        let oldest = self.oldest_served();
         mutex::lock(&self.leases).retain(|lease| {
             let Some(lease) = lease.upgrade() else { return false };
-            if lease.generation < current {
+            if lease.generation < oldest {
                 mutex::lock(&lease.snapshot).take();
             }
-            lease.generation >= current
+            lease.generation >= oldest
         });
+    }
+
+    /// Generation of the oldest snapshot that requests are answered from.
+    fn oldest_served(&self) -> u64 {
+        self.previous().map_or_else(|| self.next_generation() - 1, |kept| kept.generation)
     }
 
     fn next_generation(&self) -> u64 {

@@ -23,7 +23,7 @@ pub enum SettingsError {
     },
     /// Filters and facets would tell what the limited view withholds.
     #[error(
-        "--public-view limited: callers without a key may filter by what it withholds; --anonymous lookup is needed"
+        "--public-view limited: callers without a key may filter by what it withholds; --anonymous lookup or none is needed"
     )]
     LimitedViewOfAll,
     /// A number or time is out of range.

@@ -11,7 +11,6 @@ use hyper::header::{ALLOW, ETAG, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use crate::dataset::ExportFormat;
-use crate::http::access::scope::Scope;
 use crate::http::access::{Access, DataRequest};
 use crate::http::handlers::{
     batch_lookup, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload, search,
@@ -189,7 +188,7 @@ impl Service {
                 return export::export(worker, peer, request.method(), uri, headers, format);
             }
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
-            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, request),
+            RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, sees_all, request),
             RouteId::Dataset => return dataset::dataset(worker, peer, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
@@ -244,7 +243,7 @@ fn record(worker: &Worker, context: RequestContext, response: &mut Response) {
     }
     mark(worker, listener, origin, response);
     if let Some(access) = &worker.app.access {
-        mark_access(access, route, key.is_some(), response);
+        mark_access(worker, access, route, key.is_some(), response);
         if let Some(name_number) = key {
             worker.counters.count_key(name_number, response.status());
         }
@@ -269,10 +268,12 @@ fn check_precondition(if_match: &IfMatch, response: &mut Response) {
 }
 
 /// Tells caches whose a response is. What a key gets is no one else's.
-fn mark_access(access: &Access, route: Option<RouteId>, has_key: bool, response: &mut Response) {
-    let is_lookup = route.is_some_and(|route| route.spec().content == Content::Data(Some(Scope::Lookup)));
-    if is_lookup && access.limits_view() {
+fn mark_access(worker: &Worker, access: &Access, route: Option<RouteId>, has_key: bool, response: &mut Response) {
+    let is_for_some = route.is_some_and(|route| matches!(route.spec().content, Content::Data(Some(_))));
+    if is_for_some && access.limits_view() {
         response::vary_by_caller(response);
+    } else if is_for_some && worker.app.secrets.api_keys.is_some() {
+        response::vary_by_key(response);
     }
     if has_key {
         response::make_private(response);
@@ -291,7 +292,7 @@ pub(crate) fn mark_plain(worker: &Worker, has_key: bool, response: &mut Response
     let origin = if worker.app.cors.is_some() { OriginMatch::None } else { OriginMatch::NotChecked };
     mark(worker, Listener::Public, origin, response);
     if let Some(access) = &worker.app.access {
-        mark_access(access, Some(RouteId::Shipment), has_key, response);
+        mark_access(worker, access, Some(RouteId::Shipment), has_key, response);
     }
 }
 

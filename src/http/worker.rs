@@ -35,9 +35,9 @@ pub struct Worker {
     pub(crate) sampler: Option<Sampler>,
     /// Whose responses are the last on their connections.
     pub(crate) ending: Cell<Ending>,
-    /// The header fields for a generation, by what responses show: made once per worker, since copies of shared ones would
-    /// contend.
-    fields: RefCell<(u64, [DatasetFields; Variant::ALL.len()])>,
+    /// The header fields for a generation and the one before, which may be served too, by what responses show: made once per
+    /// worker, since copies of shared ones would contend.
+    fields: [RefCell<(u64, [DatasetFields; Variant::ALL.len()])>; 2],
     /// Where responses are rendered before they are copied at their size.
     scratch: RefCell<Vec<u8>>,
     /// Where responses are made that take long.
@@ -93,7 +93,7 @@ impl Worker {
             counters: app.add_counters(),
             sampler: app.access_log.as_ref().map(AccessLog::sampler),
             app,
-            fields: RefCell::default(),
+            fields: Default::default(),
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
             ending: Cell::default(),
             offload: Offload::new(),
@@ -110,7 +110,8 @@ impl Worker {
     pub(crate) fn reply_from(&self, version: Option<&str>, respond: impl FnOnce(&Arc<Snapshot>) -> Reply) -> Reply {
         let current = self.app.store.load();
         let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-        let Some(version) = version else { return respond(snapshot) };
+        let is_current = |asked: &&str| *asked == snapshot.summary.version;
+        let Some(version) = version.filter(|asked| !is_current(asked)) else { return respond(snapshot) };
         match self.app.store.at_version(version) {
             Some(snapshot) => respond(&snapshot),
             None => Reply::now(problem::version_gone(&snapshot.summary.version)),
@@ -126,19 +127,14 @@ impl Worker {
     /// The header fields of responses from `snapshot` that show `variant` of it.
     #[inline]
     pub(crate) fn variant_fields(&self, snapshot: &Snapshot, variant: Variant) -> Ref<'_, DatasetFields> {
-        let mut fields = self.fields.borrow();
+        let of_generation = &self.fields[snapshot.generation as usize % self.fields.len()];
+        let mut fields = of_generation.borrow();
         if fields.0 != snapshot.generation {
             drop(fields);
-            self.make_fields(snapshot);
-            fields = self.fields.borrow();
+            make_fields(snapshot, of_generation);
+            fields = of_generation.borrow();
         }
         Ref::map(fields, |(_, fields)| &fields[variant as usize])
-    }
-
-    #[cold]
-    fn make_fields(&self, snapshot: &Snapshot) {
-        let fields = Variant::ALL.map(|variant| DatasetFields::new(&snapshot.summary.version, variant));
-        *self.fields.borrow_mut() = (snapshot.generation, fields);
     }
 
     /// Memory to render in, with whatever was rendered there last.
@@ -279,6 +275,12 @@ impl Worker {
 }
 
 #[cold]
+fn make_fields(snapshot: &Snapshot, fields: &RefCell<(u64, [DatasetFields; Variant::ALL.len()])>) {
+    let made = Variant::ALL.map(|variant| DatasetFields::new(&snapshot.summary.version, variant));
+    *fields.borrow_mut() = (snapshot.generation, made);
+}
+
+#[cold]
 fn exhausted() -> Response {
     problem::overloaded("too much waits to be taken by clients")
 }
@@ -345,7 +347,7 @@ mod tests {
         let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
             // A handler that needs the fields panics while they are borrowed.
-            let borrowed = worker.fields.borrow_mut();
+            let borrowed = worker.fields[1].borrow_mut();
             let response = ask(&worker, "").await;
             assert!(response.starts_with("HTTP/1.1 500 ") && response.contains("connection: close"), "{response}");
             assert!(response.contains(r#""code":"internal""#), "{response}");

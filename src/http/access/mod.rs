@@ -249,3 +249,28 @@ impl Access {
         self.started.elapsed().as_nanos() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    #[test]
+    fn a_lookup_that_comes_too_early_is_left_to_be_refused_and_not_charged() {
+        let public = Public { rate: Some("1/s,burst=3".parse().unwrap()), ..Public::default() };
+        let access = Access::new(false, &public).unwrap();
+        let client = &|| Some(Peer::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let lookup = PlainLookup { api_key: Some(b"any"), authorization: None, client, at: Instant::now() };
+        for _ in 0..3 {
+            assert_eq!(access.admit_lookup(None, &lookup), Some(Caller::Keyless));
+        }
+        for _ in 0..3 {
+            assert_eq!(access.admit_lookup(None, &lookup), None);
+        }
+        let in_time = PlainLookup { at: lookup.at + std::time::Duration::from_secs(1), ..lookup };
+        assert_eq!(access.admit_lookup(None, &in_time), Some(Caller::Keyless));
+        // Whom proxies speak for is not found here.
+        let proxied = PlainLookup { client: &|| None, ..in_time };
+        assert_eq!(access.admit_lookup(None, &proxied), None);
+    }
+}

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use crate::batch::{self, BatchError, Lookup};
 use crate::dataset::{Dataset, Outline, OutlineLimits, Position, View};
-use crate::http::access::{Access, Payer, Refusal};
+use crate::http::access::{Payer, Refusal};
 use crate::http::app::App;
 use crate::http::handlers::limited::{COMPARED_MAX, Judge, TOO_MANY_CARRIERS};
 use crate::http::request::forwarded::Peer;
@@ -33,8 +33,15 @@ enum BatchFailure {
     Refused(Refusal),
 }
 
-/// `POST /v1/lookup`, for the lookups of which `payer` pays, where access is limited.
-pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, payer: Option<Payer>, request: Request<Incoming>) -> Reply {
+/// `POST /v1/lookup`, for the lookups of which `payer` pays, where access is limited. A caller who does not see all sees
+/// the limited view.
+pub(crate) fn batch(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    payer: Option<Payer>,
+    sees_all: bool,
+    request: Request<Incoming>,
+) -> Reply {
     if worker.app.store.load().is_none() {
         return Reply::now(problem::loading());
     }
@@ -42,10 +49,9 @@ pub(crate) fn batch(worker: &Rc<Worker>, peer: Peer, payer: Option<Payer>, reque
     let client = worker.client(peer, &head.headers);
     let for_response = Rc::clone(worker);
     let app = &worker.app;
-    let is_limited = matches!(payer, Some(Payer::Client(_))) && app.access.as_ref().is_some_and(Access::limits_view);
     let caller = Caller {
         charge: Charge { app: Arc::clone(app), payer },
-        judge: is_limited.then(|| Judge::new(Arc::clone(app), client)),
+        judge: (!sees_all).then(|| Judge::new(Arc::clone(app), client)),
     };
     let respond = move |body| respond(&for_response, client, caller, body);
     json_body::receive_json(&worker.app.budget, &head.headers, body, respond)
@@ -97,7 +103,6 @@ fn limited_outline(
     limits: OutlineLimits,
     judge: &mut Judge,
 ) -> Result<Outline, BatchFailure> {
-    let mut with_postcode = 0..;
     batch::outline_with(dataset, lookups, limits, |at, lookup, mut shipments, outline| {
         let mut append = |position, view| {
             let appended = dataset.outline_view(outline, position, view);
@@ -110,7 +115,7 @@ fn limited_outline(
         if positions.len() > COMPARED_MAX {
             return Err(BatchError::Invalid(format!("lookups[{at}].postcode: {TOO_MANY_CARRIERS}")).into());
         }
-        let views = judge.views(with_postcode.next().unwrap_or_default(), dataset, &positions, &postcode)?;
+        let views = judge.views(at, dataset, &positions, &postcode)?;
         positions.iter().zip(views).try_for_each(|(position, view)| append(*position, *view))
     })
 }

@@ -1,5 +1,6 @@
 //! Lookups of callers who see a limited view: status and countries, and everything with the postcode of the receiver.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ use crate::store::Snapshot;
 
 /// The field that has the postcode of the receiver.
 static POSTCODE: HeaderName = HeaderName::from_static("waybill-postcode");
-/// Shipments of one number that a postcode is compared with.
-pub(crate) const COMPARED_MAX: usize = 1000;
+/// Shipments of one number that a postcode is compared with: more take long.
+pub(crate) const COMPARED_MAX: usize = SHORT_SHIPMENTS_MAX;
 /// What is wrong with a postcode for more.
 pub(crate) const TOO_MANY_CARRIERS: &str = "too many carriers use this number; name one";
 /// Limits of a response that is made at once.
@@ -44,18 +45,19 @@ pub(crate) type Views = SmallVec<[View; 4]>;
 pub(crate) struct Judge {
     app: Arc<App>,
     client: Peer,
-    decided: Vec<Views>,
+    /// By the indices of lookups.
+    decided: HashMap<usize, Views>,
     variant: Variant,
 }
 
 impl Judge {
     /// One for the lookups of a request of `client`.
     pub(crate) fn new(app: Arc<App>, client: Peer) -> Judge {
-        Judge { app, client, decided: Vec::new(), variant: Variant::Limited }
+        Judge { app, client, decided: HashMap::new(), variant: Variant::Limited }
     }
 
-    /// What the caller sees of the shipments at `positions`, which the next lookup has found and for which it shows
-    /// `postcode`; `at` counts such lookups.
+    /// What the caller sees of the shipments at `positions`, which the lookup with the index `at` has found and for which it
+    /// shows `postcode`.
     pub(crate) fn views(
         &mut self,
         at: usize,
@@ -63,19 +65,22 @@ impl Judge {
         positions: &[Position],
         postcode: &Postcode,
     ) -> Result<&[View], Refusal> {
-        if at == self.decided.len() {
+        if !self.decided.contains_key(&at) {
             let views = self.decide(dataset, positions, postcode)?;
-            self.decided.push(views);
+            self.decided.insert(at, views);
         }
-        Ok(&self.decided[at])
+        Ok(self.decided.get(&at).map_or(&[], |views| views.as_slice()))
     }
 
     fn decide(&mut self, dataset: &Dataset, positions: &[Position], postcode: &Postcode) -> Result<Views, Refusal> {
+        if positions.is_empty() {
+            return Ok(Views::new());
+        }
         let records = || positions.iter().map(|position| dataset.record(*position));
         let view = |is_receiver| if is_receiver { View::Full } else { View::Limited };
         let mut views: Views = records().map(|record| view(record.is_received_at(postcode))).collect();
         let is_wrong = !views.contains(&View::Full);
-        if let (Some(access), false) = (&self.app.access, views.is_empty()) {
+        if let Some(access) = &self.app.access {
             let shipments: SmallVec<[u64; 4]> = records().map(|record| record.key_hash()).collect();
             access.admit_postcode(self.client, &shipments, is_wrong)?;
         }

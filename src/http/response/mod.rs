@@ -33,7 +33,9 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const PRIVATE_REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// No cache stores the response, not even the client's own.
 const NEVER_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
-/// The fields of requests that responses depend on where not all callers see the same.
+/// The fields of requests that responses depend on where some callers have keys.
+const BY_KEY: HeaderValue = HeaderValue::from_static("authorization, x-api-key");
+/// The same where those without one see a limited view.
 const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization, x-api-key, waybill-postcode");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 /// Browsers take the media type as it is (Fetch Standard, section 3.6).
@@ -104,6 +106,11 @@ pub(crate) fn make_private(response: &mut Response) {
     if let Some(value) = response.headers_mut().get_mut(CACHE_CONTROL).filter(|value| **value == REVALIDATE) {
         *value = PRIVATE_REVALIDATE;
     }
+}
+
+/// Tells caches that `response` depends on the key that is shown (RFC 9110, section 12.5.5).
+pub(crate) fn vary_by_key(response: &mut Response) {
+    response.headers_mut().append(VARY, BY_KEY);
 }
 
 /// Tells caches that `response` depends on who asks, and with which postcode (RFC 9110, section 12.5.5).

@@ -190,7 +190,7 @@ fn downloads_that_nobody_reads_take_less_than_a_mebibyte_each_and_are_bounded_in
 
 #[test]
 fn a_reader_that_takes_too_little_is_ended() {
-    let server = Server::start(long(30_000), &["--write-timeout", "200ms"]);
+    let server = Server::start(long(30_000), &["--write-timeout", "2s"]);
     for (path, ended) in EXPORTS.into_iter().zip(1..) {
         let mut slow = server.client();
         slow.send(request("GET", path, &[]));

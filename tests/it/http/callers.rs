@@ -64,6 +64,50 @@ fn a_key_may_ask_for_what_its_scopes_name_and_for_the_version() {
 }
 
 #[test]
+fn a_key_for_feeds_alone_gets_the_version_and_no_shipment() {
+    let (_dir, path) = secrets("feed:0123456789abcdef-1 scope=feed\n");
+    let server = Server::start(SEED, &["--api-keys-file", text(&path)]);
+    let mut client = server.client();
+    let key = "X-API-Key: 0123456789abcdef-1";
+    assert_eq!(client.request("GET", LOOKUP, &[key]).problem(403, "forbidden"), "the key lacks the scope lookup");
+    assert_eq!(client.request("GET", "/v1/facets", &[key]).problem(403, "forbidden"), "the key lacks the scope list");
+    assert_eq!(client.request("GET", "/v1/dataset", &[key]).status, 200);
+    server.stop();
+}
+
+#[test]
+fn without_a_burst_a_rate_is_one() {
+    let (_dir, path) = secrets("shop:0123456789abcdef-1 rate=5/s\n");
+    let with_keys = Server::start(SEED, &["--api-keys-file", text(&path)]);
+    let of_clients = Server::start(SEED, &["--rate-limit", "5/s"]);
+    let with_burst = Server::start(SEED, &["--rate-limit", "7/s,burst=20"]);
+    for (server, fields, policy) in [
+        (&with_keys, &["X-API-Key: 0123456789abcdef-1"][..], "\"key\";q=5;w=1"),
+        (&of_clients, &[], "\"client\";q=5;w=1"),
+        (&with_burst, &[], "\"client\";q=20;w=3"),
+    ] {
+        let mut client = server.client();
+        let (_, refused) = until_refused(|| client.request("GET", LOOKUP, fields));
+        assert_eq!(refused.field("ratelimit-policy").as_deref(), Some(policy));
+    }
+}
+
+#[test]
+fn metrics_tell_the_first_thousand_names_apart() {
+    let lines: Vec<String> = (0..1002).map(|number| format!("n{number}:0123456789abcdef-{number}")).collect();
+    let (_dir, path) = secrets(&lines.join("\n"));
+    let server = Server::start(SEED, &["--api-keys-file", text(&path)]);
+    let mut client = server.client();
+    for number in [0, 999, 1000, 1001] {
+        assert_eq!(client.request("GET", LOOKUP, &[&format!("X-API-Key: 0123456789abcdef-{number}")]).status, 200);
+    }
+    for (name, count) in [("n0", 1), ("n999", 1), ("other", 2)] {
+        assert_eq!(metric(&server, &format!(r#"waybill_http_key_requests_total{{key="{name}",result="ok"}}"#)), count);
+    }
+    server.stop();
+}
+
+#[test]
 fn what_a_key_gets_is_for_no_cache_that_others_share() {
     let (_dir, path) = secrets("shop:0123456789abcdef-1\n");
     let server = Server::start(SEED, &["--api-keys-file", text(&path), "--anonymous", "all"]);
@@ -73,6 +117,7 @@ fn what_a_key_gets_is_for_no_cache_that_others_share() {
         for (key, expected) in [(&["X-API-Key: 0123456789abcdef-1"][..], "private, no-cache"), (&[], "no-cache")] {
             let answer = client.request("GET", LOOKUP, &[fields, key].concat());
             assert_eq!((answer.status, answer.field("cache-control").as_deref()), (status, Some(expected)));
+            assert_eq!(answer.field("vary").as_deref(), Some("authorization, x-api-key"));
         }
     }
     server.stop();

@@ -42,7 +42,8 @@ class Failure extends Error {}
 class TooMany extends Failure {
   constructor(seconds) {
     const minutes = Math.ceil(seconds / 60);
-    super(`Too many tries from here. Please wait ${seconds < 90 ? counted(seconds, "second") : counted(minutes, "minute")}.`);
+    super(`Too many tries. Please wait ${seconds < 90 ? counted(seconds, "second") : counted(minutes, "minute")}.`);
+    this.seconds = seconds;
   }
 }
 

@@ -4,6 +4,8 @@
 /** Numbers that are looked up at once, and lookups that one request takes, with a key. */
 const NUMBERS_MAX = 1000;
 const LOOKUPS_MAX = 1000;
+/** Seconds that a list waits for its next lookups. */
+const WAIT_MAX_S = 20;
 /** Runs of words of one text that are tried, at most. */
 const RUNS_MAX = 20000;
 /** No carrier has longer numbers: words are put together up to this length. */
@@ -111,12 +113,26 @@ function askBatch(lookups, asking) {
   return ask("/v1/lookup", { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) });
 }
 
+/** The same, waiting where it is asked too fast: a long list is many requests for those without a key. */
+async function askBatchInTime(lookups, asking) {
+  for (;;) {
+    try {
+      return await askBatch(lookups, asking);
+    } catch (failure) {
+      if (!(failure instanceof TooMany) || failure.seconds > WAIT_MAX_S) throw failure;
+      await pause(1000 * failure.seconds);
+      if (asking.signal.aborted) throw new Failure("");
+    }
+  }
+}
+
 /** The readings that found something, with their shipments. */
 async function lookUp(readings, carrier, asking) {
   const found = new Map();
   for (let at = 0; at < readings.length; ) {
     const taken = readings.slice(at, at + lookupsMax());
-    const { results } = await askBatch(taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null })), asking);
+    const lookups = taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null }));
+    const { results } = await askBatchInTime(lookups, asking);
     results.forEach(({ shipments }, number) => shipments.length && found.set(taken[number], shipments));
     at += taken.length;
   }
@@ -165,6 +181,9 @@ function limitedCard({ tracking_number, carrier, sender_country, receiver_countr
   const more = element("form", { class: "more" }, label, why, postcode, element("button", { class: "button" }, "Show all"), said);
   more.addEventListener("submit", async (event) => {
     event.preventDefault();
+    // A wrong one that is sent twice counts twice.
+    if (more.ariaBusy === "true") return;
+    more.ariaBusy = "true";
     said.textContent = "Looking …";
     const asking = { signal: view.signal, onLoading: () => (said.textContent = "The server is loading its data …") };
     try {
@@ -182,6 +201,8 @@ function limitedCard({ tracking_number, carrier, sender_country, receiver_countr
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       said.textContent = failure.message;
+    } finally {
+      more.ariaBusy = "false";
     }
     postcode.focus();
   });
