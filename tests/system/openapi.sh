@@ -38,6 +38,7 @@ REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true "$dir/node_modules/.bi
 document=$PWD/src/http/assets/openapi.json
 cp "$tools/client.py" "$tools/client.mts" "$dir"
 PATH=$dir/venv/bin:$PATH "$dir/venv/bin/openapi-python-client" generate --path "$document" --meta none --fail-on-warning \
+    --config "$tools/python-client.yaml" \
     --output-path "$dir/waybill_client" >"$dir/log.txt" 2>&1 || { cat "$dir/log.txt" >&2; fail "openapi-python-client"; }
 "$dir/venv/bin/python" -m compileall -q "$dir/waybill_client" || fail "the client in Python"
 (cd "$dir" && node_modules/.bin/openapi-typescript "$document" --output schema.ts >log.txt 2>&1 &&
