@@ -157,7 +157,7 @@ fn errors_name_the_item_and_what_is_expected() {
         assert_eq!(of_item(item), "lookups[1]: an object is expected");
     }
     let carier = of_item(r#"{"tracking_number":"1","carier":"DHL"}"#);
-    assert_eq!(carier, "lookups[1].carier: unknown; a lookup has the keys tracking_number and carrier");
+    assert_eq!(carier, "lookups[1].carier: unknown; a lookup has the keys tracking_number, carrier and postcode");
     let twice = of_item(r#"{"tracking_number":"1","carrier":null,"carrier":"DHL"}"#);
     assert_eq!(twice, "lookups[1].carrier: duplicate");
     let twice = of_item(r#"{"tracking_number":"1","tracking_number":"1"}"#);
