@@ -11,7 +11,7 @@ use super::search::{Filter, Selection, Sort};
 /// Shipments that are selected at a time: selecting takes longer than rendering a few.
 const SELECTED_MAX: usize = 1 << 15;
 /// Bytes by which a part may be longer than it is to be.
-const SPARE_BYTES: usize = 4 << 10;
+pub const PART_SPARE_BYTES: usize = 4 << 10;
 
 /// Format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Export {
     /// Positions of some shipments, and how many of them are rendered.
     selected: Vec<Position>,
     rendered: usize,
+    /// True if there are none after these.
+    is_all_selected: bool,
     /// How far the next shipment is rendered.
     cursor: RecordCursor,
     /// Bytes that are rendered of the piece of it after that: a very long one is split.
@@ -50,6 +52,7 @@ impl Export {
             place: 0,
             selected: Vec::new(),
             rendered: 0,
+            is_all_selected: false,
             cursor: RecordCursor::default(),
             piece_bytes: 0,
         }
@@ -78,9 +81,10 @@ impl Export {
         }
         self.has_begun = true;
         while out.len() < bytes_max {
-            if self.rendered == self.selected.len() {
+            if self.rendered == self.selected.len() && !self.is_all_selected {
                 (self.selected, self.place) = select(&self.filter).batch(self.sort, self.place, SELECTED_MAX);
                 self.rendered = 0;
+                self.is_all_selected = self.selected.len() < SELECTED_MAX;
             }
             let Some(position) = self.selected.get(self.rendered) else { break };
             if self.render_shipment(records.record(*position), out, bytes_max) {
@@ -89,12 +93,12 @@ impl Export {
             }
         }
         // What a long piece took is not kept.
-        out.shrink_to(bytes_max.saturating_add(SPARE_BYTES));
+        out.shrink_to(bytes_max.saturating_add(PART_SPARE_BYTES));
     }
 
     /// Appends the next pieces of a shipment. Returns whether they were the last ones.
     fn render_shipment(&mut self, record: Record<'_>, out: &mut Vec<u8>, bytes_max: usize) -> bool {
-        let long = bytes_max.saturating_add(SPARE_BYTES);
+        let long = bytes_max.saturating_add(PART_SPARE_BYTES);
         let (before, len) = (self.cursor, out.len());
         if self.piece_bytes == 0 {
             let is_whole = self.render_pieces(record, out, bytes_max);

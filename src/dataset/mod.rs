@@ -27,7 +27,7 @@ mod varint;
 mod view;
 
 pub use arena::{ArenaError, Position};
-pub use export::{Export, ExportFormat};
+pub use export::{Export, ExportFormat, PART_SPARE_BYTES};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
@@ -93,15 +93,12 @@ impl Dataset {
 
     /// Appends the shipment at `position` to `outline`, after a comma if the piece before is a shipment.
     pub fn outline(&self, outline: &mut Outline, position: Position) -> Result<(), OverLimits> {
-        outline.shipment(&self.records, position)
+        self.outline_view(outline, position, View::Full)
     }
 
     /// The same for a caller who sees `view` of it.
     pub fn outline_view(&self, outline: &mut Outline, position: Position, view: View) -> Result<(), OverLimits> {
-        match view {
-            View::Full => outline.shipment(&self.records, position),
-            limited => outline.limited_shipment(&self.records, position, limited),
-        }
+        outline.shipment(&self.records, position, view)
     }
 
     /// Renders all of `outline`.

@@ -49,21 +49,8 @@ pub enum OverLimits {
 enum Piece {
     /// The next so many bytes of the text.
     Text(u32),
-    Shipment(Position),
-    /// A comma and a shipment.
-    AnotherShipment(Position),
-    /// What some callers see of a shipment in place of all of it; after a comma if it follows another one.
-    Limited {
-        position: Position,
-        view: View,
-        is_after_another: bool,
-    },
-}
-
-impl Piece {
-    fn is_shipment(self) -> bool {
-        !matches!(self, Piece::Text(_))
-    }
+    /// As much of a shipment as the caller sees, after a comma if the piece before is one, too.
+    Shipment { position: Position, view: View, is_after_another: bool },
 }
 
 /// Where rendering goes on.
@@ -94,42 +81,27 @@ impl Outline {
         self.bytes += (self.text.len() - before) as u64;
     }
 
-    /// Appends the shipment at `position` of `records`, after a comma if the piece before is a shipment.
-    pub(super) fn shipment(&mut self, records: &Records, position: Position) -> Result<(), OverLimits> {
+    /// Appends what a caller who sees `view` sees of the shipment at `position` of `records`, after a comma if the piece
+    /// before is a shipment.
+    pub(super) fn shipment(&mut self, records: &Records, position: Position, view: View) -> Result<(), OverLimits> {
         let record = records.record(position);
-        self.articles += u64::from(record.article_count());
-        if self.articles > self.limits.articles_max {
-            return Err(OverLimits::Together);
-        }
-        let bytes = record.rendered_bytes() as u64;
+        let bytes = if view == View::Full {
+            self.articles += u64::from(record.article_count());
+            if self.articles > self.limits.articles_max {
+                return Err(OverLimits::Together);
+            }
+            record.rendered_bytes() as u64
+        } else {
+            record.limited_bytes(view) as u64
+        };
         if bytes > self.limits.shipment_bytes_max {
             return Err(OverLimits::Alone { bytes });
         }
         self.end_text();
-        let is_after_another = self.is_after_shipment();
+        let is_after_another = matches!(self.pieces.last(), Some(Piece::Shipment { .. }));
         self.bytes += u64::from(is_after_another) + bytes;
-        self.pieces.push(if is_after_another { Piece::AnotherShipment(position) } else { Piece::Shipment(position) });
+        self.pieces.push(Piece::Shipment { position, view, is_after_another });
         self.check()
-    }
-
-    /// Appends what a caller who sees `view` and not everything sees of the shipment at `position`, likewise.
-    pub(super) fn limited_shipment(
-        &mut self,
-        records: &Records,
-        position: Position,
-        view: View,
-    ) -> Result<(), OverLimits> {
-        let mut rendered = Vec::new();
-        records.record(position).render_limited(view, &mut rendered);
-        self.end_text();
-        let is_after_another = self.is_after_shipment();
-        self.bytes += u64::from(is_after_another) + rendered.len() as u64;
-        self.pieces.push(Piece::Limited { position, view, is_after_another });
-        self.check()
-    }
-
-    fn is_after_shipment(&self) -> bool {
-        self.pieces.last().is_some_and(|piece| piece.is_shipment())
     }
 
     /// Checks what was appended so far.
@@ -168,17 +140,17 @@ impl Outline {
                     self.cursor.text = end;
                     true
                 }
-                Piece::Shipment(position) => self.cursor.record.render(records.record(position), out, bytes_max),
-                Piece::AnotherShipment(position) => {
-                    if self.cursor.record.is_at_start() {
+                Piece::Shipment { position, view, is_after_another } => {
+                    if is_after_another && self.cursor.record.is_at_start() {
                         out.push(b',');
                     }
-                    self.cursor.record.render(records.record(position), out, bytes_max)
-                }
-                Piece::Limited { position, view, is_after_another } => {
-                    out.extend_from_slice(if is_after_another { b"," } else { b"" });
-                    records.record(position).render_limited(view, out);
-                    true
+                    let record = records.record(position);
+                    if view == View::Full {
+                        self.cursor.record.render(record, out, bytes_max)
+                    } else {
+                        record.render_limited(view, out);
+                        true
+                    }
                 }
             };
             if is_whole {

@@ -30,6 +30,13 @@ impl Record<'_> {
         postcode.is_of(&unescape(&self.escaped_address(self.parse().receiver)))
     }
 
+    /// Number of bytes that [`Record::render_limited`] appends.
+    pub(super) fn limited_bytes(&self, view: View) -> usize {
+        let mut rendered = Vec::new();
+        self.render_limited(view, &mut rendered);
+        rendered.len()
+    }
+
     /// Appends what those see of the shipment who see `view` and not everything, as JSON.
     pub(super) fn render_limited(&self, view: View, out: &mut Vec<u8>) {
         let (record, dictionaries) = (self.parse(), self.dictionaries());

@@ -19,6 +19,7 @@ use crate::http::handlers::{
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
 use crate::http::request::forwarded::Peer;
+use crate::http::request::query;
 use crate::http::request::route::{self, Content, Listener, NoRoute, Route, RouteId};
 use crate::http::request::validate::{self, Framing};
 use crate::http::response::etag::IfMatch;
@@ -179,8 +180,12 @@ impl Service {
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
             RouteId::Shipment | RouteId::ShipmentsByNumber => {
+                let version = match uri.query().map_or(Ok(None), query::version) {
+                    Ok(version) => version,
+                    Err(invalid) => return Reply::now(invalid.response()),
+                };
                 let lookup = if sees_all { shipments::lookup } else { limited::lookup };
-                return lookup(worker, peer, headers, &route, uri.query());
+                return lookup(worker, peer, headers, &route, version.as_deref());
             }
             RouteId::Search => return search::shipments(worker, peer, uri, headers),
             RouteId::CsvExport | RouteId::NdjsonExport => {

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use foldhash::quality::RandomState;
 
+use crate::http::access::places;
 use crate::http::access::rate::{Bucket, Rate, TooEarly};
 use crate::http::request::forwarded::Peer;
 use crate::mutex;
@@ -58,12 +59,9 @@ impl Clients {
     fn with_bucket<T>(&self, client: Peer, act: impl FnOnce(&mut Bucket) -> T) -> T {
         let client = self.hasher.hash_one(client.network_bits());
         let mut places = mutex::lock(&self.sets[client as usize % SETS].0);
-        let at = places.iter().position(|place| place.client == client).unwrap_or_else(|| {
-            let least = (0..PLACES).min_by_key(|at| places[*at].bucket).unwrap_or_default();
-            places[least] = Place { client, bucket: Bucket::default() };
-            least
-        });
-        act(&mut places[at].bucket)
+        let anew = Place { client, bucket: Bucket::default() };
+        let place = places::own_or_least(&mut *places, |place| place.client == client, |place| place.bucket, anew);
+        act(&mut place.bucket)
     }
 }
 

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::places;
 use crate::http::request::forwarded::Peer;
 use crate::mutex;
 
@@ -147,14 +148,10 @@ fn set(sets: &mut [[Place; PLACES]], hash: u64) -> &mut [Place; PLACES] {
 
 /// Counts a wrong postcode of the subject with this hash.
 fn count(places: &mut [Place; PLACES], hash: u64, now_s: u32) {
+    let is_own = |place: &Place| place.subject == hash && !place.is_over(now_s);
     let weight = |place: &Place| if place.is_over(now_s) { 0 } else { place.guesses };
-    let own = places.iter().position(|place| place.subject == hash && !place.is_over(now_s));
-    let at = own.unwrap_or_else(|| {
-        let least = (0..PLACES).min_by_key(|at| weight(&places[*at])).unwrap_or_default();
-        places[least] = Place { subject: hash, since_s: now_s, guesses: 0 };
-        least
-    });
-    places[at].guesses += 1;
+    let anew = Place { subject: hash, since_s: now_s, guesses: 0 };
+    places::own_or_least(places, is_own, weight, anew).guesses += 1;
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod guesses;
 pub mod key;
 pub mod keys;
+mod places;
 pub mod public;
 pub mod rate;
 pub mod scope;

@@ -8,6 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 
 use crate::http::pages;
+use crate::http::request::accept;
 use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
 use crate::http::response::{Field, Response};
 
@@ -100,21 +101,8 @@ fn unpack(gzip: &[u8]) -> Vec<u8> {
 
 /// True if the client names gzip, or `*`, without a weight of 0 (RFC 9110, section 12.5.3).
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|field| field.to_str().ok());
-    let codings: Vec<(&str, bool)> = fields.flat_map(|field| field.split(',')).map(coding).collect();
-    let accepts = |name: &str| {
-        let named = codings.iter().find(|(coding, _)| coding.eq_ignore_ascii_case(name));
-        named.map(|(_, accepted)| *accepted)
-    };
+    let accepts = |coding| accept::named(headers, &ACCEPT_ENCODING, coding).next();
     accepts("gzip").or_else(|| accepts("*")).unwrap_or(false)
-}
-
-/// The name of a coding, and whether it may be used.
-fn coding(element: &str) -> (&str, bool) {
-    let (name, parameter) = element.split_once(';').unwrap_or((element, ""));
-    let weight = parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
-    let is_zero = weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-    (name.trim(), !is_zero)
 }
 
 #[cfg(test)]

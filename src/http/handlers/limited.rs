@@ -106,17 +106,13 @@ pub(crate) fn lookup(
     peer: Peer,
     headers: &HeaderMap,
     route: &Route<'_>,
-    query: Option<&str>,
+    version: Option<&str>,
 ) -> Reply {
-    let version = match query.map_or(Ok(None), query::version) {
-        Ok(version) => version,
-        Err(invalid) => return Reply::now(invalid.response()),
-    };
     let postcode = match shown(headers) {
         Ok(postcode) => postcode,
         Err(reason) => return Reply::now(invalid(reason)),
     };
-    worker.reply_from(version.as_deref(), |snapshot| respond(worker, peer, headers, route, postcode.as_ref(), snapshot))
+    worker.reply_from(version, |snapshot| respond(worker, peer, headers, route, postcode.as_ref(), snapshot))
 }
 
 fn respond(

@@ -4,6 +4,7 @@ use hyper::header::ACCEPT;
 use hyper::{HeaderMap, Method, StatusCode};
 
 use crate::http::app::App;
+use crate::http::request::accept;
 use crate::http::request::route::Listener;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -22,19 +23,7 @@ pub(crate) fn not_found(app: &App, listener: Listener, method: &Method, headers:
 /// True for a client that names HTML among what it accepts, and JSON not: `*/*` alone is what programs send (RFC 9110,
 /// section 12.5.1).
 fn is_browser(headers: &HeaderMap) -> bool {
-    let fields = headers.get_all(ACCEPT).iter().filter_map(|field| field.to_str().ok());
-    let ranges: Vec<&str> = fields.flat_map(|field| field.split(',')).map(str::trim).collect();
-    let names = |wanted: &str| {
-        ranges.iter().any(|range| {
-            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let has_weight_zero = parameters.split(';').any(|parameter| {
-                let weight =
-                    parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
-                weight.is_some_and(|weight| weight.trim().parse().is_ok_and(|weight: f32| weight <= 0.0))
-            });
-            name.trim().eq_ignore_ascii_case(wanted) && !has_weight_zero
-        })
-    };
+    let names = |media_type| accept::named(headers, &ACCEPT, media_type).any(|is_accepted| is_accepted);
     names("text/html") && !names("application/json") && !names("application/problem+json")
 }
 

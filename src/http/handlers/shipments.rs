@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 use crate::dataset::{Dataset, Outline, OutlineLimits, OverLimits, Position, Record, View};
 use crate::http::handlers::misdirected;
 use crate::http::request::forwarded::Peer;
-use crate::http::request::query;
 use crate::http::request::route::{Route, RouteId};
 use crate::http::response::Response;
 use crate::http::response::dataset::Variant;
@@ -119,13 +118,9 @@ pub(crate) fn lookup(
     peer: Peer,
     headers: &HeaderMap,
     route: &Route<'_>,
-    query: Option<&str>,
+    version: Option<&str>,
 ) -> Reply {
-    let version = match query.map_or(Ok(None), query::version) {
-        Ok(version) => version,
-        Err(invalid) => return Reply::now(invalid.response()),
-    };
-    worker.reply_from(version.as_deref(), |snapshot| {
+    worker.reply_from(version, |snapshot| {
         let number = FoldedKey::new(&route.tracking_number);
         let response = short(worker, headers, route, &number, snapshot);
         response.map_or_else(|| large(worker, peer, headers, route, number, snapshot), Reply::now)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::queue::Patience;
 use super::threads::{NotDone, Offload, run};
-use crate::dataset::{Dataset, Export, Outline};
+use crate::dataset::{Dataset, Export, Outline, PART_SPARE_BYTES};
 use crate::http::budget::{Budget, Exhausted, Reservation};
 use crate::http::request::forwarded::Peer;
 use crate::http::response::body::Parts;
@@ -18,8 +18,6 @@ use crate::store::Lease;
 
 /// Bytes that are made at a time.
 pub(crate) const PART_BYTES: usize = 128 << 10;
-/// Room for what is not split at the end of a part.
-const SPARE_BYTES: usize = 4 << 10;
 
 /// A description of a body, and how far it is rendered.
 pub(crate) trait Description: Send + 'static {
@@ -120,7 +118,7 @@ fn make_next_part<D: Description>(description: Option<D>, lease: &Lease) -> io::
 
 /// The next part of what `description` makes.
 pub(crate) fn make_part(description: &mut impl Description, dataset: &Dataset) -> Vec<u8> {
-    let mut part = Vec::with_capacity(PART_BYTES + SPARE_BYTES);
+    let mut part = Vec::with_capacity(PART_BYTES + PART_SPARE_BYTES);
     description.render_part(dataset, &mut part, PART_BYTES);
     part
 }

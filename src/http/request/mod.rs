@@ -1,5 +1,6 @@
 //! Reading a request: its route, parameters and body, its credentials, its client, its ids.
 
+pub(crate) mod accept;
 pub(crate) mod correlation;
 pub mod cors;
 pub(crate) mod fields;
