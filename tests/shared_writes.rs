@@ -27,6 +27,8 @@ const REQUEST: &[u8] = b"GET /v1/shipments/dhl/tn12345678 HTTP/1.1\r\nHost: loca
 /// First, to fill caches and buffers.
 const WARM_UP: usize = 5;
 const REQUESTS: usize = 5;
+/// How often others are let go first before a worker begins.
+const YIELDS: usize = 100;
 
 /// A worker on the calling thread: prepares, reports to be `ready`, answers when `turn` says so, reports to be `done`, and
 /// ends when there are no more turns: what it gives back then is nobody's to write while another one answers.
@@ -52,6 +54,10 @@ fn work(app: Arc<App>, name: &str, ready: impl FnOnce(), turn: &Receiver<()>, do
         }
         ready();
         turn.recv().unwrap();
+        // The others fall asleep meanwhile, where one thread runs at a time.
+        for _ in 0..YIELDS {
+            std::thread::yield_now();
+        }
         let (begin, end) = (format!("\nMARK {name} begins\n"), format!("\nMARK {name} ends\n"));
         marks.write_all(begin.as_bytes()).unwrap();
         for client in &mut clients {
