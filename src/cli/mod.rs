@@ -9,7 +9,7 @@ mod value;
 pub use input::{InputArgs, ToleranceArgs};
 pub use serve::{MAX_CONNECTIONS_DEFAULT, ServeArgs};
 pub use target::Target;
-pub use value::{AdminListen, LogFormat, Pages};
+pub use value::{AdminListen, LogFormat, Switch};
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
-use super::value::{AdminListen, LogFormat, Pages, SourceParser, bytes, duration};
+use super::value::{AdminListen, LogFormat, SourceParser, Switch, bytes, duration};
 use crate::http::access::public::{Anonymous, PublicView};
 use crate::http::access::rate::Rate;
 use crate::http::listener::Address;
@@ -183,7 +183,11 @@ pub struct ServeArgs {
 
     /// Serve the pages for people, / and /browse and /docs, beside the API
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
-    pub pages: Pages,
+    pub pages: Switch,
+
+    /// Compress pages, facets, batches, exports and documents for clients that take zstd or gzip
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_COMPRESSION", value_name = "on|off", default_value = "on", hide_possible_values = true)]
+    pub compression: Switch,
 
     /// Format of the log, which goes to standard error
     #[arg(long, help_heading = LOGS, env = "WAYBILL_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]

@@ -22,12 +22,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Value of `--pages`.
+/// Value of `--pages` and `--compression`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Pages {
-    /// Pages and API.
+pub enum Switch {
+    /// With it.
     On,
-    /// API only.
+    /// Without it.
     Off,
 }
 

@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{self, AdminListen, InputArgs, LogFormat, Pages, ServeArgs, THREADS_MAX, ToleranceArgs};
+use crate::cli::{self, AdminListen, InputArgs, LogFormat, ServeArgs, Switch, THREADS_MAX, ToleranceArgs};
 use crate::http::access::public::{Anonymous, Public, PublicView};
 use crate::http::activity::TimeLimits;
 use crate::http::app::BUFFERED_BYTES_MAX_DEFAULT;
@@ -51,6 +51,8 @@ pub struct Settings {
     pub listen: Address,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
+    /// True if responses are compressed for clients that take that.
+    pub with_compression: bool,
     /// Files of the certificate chain and its key, if TLS is enabled.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Time for which browsers use nothing but TLS, if they are told so.
@@ -106,7 +108,8 @@ impl Settings {
         check_ranges(args, threads, load_threads)?;
         Ok(Settings {
             listen: args.listen.clone(),
-            with_pages: args.pages == Pages::On,
+            with_pages: args.pages == Switch::On,
+            with_compression: args.compression == Switch::On,
             tls: tls_files(args)?,
             hsts: args.hsts,
             admin_listen,

@@ -36,6 +36,8 @@ pub struct App {
     pub budget: Arc<Budget>,
     /// Age of the data from which on it is stale, if there is one.
     pub data_age_max: Option<Duration>,
+    /// True if responses are compressed for clients that take that.
+    pub with_compression: bool,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// These pages.
@@ -71,6 +73,7 @@ impl App {
             access: None,
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             data_age_max: None,
+            with_compression: true,
             with_pages: true,
             pages: Pages::new(None, &Public::default()),
             connections_max: usize::MAX,

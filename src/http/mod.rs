@@ -21,6 +21,7 @@ pub mod access;
 pub mod activity;
 pub mod app;
 pub mod budget;
+mod compression;
 pub mod connection;
 pub(crate) mod handlers;
 pub mod listener;

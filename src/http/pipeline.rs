@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use crate::dataset::ExportFormat;
 use crate::http::access::{Access, DataRequest};
+use crate::http::compression::{self, Compression};
 use crate::http::handlers::{
     batch_lookup, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload, search,
     shipments, ui,
@@ -47,6 +48,8 @@ struct RequestContext {
     origin: OriginMatch,
     /// What its response must be made from, if that matters.
     if_match: Option<Box<IfMatch>>,
+    /// What is to be done with its response, if it may be compressed.
+    compression: Option<Box<Compression>>,
     /// The number of its key's name, if it shows a key.
     key: Option<usize>,
     /// What its records need, if it has some.
@@ -89,6 +92,7 @@ impl Service {
             framing: Framing::Length,
             origin: OriginMatch::NotChecked,
             if_match: None,
+            compression: None,
             key: None,
             trail: None,
         };
@@ -98,7 +102,7 @@ impl Service {
         if context.framing == Framing::Chunked {
             reply = reply.closing();
         }
-        if let Reply::Now(Some(response)) = &mut reply {
+        if let (None, Reply::Now(Some(response))) = (&context.compression, &mut reply) {
             record(&self.worker, context, response);
             return reply;
         }
@@ -176,7 +180,11 @@ impl Service {
             }
         }
 
-        // 6. Hand it to its handler.
+        // 6. See whether its response may be compressed.
+        let negotiated = compression::negotiate(worker, self.peer, route.id, &request, &mut context.compression);
+        let headers = negotiated.as_ref().unwrap_or(headers);
+
+        // 7. Hand it to its handler.
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
             RouteId::Shipment | RouteId::ShipmentsByNumber => {
@@ -324,18 +332,34 @@ impl RequestRecorder {
     /// `reply`, recorded when its response is there.
     fn record_later(self, reply: Reply) -> Reply {
         match reply {
-            Reply::Now(mut response) => {
-                if let Some(response) = &mut response {
-                    record(&self.worker, self.context, response);
-                }
-                Reply::Now(response)
-            }
+            Reply::Now(Some(response)) => self.finish(response),
+            Reply::Now(None) => reply,
             Reply::AfterBody(body) => Reply::AfterBody(Box::new(RecordedBody { body, recorder: Some(self) })),
             Reply::Later(response) => Reply::later(async move {
-                let mut response = response.await;
-                record(&self.worker, self.context, &mut response);
-                response
+                let response = response.await;
+                match self.finish(response).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
             }),
+        }
+    }
+
+    /// `response`, compressed if that is to be, and recorded.
+    fn finish(mut self, mut response: Response) -> Reply {
+        let compressed = match self.context.compression.take() {
+            Some(compression) => compression.apply(&self.worker, response),
+            None => {
+                record(&self.worker, self.context, &mut response);
+                return Reply::now(response);
+            }
+        };
+        match compressed {
+            Reply::Now(Some(mut response)) => {
+                record(&self.worker, self.context, &mut response);
+                Reply::now(response)
+            }
+            later => self.record_later(later),
         }
     }
 }

@@ -280,8 +280,9 @@ fn make_fields(snapshot: &Snapshot, fields: &RefCell<(u64, [DatasetFields; Varia
     *fields.borrow_mut() = (snapshot.generation, made);
 }
 
+/// The response where there is no memory for another one.
 #[cold]
-fn exhausted() -> Response {
+pub(crate) fn exhausted() -> Response {
     problem::overloaded("too much waits to be taken by clients")
 }
 

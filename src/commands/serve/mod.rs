@@ -86,6 +86,7 @@ impl<'s> Server<'s> {
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.data_age_max = settings.data_age_max;
         app.with_pages = settings.with_pages;
+        app.with_compression = settings.with_compression;
         app.pages = Pages::new(settings.data_age_max, &settings.public);
         app.cors = Cors::new(&settings.cors_origins);
         app.transport_security = settings.hsts.map(response::transport_security);

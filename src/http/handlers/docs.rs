@@ -5,18 +5,16 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 use crate::http::pages;
-use crate::http::request::accept;
+use crate::http::response::coding::Coding;
 use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
 use crate::http::response::{Field, Response};
 
 const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
 const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
 const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-const GZIP: Field = (CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-const BY_ENCODING: Field = (VARY, HeaderValue::from_static("accept-encoding"));
 
 /// All that the page loads comes from this server; the viewer's style has its icons as `data:` URLs.
 const POLICY: Field = (
@@ -41,12 +39,12 @@ static PAGE_JS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/do
 const VIEWER_CSS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui.css.gz");
 const VIEWER_JS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui-bundle.js.gz");
 static VIEWER_CSS: Packed = Packed {
-    gzip: LazyLock::new(|| Document::new(VIEWER_CSS_GZIP, [CSS, GZIP, BY_ENCODING])),
-    plain: LazyLock::new(|| Document::new(unpack(VIEWER_CSS_GZIP), [CSS, BY_ENCODING])),
+    gzip: LazyLock::new(|| Document::new(VIEWER_CSS_GZIP, [CSS, Coding::Gzip.field()])),
+    plain: LazyLock::new(|| Document::new(unpack(VIEWER_CSS_GZIP), [CSS])),
 };
 static VIEWER_JS: Packed = Packed {
-    gzip: LazyLock::new(|| Document::new(VIEWER_JS_GZIP, [JAVASCRIPT, GZIP, BY_ENCODING])),
-    plain: LazyLock::new(|| Document::new(unpack(VIEWER_JS_GZIP), [JAVASCRIPT, BY_ENCODING])),
+    gzip: LazyLock::new(|| Document::new(VIEWER_JS_GZIP, [JAVASCRIPT, Coding::Gzip.field()])),
+    plain: LazyLock::new(|| Document::new(unpack(VIEWER_JS_GZIP), [JAVASCRIPT])),
 };
 
 static LICENCE: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/swagger-ui/LICENSE"), [TEXT]));
@@ -87,7 +85,7 @@ struct Packed {
 
 impl Packed {
     fn response(&self, headers: &HeaderMap) -> Response {
-        let form = if accepts_gzip(headers) { &self.gzip } else { &self.plain };
+        let form = if Coding::Gzip.is_taken_by(headers) { &self.gzip } else { &self.plain };
         form.response(headers)
     }
 }
@@ -97,12 +95,6 @@ fn unpack(gzip: &[u8]) -> Vec<u8> {
     // It cannot fail: a test unpacks each.
     let _ = GzDecoder::new(gzip).read_to_end(&mut plain);
     plain
-}
-
-/// True if the client names gzip, or `*`, without a weight of 0 (RFC 9110, section 12.5.3).
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let accepts = |coding| accept::named(headers, &ACCEPT_ENCODING, coding).next();
-    accepts("gzip").or_else(|| accepts("*")).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -116,19 +108,5 @@ mod tests {
             GzDecoder::new(gzip).read_to_string(&mut plain).unwrap();
             assert_eq!(plain.as_bytes(), unpack(gzip));
         }
-    }
-
-    #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        let accepts = |field: &'static str| {
-            accepts_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(field))]))
-        };
-        for field in ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP ; q=0.5", "*", "identity;q=0, *;q=0.1"] {
-            assert!(accepts(field), "{field}");
-        }
-        for field in ["", "br", "gzip;q=0", "gzip; Q=0.000, *", "*;q=0", "gzippy", "identity"] {
-            assert!(!accepts(field), "{field}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

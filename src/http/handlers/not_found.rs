@@ -4,7 +4,7 @@ use hyper::header::ACCEPT;
 use hyper::{HeaderMap, Method, StatusCode};
 
 use crate::http::app::App;
-use crate::http::request::accept;
+use crate::http::request::accept::Weights;
 use crate::http::request::route::Listener;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -23,7 +23,8 @@ pub(crate) fn not_found(app: &App, listener: Listener, method: &Method, headers:
 /// True for a client that names HTML among what it accepts, and JSON not: `*/*` alone is what programs send (RFC 9110,
 /// section 12.5.1).
 fn is_browser(headers: &HeaderMap) -> bool {
-    let names = |media_type| accept::named(headers, &ACCEPT, media_type).any(|is_accepted| is_accepted);
+    let weights = Weights::of(headers, &ACCEPT);
+    let names = |media_type| weights.named(media_type).is_some_and(|weight| weight > 0.0);
     names("text/html") && !names("application/json") && !names("application/problem+json")
 }
 

@@ -40,6 +40,16 @@ impl Offload {
         run(turn, work).await
     }
 
+    /// The same, however long it waits for its turn: for a response that has begun.
+    pub(crate) async fn run_patiently<T: Send + 'static>(
+        &self,
+        client: Peer,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let turn = self.0.turn(client, Patience::Unlimited).await.map_err(|_| NotDone::Busy)?;
+        run(turn, work).await
+    }
+
     /// Has work wait no longer that has waited too long by `now`.
     pub(crate) fn sweep(&self, now: Instant) {
         self.0.sweep(now);

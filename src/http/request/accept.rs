@@ -3,21 +3,61 @@
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-/// Each time that the client names `wanted`, in any case, in the field `name`: whether it accepts that, which is to say not
-/// with a weight of 0.
-pub(crate) fn named<'h>(headers: &'h HeaderMap, name: &HeaderName, wanted: &'h str) -> impl Iterator<Item = bool> + 'h {
-    let fields = headers.get_all(name).into_iter().filter_map(|field| field.to_str().ok());
-    let elements = fields.flat_map(|field| field.split(',')).map(element);
-    elements.filter(move |(named, _)| named.eq_ignore_ascii_case(wanted)).map(|(_, is_accepted)| is_accepted)
+/// The names in a field such as `Accept-Encoding`, with their weights from 0 to 1. An element whose weight cannot be read
+/// is left out.
+pub(crate) struct Weights<'h>(Vec<(&'h str, f32)>);
+
+impl<'h> Weights<'h> {
+    /// Those of the field `name`, however often it is there.
+    pub(crate) fn of(headers: &'h HeaderMap, name: &HeaderName) -> Weights<'h> {
+        let fields = headers.get_all(name).into_iter().filter_map(|field| field.to_str().ok());
+        Weights(fields.flat_map(|field| field.split(',')).filter_map(weighted).collect())
+    }
+
+    /// The weight of `wanted`, in any case, where it is named; the highest, if several times.
+    pub(crate) fn named(&self, wanted: &str) -> Option<f32> {
+        let named = self.0.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        named.map(|(_, weight)| *weight).reduce(f32::max)
+    }
 }
 
-/// A name, and whether it is accepted.
-fn element(text: &str) -> (&str, bool) {
-    let (name, parameters) = text.split_once(';').unwrap_or((text, ""));
-    (name.trim(), !parameters.split(';').any(is_weight_zero))
+/// The name and the weight of an element.
+fn weighted(element: &str) -> Option<(&str, f32)> {
+    let (name, parameters) = element.split_once(';').unwrap_or((element, ""));
+    let weight = match parameters.split(';').find_map(weight_text) {
+        Some(text) => text.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?,
+        None => 1.0,
+    };
+    Some((name.trim(), weight))
 }
 
-fn is_weight_zero(parameter: &str) -> bool {
-    let weight = parameter.trim().strip_prefix(['q', 'Q']).and_then(|rest| rest.trim_start().strip_prefix('='));
-    weight.is_some_and(|weight| weight.trim().parse().is_ok_and(|weight: f32| weight <= 0.0))
+/// What is behind `q=`.
+fn weight_text(parameter: &str) -> Option<&str> {
+    parameter.trim().strip_prefix(['q', 'Q'])?.trim_start().strip_prefix('=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{ACCEPT, HeaderValue};
+
+    #[test]
+    fn a_weight_is_the_highest_of_a_name_in_any_case_and_in_any_field() {
+        let fields = ["text/html;level=1;q=0.3, TEXT/HTML ; Q = 0.5", "a/b;q=0.000,c/d;q=2,e/f;q=x, g/h;x=y"];
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(ACCEPT, HeaderValue::from_static(field));
+        }
+        let weights = Weights::of(&headers, &ACCEPT);
+        for (name, expected) in [
+            ("text/html", Some(0.5)),
+            ("a/b", Some(0.0)),
+            ("c/d", None),
+            ("e/f", None),
+            ("g/h", Some(1.0)),
+            ("i/j", None),
+        ] {
+            assert_eq!(weights.named(name), expected, "{name}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ impl Body {
         Body::InParts(Box::new(InParts { ready: Bytes::new(), bytes_to_come: Some(bytes), parts, guard: None }))
     }
 
-    /// A body that begins with `first`, which is not empty, and that `parts` goes on with until a part is empty.
+    /// A body that begins with `first` and that `parts` goes on with until a part is empty.
     pub fn of_unknown_length(first: Bytes, parts: Box<dyn Parts>) -> Body {
         Body::InParts(Box::new(InParts { ready: first, bytes_to_come: None, parts, guard: None }))
     }
@@ -79,6 +79,18 @@ impl InParts {
     /// The next bytes to be handed over; none at the end.
     #[cold]
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let is_there = ready!(self.poll_ready(cx));
+        Poll::Ready(is_there.map(|is_ok| is_ok.map(|()| take_chunk(&mut self.ready))))
+    }
+
+    /// The next part as a whole, for somebody who makes another body of it; none at the end.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let is_there = ready!(self.poll_ready(cx));
+        Poll::Ready(is_there.map(|is_ok| is_ok.map(|()| std::mem::take(&mut self.ready))))
+    }
+
+    /// Waits until there is something to hand over; none at the end.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<()>>> {
         if self.ready.is_empty() {
             if self.bytes_to_come == Some(0) {
                 return Poll::Ready(None);
@@ -97,7 +109,7 @@ impl InParts {
                 None => None,
             };
         }
-        Poll::Ready(Some(Ok(take_chunk(&mut self.ready))))
+        Poll::Ready(Some(Ok(())))
     }
 }
 

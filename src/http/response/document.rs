@@ -1,14 +1,18 @@
 //! Content of the program itself: documents that are part of it, and JSON about the process.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::body::Body;
+use super::coding::{Accepted, BY_ENCODING, BYTES_MIN, Coding};
 use super::problem::{self, Code};
 use super::{Field, JSON, NEVER_CACHE, NO_SNIFF, REVALIDATE, Response, etag, never_cached, not_modified, ok};
 
@@ -22,8 +26,14 @@ pub const NO_INDEX: Field = (HeaderName::from_static("x-robots-tag"), HeaderValu
 /// Of a page whose URL must not be sent to other sites: there may be tracking numbers in it.
 pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 
-/// Content that is part of the program, served as it is.
+/// Content that is part of the program, served as it is, or compressed once for all who take that.
 pub struct Document {
+    plain: Form,
+    /// In the order of [`Coding::ALL`], once somebody takes one; none where it is not worth it.
+    coded: [OnceLock<Option<Form>>; Coding::ALL.len()],
+}
+
+struct Form {
     etag: HeaderValue,
     fields: HeaderMap,
     body: Bytes,
@@ -38,25 +48,50 @@ impl Document {
         fields.insert(ETAG, etag.clone());
         fields.insert(CACHE_CONTROL, REVALIDATE);
         fields.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
-        Document { etag, fields, body }
+        if body.len() >= BYTES_MIN {
+            fields.insert(VARY, BY_ENCODING);
+        }
+        Document { plain: Form { etag, fields, body }, coded: Default::default() }
     }
 
     /// `status` with the content, for this moment alone.
     pub fn error(&self, status: StatusCode) -> Response {
-        let mut response = ok(&self.fields, Body::Whole(self.body.clone()));
+        let mut response = ok(&self.plain.fields, Body::Whole(self.plain.body.clone()));
         *response.status_mut() = status;
         response.headers_mut().remove(ETAG);
+        response.headers_mut().remove(VARY);
         response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
         response
     }
 
     /// 200 with the content, or 304 if the client has it.
     pub fn response(&self, headers: &HeaderMap) -> Response {
-        if etag::is_known(headers, self.etag.as_bytes()) {
-            not_modified(&self.fields)
+        let form = self.form(headers);
+        if etag::is_known(headers, form.etag.as_bytes()) {
+            not_modified(&form.fields)
         } else {
-            ok(&self.fields, Body::Whole(self.body.clone()))
+            ok(&form.fields, Body::Whole(form.body.clone()))
         }
+    }
+
+    /// The form that the client prefers.
+    fn form(&self, headers: &HeaderMap) -> &Form {
+        let is_coded = self.plain.fields.contains_key(CONTENT_ENCODING);
+        let accepted = Accepted::by(headers).filter(|_| !is_coded && self.plain.body.len() >= BYTES_MIN);
+        let Some(Accepted { coding, .. }) = accepted else { return &self.plain };
+        self.coded[coding as usize].get_or_init(|| self.plain.coded(coding)).as_ref().unwrap_or(&self.plain)
+    }
+}
+
+impl Form {
+    /// The same content, compressed; none if it cannot be.
+    fn coded(&self, coding: Coding) -> Option<Form> {
+        let body = coding.encode(&self.body).ok()?;
+        let etag = etag::with_suffix(&self.etag, coding.suffix())?;
+        let mut fields = self.fields.clone();
+        fields.insert(ETAG, etag.clone());
+        fields.extend([coding.field()]);
+        Some(Form { etag, fields, body: body.into() })
     }
 }
 

@@ -9,6 +9,12 @@ pub(crate) fn of_version(version: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
+/// `etag` with `suffix` behind what is between its quotes.
+pub(crate) fn with_suffix(etag: &HeaderValue, suffix: &str) -> Option<HeaderValue> {
+    let tag = etag.to_str().ok()?.strip_suffix('"')?;
+    HeaderValue::try_from(format!("{tag}{suffix}\"")).ok()
+}
+
 /// The version in the entity tag of a dataset's response, which may have more behind a hyphen.
 pub(crate) fn version_in(etag: &HeaderValue) -> Option<&str> {
     let tag = etag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"')?;

@@ -1,6 +1,7 @@
 //! The only place that builds responses.
 
 pub mod body;
+pub(crate) mod coding;
 pub mod dataset;
 pub mod document;
 pub mod download;
@@ -110,12 +111,19 @@ pub(crate) fn make_private(response: &mut Response) {
 
 /// Tells caches that `response` depends on the key that is shown (RFC 9110, section 12.5.5).
 pub(crate) fn vary_by_key(response: &mut Response) {
-    response.headers_mut().append(VARY, BY_KEY);
+    vary(response, BY_KEY);
 }
 
 /// Tells caches that `response` depends on who asks, and with which postcode (RFC 9110, section 12.5.5).
 pub(crate) fn vary_by_caller(response: &mut Response) {
-    response.headers_mut().append(VARY, BY_CALLER);
+    vary(response, BY_CALLER);
+}
+
+/// Tells caches that `response` depends on the fields `names` of its request too, in one line, which all of them read.
+pub(crate) fn vary(response: &mut Response, names: HeaderValue) {
+    let fields = response.headers_mut();
+    let all = fields.get(VARY).map(|others| [others.as_bytes(), b", ", names.as_bytes()].concat());
+    fields.insert(VARY, all.and_then(|all| HeaderValue::try_from(all).ok()).unwrap_or(names));
 }
 
 /// `response`, as the last on its connection.

@@ -4,6 +4,7 @@ mod access;
 mod access_log;
 mod bodies;
 mod callers;
+mod compression;
 mod correlation;
 mod fast_path;
 mod heads;

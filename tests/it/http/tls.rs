@@ -116,6 +116,24 @@ fn post(path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
 }
 
 #[test]
+fn compressed_responses_come_over_http2_too() {
+    let pair = Pair::make();
+    let server = pair.start(SEED, &[]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        for path in ["/v1/shipments", "/v1/shipments.csv", "/browse"] {
+            let plain = ask(&mut h2, "GET", path).await;
+            let asked = request("GET", path).header("accept-encoding", "gzip").body(Full::default()).unwrap();
+            let coded = send(&mut h2, asked).await;
+            assert_eq!(coded.headers().get("content-encoding").unwrap(), "gzip", "{path}");
+            let mut decoded = Vec::new();
+            flate2::read::GzDecoder::new(&**coded.body()).read_to_end(&mut decoded).unwrap();
+            assert!(decoded == **plain.body(), "{path}");
+        }
+    });
+}
+
+#[test]
 fn both_protocols_answer_what_the_plain_one_does() {
     let pair = Pair::make();
     let plain = Server::start(SEED, &[]);
