@@ -39,9 +39,11 @@ pub(crate) struct Accepted {
 pub(crate) const ENCODER_BYTES: usize = 640 << 10;
 
 /// Level of gzip: higher ones take much more time for a few percent.
-const GZIP_LEVEL: u32 = 4;
+const GZIP_LEVEL: u32 = 3;
 /// Level of zstd: the data being what they are, higher ones take more time and memory and gain nothing.
 const ZSTD_LEVEL: i32 = 1;
+/// Level of zstd for what is encoded once: browsers take no larger windows than up to this one (RFC 8878, section 3.1.1.1.2).
+const ZSTD_LEVEL_BEST: i32 = 19;
 /// Power of two of the bytes that zstd looks back: what the encoder needs of memory grows with it.
 const ZSTD_WINDOW_LOG: u32 = 16;
 
@@ -79,6 +81,18 @@ impl Coding {
         let mut encoder = Encoder::new(self)?;
         encoder.write(bytes)?;
         encoder.finish()
+    }
+
+    /// The same, shorter and much slower: for what is encoded once.
+    pub(crate) fn encode_best(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Coding::Zstd => zstd::bulk::compress(bytes, ZSTD_LEVEL_BEST),
+            Coding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+        }
     }
 }
 
@@ -194,7 +208,7 @@ mod tests {
         ) {
             let text = text.concat().repeat(times);
             for coding in Coding::ALL {
-                let whole = coding.encode(&text).unwrap();
+                let (whole, best) = (coding.encode(&text).unwrap(), coding.encode_best(&text).unwrap());
                 let mut encoder = Encoder::new(coding).unwrap();
                 let mut parts = Vec::new();
                 for part in text.chunks(part_bytes) {
@@ -202,7 +216,7 @@ mod tests {
                     parts.extend(encoder.take());
                 }
                 parts.extend(encoder.finish().unwrap());
-                for coded in [whole, parts] {
+                for coded in [whole, best, parts] {
                     let mut plain = Vec::new();
                     match coding {
                         Coding::Gzip => flate2::read::GzDecoder::new(&*coded).read_to_end(&mut plain).unwrap(),

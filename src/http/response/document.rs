@@ -86,7 +86,7 @@ impl Document {
 impl Form {
     /// The same content, compressed; none if it cannot be.
     fn coded(&self, coding: Coding) -> Option<Form> {
-        let body = coding.encode(&self.body).ok()?;
+        let body = coding.encode_best(&self.body).ok()?;
         let etag = etag::with_suffix(&self.etag, coding.suffix())?;
         let mut fields = self.fields.clone();
         fields.insert(ETAG, etag.clone());
