@@ -15,6 +15,7 @@ use crate::http::access::{RateOf, Refusal};
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
 use crate::http::offload::large_body::{Description, LargeBody, PART_BYTES};
+use crate::http::offload::pace::Pace;
 use crate::http::offload::threads::{NotDone, Offload};
 use crate::http::request::forwarded::{self, Peer};
 use crate::http::response::body::Body;
@@ -226,7 +227,7 @@ impl Worker {
 
     fn large(&self, fields: &DatasetFields, client: Peer, snapshot: &Arc<Snapshot>, outline: Outline) -> Response {
         let bytes = outline.bytes();
-        match self.large_body(client, snapshot, outline) {
+        match self.large_body(client, snapshot, outline, None) {
             Ok(parts) => fields.ok(Body::in_parts(Box::new(parts), bytes)),
             Err(Exhausted) => exhausted(),
         }
@@ -244,7 +245,8 @@ impl Worker {
         let body = if first.len() < PART_BYTES {
             self.app.budget.keep(&first).map(Body::Whole)
         } else {
-            self.large_body(client, snapshot, export)
+            let pace = Pace::new(self.app.all_counters());
+            self.large_body(client, snapshot, export, Some(pace))
                 .map(|parts| Body::of_unknown_length(self.app.budget.keep_made(first), Box::new(parts)))
         };
         body.map_or_else(|Exhausted| exhausted(), |body| download(fields, &snapshot.summary.version, format, body))
@@ -255,9 +257,10 @@ impl Worker {
         client: Peer,
         snapshot: &Arc<Snapshot>,
         description: D,
+        pace: Option<Pace>,
     ) -> Result<LargeBody<D>, Exhausted> {
         let lease = self.app.store.lease(Arc::clone(snapshot));
-        LargeBody::new(&self.offload, client, lease, description, &self.app.budget)
+        LargeBody::new(&self.offload, client, lease, description, pace, &self.app.budget)
     }
 
     /// The result of `make`, or `otherwise` of a 500 where it panics, which would end the connection without a

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use super::pace::Pace;
 use super::queue::Patience;
 use super::threads::{NotDone, Offload, run};
 use crate::dataset::{Dataset, Export, Outline, PART_SPARE_BYTES};
@@ -58,18 +59,21 @@ pub(crate) struct LargeBody<D> {
     /// What is left to be made. None while a part is being made.
     description: Option<D>,
     making: Option<Making<D>>,
+    /// That of an export.
+    pace: Option<Pace>,
     budget: Arc<Budget>,
     /// Of the description, and of a part that is being made.
     _reservation: Reservation,
 }
 
 impl<D: Description> LargeBody<D> {
-    /// The body that `description` makes, for `client`, if `budget` has the memory.
+    /// The body that `description` makes at `pace`, for `client`, if `budget` has the memory.
     pub(crate) fn new(
         offload: &Offload,
         client: Peer,
         lease: Lease,
         description: D,
+        pace: Option<Pace>,
         budget: &Arc<Budget>,
     ) -> Result<LargeBody<D>, Exhausted> {
         // A part is made while the one before is on its way, which then counts for itself.
@@ -82,6 +86,7 @@ impl<D: Description> LargeBody<D> {
             lease,
             description: Some(description),
             making: None,
+            pace,
             budget,
             _reservation: reservation,
         })
@@ -93,7 +98,11 @@ impl<D: Description> Parts for LargeBody<D> {
         let (client, lease, queue) = (self.client, &self.lease, &self.offload.0);
         let making = self.making.get_or_insert_with(|| {
             let (queue, lease, description) = (queue.clone(), lease.clone(), self.description.take());
+            let pause = self.pace.as_mut().and_then(Pace::pause);
             Box::pin(async move {
+                if let Some(pause) = pause {
+                    tokio::time::sleep(pause).await;
+                }
                 let turn = queue.turn(client, Patience::Unlimited).await.map_err(|_| broken("nobody makes it"))?;
                 match run(turn, move || make_next_part(description, &lease)).await {
                     Ok(made) => made,

@@ -144,6 +144,12 @@ impl Counters {
         self.keys.get()?.get(name_number)
     }
 
+    /// Time of all lookups, by path and in batches, in nanoseconds: more whenever one is answered.
+    pub(crate) fn lookups_ns(&self) -> u64 {
+        let lookups = [RouteId::Shipment, RouteId::ShipmentsByNumber, RouteId::BatchLookup];
+        lookups.map(|route| self.routes[route as usize].sum_ns.get()).into_iter().fold(0, u64::wrapping_add)
+    }
+
     /// Counts a response of `route`, which took `duration` to make.
     #[inline]
     pub(crate) fn count_response(&self, route: Option<RouteId>, status: StatusCode, duration: Duration) {
