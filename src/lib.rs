@@ -14,6 +14,7 @@
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
 //!   of threads; `truncate`: the start of a long text; `similar`: the name that was probably meant; [`cancel`]: cancelling long work
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
+//! - [`changes`]: what changed since earlier versions
 //! - [`batch`]: many lookups at once, JSON in, JSON out
 //! - [`source`]: where bytes come from: files and objects in storage, compressed or not
 //! - [`load`]: file or object → dataset, in blocks, on all cores
@@ -48,6 +49,8 @@ mod thread;
 mod truncate;
 
 pub mod dataset;
+
+pub mod changes;
 
 pub mod batch;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::changes::ChangeLog;
 use crate::dataset::Dataset;
 use crate::load::{Loaded, Summary};
 use crate::mutex;
@@ -24,9 +25,16 @@ pub struct Snapshot {
     pub summary: Summary,
     /// The dataset; after a rollback shared with the earlier snapshot.
     pub dataset: Arc<Dataset>,
+    /// The steps up to this dataset, while it is current, if they are kept.
+    changes: Mutex<Option<Arc<ChangeLog>>>,
 }
 
 impl Snapshot {
+    /// The steps up to this dataset; `None` if none are kept, or no longer since another snapshot is current.
+    pub fn changes(&self) -> Option<Arc<ChangeLog>> {
+        mutex::lock(&self.changes).clone()
+    }
+
     /// When the source was last written; `None` if that is unknown.
     pub fn modified_at(&self) -> Option<Timestamp> {
         self.summary.stamp.modified_at()
@@ -89,21 +97,44 @@ impl Store {
         })
     }
 
-    /// Publishes what was loaded. The snapshot that it replaces becomes the previous one if it is to be kept. Returns the
-    /// snapshot that is gone with that, which requests may still hold for a moment.
-    pub fn publish(&self, loaded: Loaded, source: PathBuf, keep_previous: bool) -> Option<Arc<Snapshot>> {
+    /// The current snapshot and the steps up to it; `None` before the first one, or if none are kept.
+    pub fn with_changes(&self) -> Option<(Arc<Snapshot>, Arc<ChangeLog>)> {
+        let mut snapshot = self.current.load_full()?;
+        loop {
+            if let Some(changes) = snapshot.changes() {
+                return Some((snapshot, changes));
+            }
+            // They go from a snapshot after another is current.
+            let current = self.current.load_full()?;
+            if Arc::ptr_eq(&snapshot, &current) {
+                return None;
+            }
+            snapshot = current;
+        }
+    }
+
+    /// Publishes what was loaded, with the steps up to it. The snapshot that it replaces becomes the previous one if it is
+    /// to be kept. Returns the snapshot that is gone with that, which requests may still hold for a moment.
+    pub fn publish(
+        &self,
+        loaded: Loaded,
+        source: PathBuf,
+        changes: Option<ChangeLog>,
+        keep_previous: bool,
+    ) -> Option<Arc<Snapshot>> {
         let Loaded { dataset, summary } = loaded;
         let generation = self.next_generation();
         let dataset = Arc::new(dataset);
         let mut previous = mutex::lock(&self.previous);
-        let replaced = self.replace(Snapshot { generation, source, loaded_at: Timestamp::now(), summary, dataset });
+        let (loaded_at, changes) = (Timestamp::now(), Mutex::new(changes.map(Arc::new)));
+        let replaced = self.replace(Snapshot { generation, source, loaded_at, summary, dataset, changes });
         if keep_previous { std::mem::replace(&mut *previous, replaced) } else { replaced }
     }
 
-    /// Publishes the dataset of the previous snapshot again, as a new generation; the two change places. Returns the
-    /// generation, and the earlier snapshot of that dataset, which requests may still hold for a moment; `None` if no
-    /// previous one is kept.
-    pub fn restore_previous(&self) -> Option<(u64, Arc<Snapshot>)> {
+    /// Publishes the dataset of the previous snapshot again, as a new generation with the steps up to it; the two change
+    /// places. Returns the generation, and the earlier snapshot of that dataset, which requests may still hold for a
+    /// moment; `None` if no previous one is kept.
+    pub fn restore_previous(&self, changes: Option<ChangeLog>) -> Option<(u64, Arc<Snapshot>)> {
         let mut previous = mutex::lock(&self.previous);
         let earlier = previous.take()?;
         let generation = self.next_generation();
@@ -113,6 +144,7 @@ impl Store {
             loaded_at: earlier.loaded_at,
             summary: earlier.summary.clone(),
             dataset: Arc::clone(&earlier.dataset),
+            changes: Mutex::new(changes.map(Arc::new)),
         });
         Some((generation, earlier))
     }
@@ -124,7 +156,8 @@ impl Store {
         let summary = Summary { stamp, ..current.summary.clone() };
         let Snapshot { generation, loaded_at, .. } = *current;
         let (source, dataset) = (current.source.clone(), Arc::clone(&current.dataset));
-        self.replace(Snapshot { generation, source, loaded_at, summary, dataset })
+        let changes = Mutex::new(current.changes());
+        self.replace(Snapshot { generation, source, loaded_at, summary, dataset, changes })
     }
 
     /// Publishes the current dataset again as [`Store::restamp`] does, if `stamp` is the state that it was loaded in, and
@@ -177,6 +210,9 @@ impl Store {
     }
 
     fn replace(&self, snapshot: Snapshot) -> Option<Arc<Snapshot>> {
-        self.current.swap(Some(Arc::new(snapshot)))
+        let replaced = self.current.swap(Some(Arc::new(snapshot)))?;
+        // It may be kept for long; the steps are those of the current one.
+        mutex::lock(&replaced.changes).take();
+        Some(replaced)
     }
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::input::{DATA, InputArgs, ToleranceArgs};
-use super::value::{AdminListen, LogFormat, SourceParser, Switch, bytes, duration};
+use super::value::{AdminListen, LogFormat, SourceParser, Switch, bytes, changes, duration};
+use crate::changes::ChangesLimits;
 use crate::http::access::public::{Anonymous, PublicView};
 use crate::http::access::rate::Rate;
 use crate::http::listener::Address;
@@ -172,6 +173,13 @@ pub struct ServeArgs {
     /// Keep the previous dataset for POST /-/rollback; up to three are in memory during a reload
     #[arg(long, help_heading = DATA, env = "WAYBILL_KEEP_PREVIOUS", value_parser = BoolishValueParser::new())]
     pub keep_previous: bool,
+
+    /// Tell clients what changed since each of the last N replaced versions, in so much memory: bytes, or 64MiB
+    ///
+    /// What changed takes some 44 bytes per shipment, and more where it went; what did not change takes nothing. The oldest
+    /// versions are forgotten first. [default of BYTES: 64MiB]
+    #[arg(long, help_heading = DATA, env = "WAYBILL_CHANGES", value_name = "N[,BYTES]", value_parser = changes)]
+    pub changes: Option<ChangesLimits>,
 
     /// Check the file this often, and reload it when it changed and is stable
     #[arg(long, help_heading = DATA, env = "WAYBILL_WATCH", value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "5s", value_parser = duration)]

@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ValueEnum};
 use jiff::civil::Date;
 
+use crate::changes::{BYTES_LIMITS, BYTES_MAX_DEFAULT, ChangesLimits, VERSIONS_LIMITS};
 use crate::http::access::scope::Scopes;
 use crate::http::access::{credentials, key};
 use crate::http::listener::Address;
@@ -93,6 +94,24 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "expected a number of bytes such as 67108864 or 64MiB".to_owned())
 }
 
+/// Parses how many versions can be compared with, and perhaps in how much memory: `100`, or `100,256MiB`.
+pub(super) fn changes(text: &str) -> Result<ChangesLimits, String> {
+    let (versions, memory) = text.split_once(',').map_or((text, None), |(versions, memory)| (versions, Some(memory)));
+    let expected = || {
+        let (versions, memory) = (VERSIONS_LIMITS, BYTES_LIMITS);
+        let [fewest, most] = [versions.start(), versions.end()];
+        let [least, all] = [memory.start() >> 10, memory.end() >> 30];
+        format!(
+            "expected a number of versions from {fewest} to {most}, perhaps with bytes from {least}KiB to {all}GiB as in 100,256MiB"
+        )
+    };
+    let versions_max = versions.trim().parse().ok().filter(|count| VERSIONS_LIMITS.contains(count));
+    let bytes_max = memory.map_or(Some(BYTES_MAX_DEFAULT), |memory| bytes(memory.trim()).ok());
+    let bytes_max = bytes_max.filter(|bytes| BYTES_LIMITS.contains(bytes));
+    let limits = versions_max.zip(bytes_max).map(|(versions_max, bytes_max)| ChangesLimits { versions_max, bytes_max });
+    limits.ok_or_else(expected)
+}
+
 /// Parses the name of a key.
 pub(super) fn key_name(text: &str) -> Result<String, &'static str> {
     let expected = "expected letters, digits, -, _ and ., 64 at most";
@@ -123,6 +142,17 @@ mod tests {
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["", "-1", "-1s", "soon", "1 fortnight", "NaN"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn versions_may_come_with_bytes() {
+        let limits = |versions_max, bytes_max| Ok(ChangesLimits { versions_max, bytes_max });
+        assert_eq!(changes("1"), limits(1, BYTES_MAX_DEFAULT));
+        assert_eq!(changes("10000,1GiB"), limits(10_000, 1 << 30));
+        assert_eq!(changes("5, 65536"), limits(5, 65_536));
+        for wrong in ["", "0", "-1", "10001", "5,", "5,1", "5,5GiB", "64MiB", "5,64MB", "5,64MiB,1"] {
+            assert!(changes(wrong).is_err_and(|error| error.contains("from 1 to 10000")), "{wrong}");
         }
     }
 

@@ -138,6 +138,7 @@ impl Settings {
                 shipments_min: args.min_shipments,
                 removed_percent_max: args.max_removed_percent,
                 keep_previous: args.keep_previous,
+                changes: args.changes,
                 watch_interval: args.watch,
             },
             data_age_max: args.max_data_age,

@@ -63,7 +63,7 @@ impl Dictionary {
     }
 
     /// Prepares for reading.
-    fn freeze(&mut self) {
+    pub(super) fn freeze(&mut self) {
         // Texts that are copied in chunks are read beyond their ends.
         self.text.extend_from_slice(&[0; CHUNK_BYTES]);
         self.text.shrink_to_fit();

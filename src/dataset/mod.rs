@@ -11,6 +11,7 @@ pub mod build;
 mod csv;
 mod dictionaries;
 mod dictionary;
+mod difference;
 mod export;
 mod groups;
 mod index;
@@ -27,6 +28,7 @@ mod varint;
 mod view;
 
 pub use arena::{ArenaError, Position};
+pub use difference::{Details, Difference, GONE, Member, Members, Step};
 pub use export::{Export, ExportFormat, PART_SPARE_BYTES};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
@@ -40,7 +42,6 @@ use numbers::NumberOrder;
 use records::Records;
 use search::postings::Postings;
 
-use crate::cancel::{Cancel, Cancelled};
 use crate::shipment::FoldedKey;
 
 /// All shipments of one file.
@@ -118,6 +119,11 @@ impl Dataset {
         export.render_part(&self.records, |filter| self.select(filter), out, bytes_max);
     }
 
+    /// The shipment with this ordinal: its number in the file's order, from 0.
+    pub fn at(&self, ordinal: u32) -> Record<'_> {
+        self.records.at(ordinal)
+    }
+
     /// The shipment at a position of this dataset.
     #[inline]
     pub fn record(&self, position: Position) -> Record<'_> {
@@ -163,20 +169,5 @@ impl Dataset {
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
         self.records.bytes() + self.numbers.bytes() + self.postings.bytes()
-    }
-
-    /// Compares with an `old` dataset.
-    pub fn changes_since(&self, old: &Dataset, cancel: &Cancel) -> Result<Changes, Cancelled> {
-        let mut changes = Changes::default();
-        for record in self.shipments() {
-            cancel.check()?;
-            let Some(old_record) = old.records.shipment(&record.folded_number(), record.folded_carrier()) else {
-                changes.added += 1;
-                continue;
-            };
-            changes.changed += u64::from(!record.renders_as(&old_record));
-        }
-        changes.removed = old.shipment_count() + changes.added - self.shipment_count();
-        Ok(changes)
     }
 }

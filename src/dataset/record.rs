@@ -172,26 +172,6 @@ impl<'a> Record<'a> {
         Some(output.written())
     }
 
-    /// Returns whether the shipment renders as `other` does, which may be of another dataset.
-    pub(super) fn renders_as(&self, other: &Record<'_>) -> bool {
-        let (mine, theirs) = (self.dictionaries, other.dictionaries);
-        let (record, old) = (self.parse(), other.parse());
-        let same_articles = || {
-            let (mut cursor, mut old_cursor) = (record.first_article, old.first_article);
-            (0..record.articles).all(|_| {
-                let (article, old) = (Article::parse(&mut cursor), Article::parse(&mut old_cursor));
-                article.renders_as(mine, &old, theirs)
-            })
-        };
-        record.number.bytes() == old.number.bytes()
-            && record.articles == old.articles
-            && mine.carriers.get(record.carrier) == theirs.carriers.get(old.carrier)
-            && mine.statuses.get(record.status) == theirs.statuses.get(old.status)
-            && self.escaped_address(record.sender) == other.escaped_address(old.sender)
-            && self.escaped_address(record.receiver) == other.escaped_address(old.receiver)
-            && same_articles()
-    }
-
     /// Number of bytes that [`Record::render`] appends.
     pub fn rendered_bytes(&self) -> usize {
         let mut size = Size::default();
@@ -372,7 +352,7 @@ impl<'a> Article<'a> {
     }
 
     /// Returns whether the article renders as `other` does; each with the dictionaries that it refers to.
-    fn renders_as(&self, dictionaries: &Dictionaries, other: &Article<'_>, others: &Dictionaries) -> bool {
+    pub(super) fn renders_as(&self, dictionaries: &Dictionaries, other: &Article<'_>, others: &Dictionaries) -> bool {
         self.quantity.bytes() == other.quantity.bytes()
             && self.price.bytes() == other.price.bytes()
             && self.sku.bytes() == other.sku.bytes()

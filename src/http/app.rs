@@ -12,6 +12,7 @@ use crate::http::budget::Budget;
 use crate::http::pages::Pages;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
+use crate::http::request::route::Offered;
 use crate::http::secrets::Secrets;
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
@@ -40,7 +41,9 @@ pub struct App {
     pub with_compression: bool,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
-    /// These pages.
+    /// True if clients may ask what changed since earlier versions.
+    pub with_changes: bool,
+    /// The pages.
     pub pages: Pages,
     /// Connections of the public listener that may be open at a time.
     pub connections_max: usize,
@@ -75,6 +78,7 @@ impl App {
             data_age_max: None,
             with_compression: true,
             with_pages: true,
+            with_changes: false,
             pages: Pages::new(None, &Public::default()),
             connections_max: usize::MAX,
             listening: AtomicBool::new(true),
@@ -86,6 +90,12 @@ impl App {
             closing: Mutex::default(),
             counters: Mutex::default(),
         }
+    }
+
+    /// The routes that only some servers have.
+    #[inline]
+    pub(crate) fn offered(&self) -> Offered {
+        Offered { pages: self.with_pages, changes: self.with_changes }
     }
 
     /// The scheme of the public listener's URLs.

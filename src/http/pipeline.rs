@@ -14,8 +14,8 @@ use crate::dataset::ExportFormat;
 use crate::http::access::{Access, DataRequest};
 use crate::http::compression::{self, Compression};
 use crate::http::handlers::{
-    batch_lookup, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload, search,
-    shipments, ui,
+    batch_lookup, changes, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload,
+    search, shipments, ui,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -145,7 +145,7 @@ impl Service {
             Ok(path) => path,
             Err(error) => return Reply::now(self.no_route(&error, request.method(), headers)),
         };
-        let route = match Route::parse(self.listener, app.with_pages, request.method(), &path) {
+        let route = match Route::parse(self.listener, app.offered(), request.method(), &path) {
             Ok(route) => route,
             Err(NoRoute::MethodNotAllowed { allow })
                 if let Some(response) = cors::preflight(context.origin, request.method(), headers, allow) =>
@@ -201,6 +201,7 @@ impl Service {
                 return export::export(worker, peer, request.method(), uri, headers, format);
             }
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
+            RouteId::Changes => return changes::changes(worker, peer, uri, headers),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, sees_all, request),
             RouteId::Dataset => return dataset::dataset(worker, peer, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),

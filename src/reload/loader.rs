@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::compare;
 use super::current::CurrentLoad;
 use super::guards;
 use super::guards::MemoryGuard;
@@ -18,7 +19,6 @@ use super::retired::Retired;
 use super::settings::{ReloadSettings, Request};
 use super::watch::SourceWatch;
 use crate::cancel::Cancel;
-use crate::dataset::Changes;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory;
 use crate::mutex;
@@ -190,14 +190,14 @@ impl LoaderThread {
         let loaded = self.load_within_memory(opened, cancel)?;
         log_warnings(&loaded.summary, self.store.load().as_deref().map(|served| &served.summary));
         log_large_shipments(&loaded.dataset);
-        let report = self.compare(&loaded, request, cancel)?;
+        let (report, changes) = compare::with_loaded(&self.settings, &self.store, &loaded, request, cancel)?;
         self.current.commit()?;
         if !request.dry_run {
             self.mark_handled(Some(loaded.summary.stamp.clone()));
             match report {
                 Report::Published { .. } => {
                     let source = self.settings.data.name().to_owned();
-                    let past = self.store.publish(loaded, source, self.settings.keep_previous);
+                    let past = self.store.publish(loaded, source, changes, self.settings.keep_previous);
                     self.retire_replaced(past);
                 }
                 Report::Unchanged { .. } => self.retired.add(self.store.restamp(loaded.summary.stamp)),
@@ -226,27 +226,6 @@ impl LoaderThread {
         })
     }
 
-    /// Compares `loaded` with what is served. Returns what serving it would change, if the guards let it pass.
-    fn compare(&self, loaded: &Loaded, request: Request, cancel: &Cancel) -> Result<Report, ReloadError> {
-        let shipments = loaded.dataset.shipment_count();
-        let load_seconds = loaded.summary.seconds;
-        let version = loaded.summary.version.clone();
-        let served = self.store.load();
-        let mut changes = Changes { added: shipments, ..Changes::default() };
-        let mut generation = 1;
-        if let Some(served) = served.as_deref() {
-            if served.summary.version == version {
-                return Ok(Report::Unchanged { generation: served.generation, version, shipments, load_seconds });
-            }
-            changes = loaded.dataset.changes_since(&served.dataset, cancel)?;
-            generation = served.generation + 1;
-        }
-        if !request.force {
-            guards::check_shipments(&self.settings, served.as_deref(), shipments, changes)?;
-        }
-        Ok(Report::Published { generation, version, shipments, changes, load_seconds })
-    }
-
     fn roll_back(&mut self) -> Outcome {
         let outcome = Arc::new(catch_panic(|| self.try_roll_back()));
         log_rollback(&outcome);
@@ -254,14 +233,16 @@ impl LoaderThread {
     }
 
     fn try_roll_back(&mut self) -> Result<Report, ReloadError> {
-        let (generation, back) = self.store.restore_previous().ok_or(ReloadError::NoPrevious)?;
+        let log = compare::with_previous(&self.settings, &self.store);
+        let (counted, log) = log.map_or((None, None), |(changes, log)| (Some(changes), Some(log)));
+        let (generation, back) = self.store.restore_previous(log).ok_or(ReloadError::NoPrevious)?;
         // The rollback stands until the file changes.
         self.mark_handled(self.settings.data.stamp().ok());
         let (dataset, summary) = (Arc::clone(&back.dataset), back.summary.clone());
         self.retire_replaced(Some(back));
-        // Nothing cancels this comparison.
-        let compare = |replaced: Arc<Snapshot>| dataset.changes_since(&replaced.dataset, &Cancel::default()).ok();
-        let changes = self.store.previous().and_then(compare).unwrap_or_default();
+        // Without steps to be kept, nobody waits for the numbers.
+        let count = || compare::count(&dataset, &self.store.previous()?.dataset, self.settings.load.threads);
+        let changes = counted.or_else(count).unwrap_or_default();
         Ok(Report::Published {
             generation,
             version: summary.version,
@@ -321,6 +302,7 @@ mod tests {
             shipments_min: 1,
             removed_percent_max: 100.0,
             keep_previous: true,
+            changes: None,
             watch_interval: Some(Duration::ZERO),
         };
         let (_, queue) = mpsc::channel();

@@ -6,6 +6,7 @@
 //! the file at the last trigger is what ends up served. Loads and rollbacks are never reordered. The load that runs can
 //! be cancelled; those that wait go on.
 
+mod compare;
 mod current;
 mod guards;
 mod loader;

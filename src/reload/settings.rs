@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::changes::ChangesLimits;
 use crate::load;
 use crate::source::Source;
 
@@ -19,6 +20,8 @@ pub struct ReloadSettings {
     pub removed_percent_max: f64,
     /// Keeps the dataset served before, for a rollback.
     pub keep_previous: bool,
+    /// Bounds of what is kept of changes since earlier versions; `None` to keep nothing.
+    pub changes: Option<ChangesLimits>,
     /// Time between two checks for changes of the source; `None` for no checks.
     pub watch_interval: Option<Duration>,
 }
@@ -32,6 +35,7 @@ impl ReloadSettings {
             shipments_min: 1,
             removed_percent_max: 50.0,
             keep_previous: false,
+            changes: None,
             watch_interval: None,
         }
     }

@@ -87,6 +87,7 @@ impl<'s> Server<'s> {
         app.data_age_max = settings.data_age_max;
         app.with_pages = settings.with_pages;
         app.with_compression = settings.with_compression;
+        app.with_changes = settings.reload.changes.is_some();
         app.pages = Pages::new(settings.data_age_max, &settings.public);
         app.cors = Cors::new(&settings.cors_origins);
         app.transport_security = settings.hsts.map(response::transport_security);

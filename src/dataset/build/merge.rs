@@ -323,13 +323,13 @@ mod tests {
     fn a_cancelled_merge_has_no_result_nor_has_a_comparison() {
         let cancel = Cancel::default();
         let dataset = builder(&cancel).finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap();
-        assert!(dataset.changes_since(&dataset, &cancel).is_ok());
+        assert!(dataset.changes_since(&dataset, 1, &cancel).is_ok());
         cancel.cancel();
         assert!(matches!(
             builder(&cancel).finish(Column::SHARED, &mut |_| (), &mut |_| ()),
             Err(ArenaError::Cancelled(_))
         ));
-        assert!(dataset.changes_since(&dataset, &cancel).is_err());
+        assert!(dataset.changes_since(&dataset, 1, &cancel).is_err());
     }
 
     #[test]

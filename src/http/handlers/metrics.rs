@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -12,7 +13,7 @@ use crate::http::access::guesses::PostcodeCounts;
 use crate::http::access::keys::ApiKeys;
 use crate::http::activity::Phase;
 use crate::http::app::App;
-use crate::http::request::route::ROUTES;
+use crate::http::request::route::{ROUTES, RouteId};
 use crate::http::response::Response;
 use crate::http::response::document;
 use crate::http::response::problem::{self, Code};
@@ -43,6 +44,7 @@ pub(crate) fn metrics(app: &App) -> Response {
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_age(app, snapshot));
+        families.extend(of_changes(&workers, snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
     }
     families.extend(ProcessCollector::for_self().collect());
@@ -234,6 +236,23 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
         families.push(one("waybill_dataset_shards", "Shards that the shipments are spread over.", count, &[]));
     }
     families
+}
+
+fn of_changes(workers: &[Arc<Counters>], snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let Some(log) = snapshot.changes() else { return Vec::new() };
+    let one =
+        |name: &str, help: &str, value: usize| family(name, help, MetricType::GAUGE, vec![gauge(value as f64, &[])]);
+    let gone = workers.iter().map(|worker| worker.of_status(RouteId::Changes, StatusCode::GONE)).sum();
+    vec![
+        one("waybill_changes_versions", "Replaced versions that can be compared with.", log.versions()),
+        one("waybill_changes_bytes", "Memory of what changed since these versions.", log.bytes()),
+        family(
+            "waybill_changes_gone_total",
+            "Requests for changes since versions that are not known, or no longer.",
+            MetricType::COUNTER,
+            vec![counter(gone, &[])],
+        ),
+    ]
 }
 
 fn of_age(app: &App, snapshot: &Snapshot) -> Vec<MetricFamily> {

@@ -1,6 +1,7 @@
 //! Handlers: one file per resource.
 
 pub(crate) mod batch_lookup;
+pub(crate) mod changes;
 pub(crate) mod dataset;
 pub(crate) mod docs;
 pub(crate) mod export;

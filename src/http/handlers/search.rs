@@ -55,13 +55,7 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
     let filter = query::strict_filter(&pairs, &[SORT, LIMIT, OFFSET, VERSION], |name, value| {
         let is_repeated = match name {
             VERSION => return query::take_version(&mut version, value).map(|()| true),
-            LIMIT => limit
-                .replace(
-                    query::digits(value)
-                        .filter(|limit| (1..=LIMIT_MAX as u64).contains(limit))
-                        .ok_or_else(|| Invalid::new(LIMIT, format!("a number from 1 to {LIMIT_MAX} is expected")))?,
-                )
-                .is_some(),
+            LIMIT => limit.replace(query::limit(value, LIMIT_MAX)?).is_some(),
             OFFSET => offset
                 .replace(query::digits(value).ok_or_else(|| Invalid::new(OFFSET, "a number from 0 on is expected"))?)
                 .is_some(),
@@ -78,7 +72,7 @@ fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest,
         version,
         filter,
         sort: sort.unwrap_or_default(),
-        limit: limit.map_or(LIMIT_DEFAULT, |limit| limit as usize),
+        limit: limit.unwrap_or(LIMIT_DEFAULT),
         offset: offset.unwrap_or(0),
         links: Links { base: base(), around_offset: [others, String::new()] },
     })

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::dataset::{Filter, Sort};
-use crate::http::request::route::percent_decoded;
+use crate::http::request::percent::percent_decoded;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
 use crate::shipment::{Facet, FoldedKey};
@@ -110,11 +110,26 @@ pub(crate) fn strict_filter(
             let allowed: Vec<&str> = filters.chain(others.iter().copied()).collect();
             return Err(Invalid::new(name, no_such_parameter(name, &allowed)));
         }
-        if value.trim().is_empty() {
-            return Err(Invalid::new(name, "the value is empty; what is not to be filtered by is left out"));
-        }
+        check_filter_value(name, value)?;
     }
     Ok(filter)
+}
+
+fn check_filter_value(name: &str, value: &str) -> Result<(), Invalid> {
+    let is_empty = value.trim().is_empty();
+    let error = || Invalid::new(name, "the value is empty; what is not to be filtered by is left out");
+    if is_empty { Err(error()) } else { Ok(()) }
+}
+
+/// The `value` that the parameter `name` filters by.
+pub(crate) fn filter_value(name: &str, value: &str) -> Result<FoldedKey, Invalid> {
+    check_filter_value(name, value).map(|()| FoldedKey::new(value))
+}
+
+/// The number of results that a value of [`LIMIT`] asks for.
+pub(crate) fn limit(value: &str, max: usize) -> Result<usize, Invalid> {
+    let limit = digits(value).filter(|limit| (1..=max as u64).contains(limit)).map(|limit| limit as usize);
+    limit.ok_or_else(|| Invalid::new(LIMIT, format!("a number from 1 to {max} is expected")))
 }
 
 /// Takes over `value` as that of the parameter VERSION, before which there was `before`.

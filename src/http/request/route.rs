@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use hyper::Method;
-use percent_encoding::percent_decode_str;
 
 use crate::http::access::scope::Scope;
+use crate::http::request::percent::percent_decoded;
 
 /// One of the two listeners that requests come in on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum RouteId {
     NdjsonExport,
     /// Counts by facet.
     Facets,
+    /// Changes since an earlier version.
+    Changes,
     /// Many lookups in one request.
     BatchLookup,
     /// Version, age and size of what is served.
@@ -101,10 +103,11 @@ const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
 
 /// The table of routes, in the order of [`RouteId`].
-pub static ROUTES: [RouteSpec; 22] = {
+pub static ROUTES: [RouteSpec; 23] = {
     use Content::{Data, Page, Service};
     const LOOKUP: Content = Data(Some(Scope::Lookup));
     const LIST: Content = Data(Some(Scope::List));
+    const FEED: Content = Data(Some(Scope::Feed));
     [
         spec(RouteId::Shipment, "/v1/shipments/{carrier}/{tracking_number}", READ, PUBLIC, LOOKUP),
         spec(RouteId::ShipmentsByNumber, "/v1/shipments/{tracking_number}", READ, PUBLIC, LOOKUP),
@@ -112,6 +115,7 @@ pub static ROUTES: [RouteSpec; 22] = {
         spec(RouteId::CsvExport, "/v1/shipments.csv", READ, PUBLIC, LIST),
         spec(RouteId::NdjsonExport, "/v1/shipments.ndjson", READ, PUBLIC, LIST),
         spec(RouteId::Facets, "/v1/facets", READ, PUBLIC, LIST),
+        spec(RouteId::Changes, "/v1/changes", READ, PUBLIC, FEED),
         spec(RouteId::BatchLookup, "/v1/lookup", POST, PUBLIC, LOOKUP),
         spec(RouteId::Dataset, "/v1/dataset", READ, PUBLIC, Data(None)),
         spec(RouteId::LegacyList, "/shipment/list/", READ, PUBLIC, LIST),
@@ -158,6 +162,15 @@ impl RouteSpec {
             _ => false,
         }
     }
+}
+
+/// What only some servers offer.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered {
+    /// Pages for people.
+    pub pages: bool,
+    /// Changes since earlier versions.
+    pub changes: bool,
 }
 
 /// A request's route, with the parameters of its path: decoded, in the client's spelling, empty where the pattern has
@@ -217,9 +230,9 @@ pub fn normalize(path: &str) -> Result<Cow<'_, str>, NoRoute> {
 }
 
 impl<'a> Route<'a> {
-    /// Finds the route of a request. `path` is normalized, still percent-encoded, and has no query. Pages are found
-    /// only `with_pages`.
-    pub fn parse(listener: Listener, with_pages: bool, method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
+    /// Finds the route of a request. `path` is normalized, still percent-encoded, and has no query. Only what is
+    /// `offered` is found.
+    pub fn parse(listener: Listener, offered: Offered, method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
         let route = match listener {
             Listener::Public if let Some(parameters) = path.strip_prefix(LOOKUP) => Route::lookup(parameters)?,
             Listener::Public if let Some(asset) = path.strip_prefix(DOCS) => {
@@ -228,7 +241,12 @@ impl<'a> Route<'a> {
             _ => Route::in_table(listener, path)?,
         };
         let spec = route.id.spec();
-        if spec.content == Content::Page && !with_pages {
+        let is_offered = match spec.content {
+            Content::Page => offered.pages,
+            Content::Data(Some(Scope::Feed)) => offered.changes,
+            _ => true,
+        };
+        if !is_offered {
             return Err(NoRoute::NotFound);
         }
         if spec.allows(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed { allow: spec.allow }) }
@@ -274,24 +292,15 @@ fn decode<'a>(parameter: &'static str, segment: &'a str) -> Result<Cow<'a, str>,
     percent_decoded(segment).map_err(|reason| NoRoute::Undecodable { parameter, reason })
 }
 
-/// Percent-decodes `text` (RFC 3986, section 2.1). The error says what is wrong with it.
-pub(crate) fn percent_decoded(text: &str) -> Result<Cow<'_, str>, &'static str> {
-    if !text.as_bytes().contains(&b'%') {
-        return Ok(Cow::Borrowed(text));
-    }
-    let is_escape = |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
-    if !text.split('%').skip(1).all(|rest| is_escape(rest.as_bytes())) {
-        return Err("a % is not followed by two hexadecimal digits; a plain % is written %25");
-    }
-    percent_decode_str(text).decode_utf8().map_err(|_| "its bytes are not UTF-8 after decoding")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Offered = Offered { pages: true, changes: true };
+    const API: Offered = Offered { pages: false, changes: false };
+
     fn get(path: &str) -> Result<Route<'_>, NoRoute> {
-        Route::parse(Listener::Public, true, &Method::GET, path)
+        Route::parse(Listener::Public, ALL, &Method::GET, path)
     }
 
     fn shipment<'a>(carrier: &'a str, tracking_number: &'a str) -> Route<'a> {
@@ -319,7 +328,7 @@ mod tests {
         for spec in &ROUTES {
             let method = if spec.allow == READ { Method::GET } else { Method::POST };
             for listener in [Listener::Public, Listener::Admin] {
-                let found = Route::parse(listener, true, &method, spec.pattern).map(|route| route.id);
+                let found = Route::parse(listener, ALL, &method, spec.pattern).map(|route| route.id);
                 let expected = if spec.listeners.contains(&listener) { Ok(spec.id) } else { Err(NoRoute::NotFound) };
                 assert_eq!(found, expected, "{listener:?} {}", spec.pattern);
             }
@@ -335,15 +344,15 @@ mod tests {
     }
 
     #[test]
-    fn without_pages_there_is_the_api_alone() {
+    fn what_is_not_offered_is_not_found() {
         for method in [Method::GET, Method::POST] {
-            for path in ["/", "/browse", "/docs", "/docs/page.js"] {
-                let route = Route::parse(Listener::Public, false, &method, path);
+            for path in ["/", "/browse", "/docs", "/docs/page.js", "/v1/changes"] {
+                let route = Route::parse(Listener::Public, API, &method, path);
                 assert_eq!(route, Err(NoRoute::NotFound), "{method} {path}");
             }
         }
         for path in ["/openapi.json", "/v1/dataset", "/v1/shipments", "/v1/shipments/dhl/1", "/livez"] {
-            assert_eq!(Route::parse(Listener::Public, false, &Method::GET, path), get(path), "{path}");
+            assert_eq!(Route::parse(Listener::Public, API, &Method::GET, path), get(path), "{path}");
             assert!(get(path).is_ok());
         }
     }
@@ -371,17 +380,17 @@ mod tests {
 
     #[test]
     fn other_methods_are_told_which_are_allowed() {
-        let post = Route::parse(Listener::Public, true, &Method::POST, "/v1/dataset");
+        let post = Route::parse(Listener::Public, ALL, &Method::POST, "/v1/dataset");
         assert_eq!(post, Err(NoRoute::MethodNotAllowed { allow: "GET, HEAD" }));
-        let get = Route::parse(Listener::Admin, true, &Method::GET, "/-/reload");
+        let get = Route::parse(Listener::Admin, ALL, &Method::GET, "/-/reload");
         assert_eq!(get, Err(NoRoute::MethodNotAllowed { allow: "POST, DELETE" }));
-        let delete = Route::parse(Listener::Admin, true, &Method::DELETE, "/-/rollback");
+        let delete = Route::parse(Listener::Admin, ALL, &Method::DELETE, "/-/rollback");
         assert_eq!(delete, Err(NoRoute::MethodNotAllowed { allow: "POST" }));
     }
 
     #[test]
     fn the_listeners_do_not_share_their_routes() {
         assert_eq!(get("/-/dataset"), Err(NoRoute::NotFound));
-        assert_eq!(Route::parse(Listener::Admin, true, &Method::GET, "/v1/dataset"), Err(NoRoute::NotFound));
+        assert_eq!(Route::parse(Listener::Admin, ALL, &Method::GET, "/v1/dataset"), Err(NoRoute::NotFound));
     }
 }

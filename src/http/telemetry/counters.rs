@@ -150,6 +150,12 @@ impl Counters {
         lookups.map(|route| self.routes[route as usize].sum_ns.get()).into_iter().fold(0, u64::wrapping_add)
     }
 
+    /// The responses of `route` with `status`, which is one of [`CODES`].
+    pub(crate) fn of_status(&self, route: RouteId, status: StatusCode) -> u64 {
+        let code = CODES.iter().position(|code| *code == status.as_u16());
+        code.map_or(0, |code| self.routes[route as usize].codes[code].get())
+    }
+
     /// Counts a response of `route`, which took `duration` to make.
     #[inline]
     pub(crate) fn count_response(&self, route: Option<RouteId>, status: StatusCode, duration: Duration) {

@@ -61,7 +61,7 @@ proptest! {
         let packed = packing.pack(&file);
         match (loaded(&file, &options), loaded(&packed, &options)) {
             (Ok(Loaded { dataset, summary }), Ok(of_packed)) => {
-                prop_assert_eq!(of_packed.dataset.changes_since(&dataset, &Cancel::default()), Ok(Changes::default()));
+                prop_assert_eq!(of_packed.dataset.changes_since(&dataset, 2, &Cancel::default()), Ok(Changes::default()));
                 prop_assert_eq!(&of_packed.summary.version, &summary.version);
                 prop_assert_eq!(&of_packed.summary.errors, &summary.errors);
                 let counts = |loaded: &waybill::load::Summary| {

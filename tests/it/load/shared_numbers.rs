@@ -46,7 +46,7 @@ proptest! {
             removed: old.keys().filter(|key| !new.contains_key(*key)).count() as u64,
             changed: new.iter().filter(|(key, now)| old.get(*key).is_some_and(|then| then != *now)).count() as u64,
         };
-        prop_assert_eq!(loaded(&new).changes_since(&loaded(&old), &Cancel::default()), Ok(expected));
+        prop_assert_eq!(loaded(&new).changes_since(&loaded(&old), 2, &Cancel::default()), Ok(expected));
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn gated(data: &Path) -> (Reloader, Arc<Store>, Gate) {
         shipments_min: 1,
         removed_percent_max: 100.0,
         keep_previous: true,
+        changes: None,
         watch_interval: Some(Duration::from_millis(1)),
     };
     let is_shut = Arc::new(AtomicBool::new(false));

@@ -92,7 +92,7 @@ proptest! {
             (Ok(a), Ok(b)) => {
                 prop_assert_eq!(a.summary.version, b.summary.version);
                 prop_assert_eq!(a.summary.errors, b.summary.errors);
-                prop_assert_eq!(a.dataset.changes_since(&b.dataset, &Cancel::default()), Ok(Changes::default()));
+                prop_assert_eq!(a.dataset.changes_since(&b.dataset, 2, &Cancel::default()), Ok(Changes::default()));
             }
             (
                 Err(LoadError::Refused { errors: of_a, summary: by_a, .. }),
@@ -111,7 +111,7 @@ proptest! {
                 removed: old.keys().filter(|key| !new.contains_key(*key)).count() as u64,
                 changed: new.iter().filter(|(key, now)| old.get(*key).is_some_and(|then| then != *now)).count() as u64,
             };
-            prop_assert_eq!(loaded_new.dataset.changes_since(&loaded_old.dataset, &Cancel::default()), Ok(expected));
+            prop_assert_eq!(loaded_new.dataset.changes_since(&loaded_old.dataset, 2, &Cancel::default()), Ok(expected));
         }
     }
 

@@ -174,6 +174,7 @@ fn serving(data: PathBuf, shipments_min: u64, removed_percent_max: f64) -> (Relo
         shipments_min,
         removed_percent_max,
         keep_previous: false,
+        changes: None,
         watch_interval: None,
     };
     let store = Arc::new(Store::default());
