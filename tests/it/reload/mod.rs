@@ -3,6 +3,7 @@
 mod age;
 #[cfg(feature = "object-store")]
 mod cancel;
+mod changes;
 mod guards;
 mod reloads;
 mod rollback;
