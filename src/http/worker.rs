@@ -61,6 +61,8 @@ pub(crate) enum Ending {
 pub(crate) enum Made {
     /// The body.
     Body(Vec<u8>, Variant),
+    /// The body, unless the client has it, with a tag of its own.
+    Tagged(Box<DatasetFields>, Option<Vec<u8>>),
     /// The body's outline.
     Outline(Outline, Variant),
     /// An export, and its first part.
@@ -206,6 +208,7 @@ impl Worker {
     pub(crate) fn made(&self, snapshot: &Arc<Snapshot>, client: Peer, made: Made) -> Response {
         match made {
             Made::Body(body, variant) => self.ok(&self.variant_fields(snapshot, variant), &body),
+            Made::Tagged(fields, body) => body.map_or_else(|| fields.not_modified(), |body| self.ok(&fields, &body)),
             Made::Outline(outline, variant) => {
                 self.large(&self.variant_fields(snapshot, variant), client, snapshot, outline)
             }

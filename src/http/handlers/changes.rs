@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use hyper::{HeaderMap, Uri};
 
+use crate::batch::RESPONSE_BYTES_MAX;
 use crate::changes::{ChangeFilter, ChangeLog, ChangePage, ChangeQuery, Kind};
 use crate::http::handlers::page_links;
 use crate::http::request::forwarded::Peer;
 use crate::http::request::query::{self, Invalid, LIMIT, VERSION};
-use crate::http::response::dataset::Variant;
+use crate::http::response::dataset::{DatasetFields, Variant};
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
-use crate::http::worker::{LONG, Made, Worker};
+use crate::http::worker::{Made, Worker};
 use crate::shipment::Facet;
 use crate::store::Snapshot;
 
@@ -60,9 +61,9 @@ pub(crate) fn changes(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &Head
     let Some(first_step) = first_step.filter(|_| is_of_current) else {
         return Reply::now(problem::response(Code::VersionGone, &gone(current)));
     };
-    let is_known = worker.dataset_fields(&snapshot).are_known(headers);
     let is_short = log.entry_count() <= SHORT_ENTRIES_MAX;
-    let respond = move |snapshot: &Snapshot| made(snapshot, &log, first_step, &request, is_known);
+    let fields = headers.clone();
+    let respond = move |snapshot: &Snapshot| made(snapshot, &log, first_step, &request, &fields);
     let client = worker.client(peer, headers);
     if is_short {
         let made = respond(&snapshot);
@@ -135,36 +136,63 @@ fn parse_cursor(value: &str) -> Result<Cursor, Invalid> {
     cursor.ok_or_else(|| Invalid::new(CURSOR, "one is expected that a next page had"))
 }
 
-fn made(snapshot: &Snapshot, log: &ChangeLog, first_step: usize, request: &ChangesRequest, is_known: bool) -> Made {
+fn made(
+    snapshot: &Snapshot,
+    log: &ChangeLog,
+    first_step: usize,
+    request: &ChangesRequest,
+    headers: &HeaderMap,
+) -> Made {
     let version = &snapshot.summary.version;
     let page = log.page(first_step, &snapshot.dataset, &request.query);
     if request.cursor.is_some_and(|cursor| cursor.removed_order != page.removed_order) {
         return Made::Problem(Code::VersionGone, gone(version));
     }
     let next = next(request, version, &page);
-    // Its tag does not tell the order of those that went, which the next page depends on.
-    let is_whole = next.is_none() || page.removed_order == 0;
-    if is_known && is_whole {
-        return Made::NotModified;
+    // The versions do not tell the order of those that went, on which the link depends, so its tag does.
+    let tag = match (&next, page.removed_order) {
+        (Some(_), order @ 1..) => format!("{version}-{order:08x}"),
+        _ => version.clone(),
+    };
+    let fields = Box::new(DatasetFields::new(&tag, Variant::Ordinary));
+    if fields.are_known(headers) {
+        return Made::Tagged(fields, None);
     }
-    let mut out = Vec::new();
+    render(request, version, &page, next).map_or_else(
+        |OverLimit| Made::Problem(Code::AnswerTooLarge, too_large()),
+        |body| Made::Tagged(fields, Some(body)),
+    )
+}
+
+/// The page would be over the limit of a response.
+struct OverLimit;
+
+fn render(
+    request: &ChangesRequest,
+    version: &str,
+    page: &ChangePage<'_>,
+    next: Option<String>,
+) -> Result<Vec<u8>, OverLimit> {
     // A URL and a version have nothing that JSON escapes.
     let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
     let (since, count) = (&request.since, page.count);
     let head = format!(r#"{{"since":"{since}","version":"{version}","count":{count},"next":{next},"results":["#);
-    out.extend_from_slice(head.as_bytes());
+    let mut out = head.into_bytes();
     for (at, change) in page.changes.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
         change.render(&mut out);
-        if out.len() as u64 > LONG.bytes_max {
-            let detail = format!("the page would have more than {} bytes; ask for fewer changes", LONG.bytes_max);
-            return Made::Problem(Code::AnswerTooLarge, detail);
+        if out.len() > RESPONSE_BYTES_MAX {
+            return Err(OverLimit);
         }
     }
     out.extend_from_slice(b"]}");
-    Made::Body(out, Variant::Ordinary)
+    Ok(out)
+}
+
+fn too_large() -> String {
+    format!("the page would have more than {RESPONSE_BYTES_MAX} bytes; ask for fewer changes")
 }
 
 /// The URL of the page after `page`, if there is more.

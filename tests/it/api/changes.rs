@@ -181,6 +181,10 @@ fn pages_of_two_orders_are_not_mixed() {
     assert_eq!(publish(&server, &file(&["TN3"])), last);
     server.get(&next).problem(410, "version_gone");
     let again = server.client().request("GET", &link, &[&format!("If-None-Match: {etag}")]);
+    let other = again.field("etag").unwrap();
+    assert!(etag.starts_with(&format!("\"{last}-")) && other.starts_with(&format!("\"{last}-")), "{etag} {other}");
+    let same = server.client().request("GET", &link, &[&format!("If-None-Match: {other}")]);
+    assert_eq!((same.status, same.field("etag")), (304, Some(other)));
     assert_eq!(named(&again.json()), ["removed TN2"]);
     assert_eq!(named(&server.get(&target(&again.json()["next"])).json()), ["removed TN1"]);
     server.stop();

@@ -155,7 +155,7 @@ impl Asker {
 }
 
 /// Requests for every public route, well formed; the document's own examples among them.
-const TARGETS: [&str; 33] = [
+const TARGETS: [&str; 34] = [
     "/v1/shipments/DHL/TN12345678",
     "/v1/shipments/DHL/TN1",
     "/v1/shipments/TN12345678",
@@ -172,6 +172,7 @@ const TARGETS: [&str; 33] = [
     "/v1/shipments.csv",
     "/v1/shipments.ndjson?carrier=DHL&sort=tracking_number",
     "/v1/dataset",
+    "/v1/changes?since=0",
     "/shipment/list/?limit=1&offset=1",
     "/shipment/list/?carrier=&limit=x&page=2",
     "/shipment/list",
@@ -239,6 +240,7 @@ fn ask_everything() -> Asker {
     asker.ask(&mut server.client(), "POST", "/v1/lookup", &of_another, BATCH);
     asker.post(&server, "application/json", &" ".repeat((1 << 20) + 1));
     ask_for_large_answers(&mut asker);
+    ask_for_changes(&mut asker);
     // One of two shards has none of these.
     for shard in ["0/2", "1/2"] {
         let server = Server::start(SEED, &["--shard", shard]);
@@ -250,14 +252,17 @@ fn ask_everything() -> Asker {
     }
     let keys = NamedTempFile::new().unwrap();
     std::fs::write(keys.path(), "shop:key-of-the-shop").unwrap();
-    let with_keys = Server::start(SEED, &["--api-keys-file", keys.path().to_str().unwrap()]);
+    let key_file = keys.path().to_str().unwrap();
+    let with_keys = Server::start(SEED, &["--changes", "2", "--api-keys-file", key_file]);
     for target in TARGETS.into_iter().chain(["/shipment/list/", "/shipment/list"]) {
         asker.read(&with_keys, target);
     }
     asker.post(&with_keys, "application/json", BATCH);
-    for (line, has_rate) in [("a:key-of-a scope=feed", false), ("a:key-of-a rate=1/s burst=1", true)] {
+    for (line, has_rate) in
+        [("a:key-of-a scope=feed", false), ("a:key-of-a scope=list", false), ("a:key-of-a rate=1/s burst=1", true)]
+    {
         std::fs::write(keys.path(), line).unwrap();
-        let server = Server::start(SEED, &["--api-keys-file", keys.path().to_str().unwrap()]);
+        let server = Server::start(SEED, &["--changes", "2", "--api-keys-file", key_file]);
         let mut client = server.client();
         let key = ["X-API-Key: key-of-a", "Content-Type: application/json"];
         if has_rate {
@@ -300,6 +305,27 @@ fn ask_with_limited_view(asker: &mut Asker) {
     }
 }
 
+/// The changes of an export that is followed by another one, and too many of them.
+fn ask_for_changes(asker: &mut Asker) {
+    let server = Server::start(SEED, &["--changes", "2"]);
+    let publish = |file: &str| {
+        let before = server.state()["version"].as_str().unwrap().to_owned();
+        server.replace(file);
+        assert_eq!(server.admin_post("/-/reload?force=true").status, 200);
+        format!("/v1/changes?since={before}")
+    };
+    let kept: Vec<&str> = SEED.lines().filter(|line| !line.starts_with("TN12345679,UPS")).collect();
+    let since = publish(&(kept.join("\n").replace("in-transit", "delivery") + "\n"));
+    let limited = format!("{since}&limit=1&kind=changed&kind=removed");
+    for target in [&*since, &limited, "/v1/changes?since=0", "/v1/changes", &format!("{since}&offset=0")] {
+        asker.read(&server, target);
+        asker.read_with_large_head(&server, target);
+    }
+    let row = |number: u32| format!("TN{number}{},DHL,from,to,Laptop,1,800,LP1,scanned\n", "\u{1}".repeat(900_000));
+    let since = publish(&format!("{HEADER}\n{}", (0..14).map(row).collect::<String>()));
+    asker.ask(&mut server.client(), "GET", &since, &[], "");
+}
+
 /// What is more than is answered at once: a few shipments whose text grows to six times its size when it is escaped.
 fn ask_for_large_answers(asker: &mut Asker) {
     let row = |number: u32| format!("TN{number},DHL,from,to,{},1,800,LP1,scanned\n", "\u{1}".repeat(1_000_000));
@@ -337,7 +363,7 @@ fn comparable(body: Value) -> Value {
     match body {
         Value::Object(members) => {
             let same = |(name, value): (String, Value)| match name.as_str() {
-                "loaded_at" | "modified_at" | "version" => (name, Value::Null),
+                "loaded_at" | "modified_at" | "version" | "since" => (name, Value::Null),
                 _ => (name, comparable(value)),
             };
             members.into_iter().map(same).collect()

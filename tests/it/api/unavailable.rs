@@ -34,7 +34,9 @@ impl InProcess {
         let settings = ReloadSettings::new(data.to_owned());
         let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
         assert!(first_load.blocking_recv().unwrap().is_err());
-        let app = Arc::new(App::new(store, reloader));
+        let mut app = App::new(store, reloader);
+        app.with_changes = true;
+        let app = Arc::new(app);
         let (tick, followers) = watch::channel(Tick::default());
         let mut threads = Vec::new();
         let mut listen = |listener| {
@@ -141,6 +143,7 @@ fn without_a_dataset_the_answers_are_those_of_the_document() {
         "/v1/shipments.csv",
         "/v1/shipments.ndjson",
         "/v1/facets",
+        "/v1/changes?since=0",
         "/v1/dataset",
         "/shipment/list/",
         "/readyz",

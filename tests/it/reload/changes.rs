@@ -23,7 +23,7 @@ const REMOVED_PERCENT_MAX: f64 = 50.0;
 const STATUSES: [&str; 3] = ["scanned", "in \"transit\" \\", ""];
 
 /// A shipment of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Shipment {
     number: u8,
     carrier: u8,
@@ -132,8 +132,8 @@ fn edited(mut file: File, edits: &[Edit]) -> File {
     for edit in edits {
         match edit {
             Edit::Put(shipment) => match file.iter().position(|other| other.key() == shipment.key()) {
-                Some(at) => file[at] = *shipment,
-                None => file.push(*shipment),
+                Some(at) => file[at] = shipment.clone(),
+                None => file.push(shipment.clone()),
             },
             Edit::Remove(at) if !file.is_empty() => drop(file.remove(at.index(file.len()))),
             Edit::Move(from, to) if !file.is_empty() => {
@@ -171,7 +171,8 @@ impl Model {
 
     /// The net difference from the file at `since` to the current one.
     fn net(&self, since: usize) -> Vec<Value> {
-        let old: BTreeMap<_, _> = self.served[since].1.iter().map(|shipment| (shipment.key(), *shipment)).collect();
+        let old: BTreeMap<_, _> =
+            self.served[since].1.iter().map(|shipment| (shipment.key(), shipment.clone())).collect();
         let mut changes = Vec::new();
         for now in &self.current().1 {
             let named = |kind, previous: Option<&str>| {
