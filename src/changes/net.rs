@@ -2,35 +2,11 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{ChangeLog, Entry};
+use super::kind::Kind;
+use super::log::{ChangeLog, Entry};
 use crate::dataset::{Dataset, GONE, Members};
 use crate::json::unescape;
 use crate::shipment::FoldedKey;
-
-/// Kind of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// The shipment came.
-    Added,
-    /// The shipment was there and renders differently.
-    Changed,
-    /// The shipment went.
-    Removed,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Kind; 3] = [Kind::Added, Kind::Changed, Kind::Removed];
-
-    /// Name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Added => "added",
-            Kind::Changed => "changed",
-            Kind::Removed => "removed",
-        }
-    }
-}
 
 /// Net change of one shipment. Its texts are JSON-escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,7 @@ mod varint;
 mod view;
 
 pub use arena::{ArenaError, Position};
-pub use difference::{Details, Difference, GONE, Member, Members, Step};
+pub use difference::{Changes, Details, Difference, GONE, Member, Members, Step};
 pub use export::{Export, ExportFormat, PART_SPARE_BYTES};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
@@ -42,6 +42,7 @@ use numbers::NumberOrder;
 use records::Records;
 use search::postings::Postings;
 
+use crate::cancel::{Cancel, Cancelled};
 use crate::shipment::FoldedKey;
 
 /// All shipments of one file.
@@ -49,17 +50,6 @@ pub struct Dataset {
     records: Records,
     numbers: NumberOrder,
     postings: Postings,
-}
-
-/// Difference between two datasets, in shipments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Shipments that only the new one has.
-    pub added: u64,
-    /// Shipments that only the old one has.
-    pub removed: u64,
-    /// Shipments of both that render differently.
-    pub changed: u64,
 }
 
 impl Dataset {
@@ -169,5 +159,27 @@ impl Dataset {
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
         self.records.bytes() + self.numbers.bytes() + self.postings.bytes()
+    }
+
+    /// Counts the shipments that differ from an `old` dataset, on so many threads.
+    pub fn changes_since(&self, old: &Dataset, threads: usize, cancel: &Cancel) -> Result<Changes, Cancelled> {
+        difference::count(&self.records, &old.records, threads, cancel)
+    }
+
+    /// Finds the shipments that differ from an `old` dataset, on so many threads. What is known of them takes no more
+    /// than `bytes_max` bytes, besides 4 for each shipment of the old one.
+    pub fn difference_from(
+        &self,
+        old: &Dataset,
+        bytes_max: usize,
+        threads: usize,
+        cancel: &Cancel,
+    ) -> Result<Difference, Cancelled> {
+        difference::find(&self.records, &old.records, bytes_max, threads, cancel)
+    }
+
+    /// Ordinal of the `removed`th shipment that went in an earlier `step`, if it is there again.
+    pub fn ordinal_of_removed(&self, step: &Step, removed: u32) -> Option<u32> {
+        step.ordinal_of_removed(removed, &self.records)
     }
 }

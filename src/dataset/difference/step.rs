@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::members::{Hashes, Members};
-use crate::dataset::Dataset;
 use crate::dataset::dictionary::Dictionary;
 use crate::dataset::record::Record;
 use crate::dataset::records::Records;
@@ -113,11 +112,10 @@ impl Step {
         (numbers.get(removed), carriers.get(carrier_ids[removed as usize]))
     }
 
-    /// Ordinal in `dataset` of the `removed`th shipment that went, if that has it.
-    pub fn ordinal_of_removed(&self, removed: u32, dataset: &Dataset) -> Option<u32> {
+    /// Ordinal in other `records` of the `removed`th shipment that went, if these have it.
+    pub(in crate::dataset) fn ordinal_of_removed(&self, removed: u32, records: &Records) -> Option<u32> {
         let (number, carrier) = self.removed_name(removed);
         let (number, carrier) = (FoldedKey::new(&unescape(number)), FoldedKey::new(&unescape(carrier)));
-        let records = &dataset.records;
         records.shipment_position(&number, carrier.as_bytes()).and_then(|position| records.order.ordinal(position))
     }
 

@@ -315,7 +315,7 @@ fn ask_for_changes(asker: &mut Asker) {
         format!("/v1/changes?since={before}")
     };
     let kept: Vec<&str> = SEED.lines().filter(|line| !line.starts_with("TN12345679,UPS")).collect();
-    let since = publish(&(kept.join("\n").replace("in-transit", "delivery") + "\n"));
+    let since = publish(&(kept.join("\n").replace("in-transit", "delivered") + "\n"));
     let limited = format!("{since}&limit=1&kind=changed&kind=removed");
     for target in [&*since, &limited, "/v1/changes?since=0", "/v1/changes", &format!("{since}&offset=0")] {
         asker.read(&server, target);
