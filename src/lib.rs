@@ -13,6 +13,7 @@
 //! - [`shard`]: which part of the shipments a process has
 //! - `json`: escaping the texts of JSON strings; `mutex`: locks that ignore poison; `thread`: priorities
 //!   of threads; `truncate`: the start of a long text; `similar`: the name that was probably meant; [`cancel`]: cancelling long work
+//! - [`stages`]: what a status says, in the same words for all carriers, and the maps that know
 //! - [`dataset`]: the frozen dataset, how it is built and what it answers
 //! - [`changes`]: what changed since earlier versions
 //! - [`batch`]: many lookups at once, JSON in, JSON out
@@ -47,6 +48,8 @@ mod mutex;
 mod similar;
 mod thread;
 mod truncate;
+
+pub mod stages;
 
 pub mod dataset;
 

@@ -33,7 +33,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     match layers.cli().unwrap_or_else(|error| error.exit()).command {
         Command::Serve(args) => return run_serve(&args, &layers),
         Command::Check(args) => {
-            let (report, is_good) = check::check(&args, &mut log::progress_display());
+            let (report, is_good) = match check::check(&args, &mut log::progress_display()) {
+                Ok(checked) => checked,
+                Err(error) => return Ok(fail(&error.into(), EXIT_USAGE)),
+            };
             print(&report)?;
             return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_DATA) });
         }

@@ -99,6 +99,8 @@ pub enum Facet {
     Carrier,
     /// Status of the shipment.
     Status,
+    /// Stage of the shipment, where a status map tells it.
+    Stage,
     /// City of the sender's address.
     SenderCity,
     /// Country of the sender's address.
@@ -111,20 +113,27 @@ pub enum Facet {
 
 impl Facet {
     /// All facets, in the order of responses.
-    pub const ALL: [Facet; 6] = [
+    pub const ALL: [Facet; 7] = [
         Facet::Carrier,
         Facet::Status,
+        Facet::Stage,
         Facet::SenderCity,
         Facet::SenderCountry,
         Facet::ReceiverCity,
         Facet::ReceiverCountry,
     ];
 
+    /// The facets of data with stages, or without.
+    pub fn of_data(with_stages: bool) -> impl Iterator<Item = Facet> {
+        Facet::ALL.into_iter().filter(move |facet| with_stages || *facet != Facet::Stage)
+    }
+
     /// Name in queries and responses.
     pub const fn name(self) -> &'static str {
         match self {
             Facet::Carrier => "carrier",
             Facet::Status => "status",
+            Facet::Stage => "stage",
             Facet::SenderCity => "sender_city",
             Facet::SenderCountry => "sender_country",
             Facet::ReceiverCity => "receiver_city",

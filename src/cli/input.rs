@@ -1,5 +1,7 @@
 //! Flags that `serve` and `check` share: the format of the file, and what is tolerated in it.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
@@ -22,6 +24,14 @@ pub struct InputArgs {
     /// Names that the header uses for columns; a comma in a name is written as \,
     #[arg(long, help_heading = DATA, env = "WAYBILL_COLUMNS", value_name = "NAME=HEADER,…")]
     pub columns: Option<ColumnNames>,
+
+    /// Give shipments a stage by their status: a map in TOML, read again at each reload, or `builtin` for the built-in one
+    ///
+    /// A table `[default]` of statuses and their stages, and one such as `[carrier.DHL]` for a carrier whose statuses mean
+    /// something else. Stages are `pre_transit`, `in_transit`, `out_for_delivery`, `available_for_pickup`, `delivered`,
+    /// `attempt_failed`, `returning`, `exception`, `cancelled` and `unknown`, which is also that of any other status.
+    #[arg(long, help_heading = DATA, env = "WAYBILL_STATUS_MAP", value_name = "FILE|builtin")]
+    pub status_map: Option<PathBuf>,
 
     /// Keep only part I (from 0) of N of the shipments, by the hash of the tracking number
     #[arg(long, help_heading = DATA, env = "WAYBILL_SHARD", value_name = "I/N")]

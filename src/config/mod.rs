@@ -32,6 +32,7 @@ use crate::http::telemetry::access_log::settings::{AccessLogSettings, Target};
 use crate::load;
 use crate::memory;
 use crate::reload::ReloadSettings;
+use crate::stages::StatusMapSource;
 
 /// Shortest time limit: no client could meet a shorter one.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
@@ -135,6 +136,7 @@ impl Settings {
             reload: ReloadSettings {
                 data: args.data.clone(),
                 load: load::Options { threads: load_threads, ..load },
+                status_map: args.input.status_map.clone().map(StatusMapSource::from),
                 shipments_min: args.min_shipments,
                 removed_percent_max: args.max_removed_percent,
                 keep_previous: args.keep_previous,

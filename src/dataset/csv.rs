@@ -31,7 +31,7 @@ pub(super) fn rows(record: Record<'_>, cursor: &mut RecordCursor, out: &mut Vec<
     }
     before.push(b',');
     after.push(b',');
-    field(dictionaries.statuses.get(parsed.status), &mut after);
+    field(dictionaries.escaped_status(parsed.status), &mut after);
     after.extend_from_slice(ROW_END);
 
     let mut articles = if cursor.is_at_start() { parsed.first_article } else { record.from(cursor.offset) };

@@ -81,17 +81,23 @@ struct Growing {
     ids_bytes: usize,
 }
 
+/// Writes the text of a value.
+type Encode = dyn Fn(&str, &mut Vec<u8>) + Send + Sync;
+
 /// Dictionary that several threads fill.
 pub(super) struct SharedDictionary {
     growing: Mutex<Growing>,
-    encode: fn(&str, &mut Vec<u8>),
+    encode: Box<Encode>,
     entries_max: usize,
 }
 
 impl SharedDictionary {
     /// Creates a dictionary that stores values as `encode` writes them. The first entry is the empty value.
-    pub(super) fn new(entries_max: usize, encode: fn(&str, &mut Vec<u8>)) -> SharedDictionary {
-        let shared = SharedDictionary { growing: Mutex::default(), encode, entries_max };
+    pub(super) fn new(
+        entries_max: usize,
+        encode: impl Fn(&str, &mut Vec<u8>) + Send + Sync + 'static,
+    ) -> SharedDictionary {
+        let shared = SharedDictionary { growing: Mutex::default(), encode: Box::new(encode), entries_max };
         shared.insert("");
         shared
     }

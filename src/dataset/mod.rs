@@ -24,6 +24,7 @@ mod output;
 mod record;
 mod records;
 mod search;
+mod stages;
 mod varint;
 mod view;
 
@@ -33,7 +34,7 @@ pub use export::{Export, ExportFormat, PART_SPARE_BYTES};
 pub use matches::{Key, Matches};
 pub use outline::{Outline, OutlineLimits, OverLimits};
 pub use record::{RENDERING_VERSION, Record};
-pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection, Sort};
+pub use search::{FACET_VALUES_MAX, FacetCount, Filter, Selection, Sort, Unmapped};
 pub use view::View;
 
 use std::iter::Peekable;
@@ -44,6 +45,7 @@ use search::postings::Postings;
 
 use crate::cancel::{Cancel, Cancelled};
 use crate::shipment::FoldedKey;
+use crate::stages::StatusMap;
 
 /// All shipments of one file.
 pub struct Dataset {
@@ -159,6 +161,11 @@ impl Dataset {
     /// Resident memory of the dataset, in bytes.
     pub fn bytes(&self) -> u64 {
         self.records.bytes() + self.numbers.bytes() + self.postings.bytes()
+    }
+
+    /// Counts the shipments whose status has no stage in `map`, with which the dataset was built.
+    pub fn unmapped(&self, map: &StatusMap) -> Unmapped {
+        Unmapped::count(&self.records, &self.postings, map)
     }
 
     /// Counts the shipments that differ from an `old` dataset, on so many threads.

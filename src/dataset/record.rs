@@ -278,7 +278,7 @@ impl<'a> Record<'a> {
     fn escaped(&self, column: Column) -> Cow<'a, [u8]> {
         let record = self.parse();
         match column {
-            Column::Status => Cow::Borrowed(self.dictionaries.statuses.get(record.status)),
+            Column::Status => Cow::Borrowed(self.dictionaries.escaped_status(record.status)),
             Column::SenderAddress => self.escaped_address(record.sender),
             Column::ReceiverAddress => self.escaped_address(record.receiver),
             _ => Cow::default(),

@@ -39,6 +39,8 @@ pub struct App {
     pub data_age_max: Option<Duration>,
     /// True if responses are compressed for clients that take that.
     pub with_compression: bool,
+    /// True if shipments have stages.
+    pub with_stages: bool,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
     /// True if clients may ask what changed since earlier versions.
@@ -77,6 +79,7 @@ impl App {
             budget: Budget::new(BUFFERED_BYTES_MAX_DEFAULT),
             data_age_max: None,
             with_compression: true,
+            with_stages: false,
             with_pages: true,
             with_changes: false,
             pages: Pages::new(None, &Public::default()),

@@ -80,6 +80,7 @@ mod tests {
             rows_elsewhere: 0,
             bad_rows: 0,
             errors: Vec::new(),
+            unmapped: None,
             ignored_columns: Vec::new(),
             final_newline_missing: false,
             file_bytes,

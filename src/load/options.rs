@@ -1,8 +1,11 @@
 //! Options of a load.
 
+use std::sync::Arc;
+
 use super::columns::ColumnNames;
 use crate::cancel::Cancel;
 use crate::shard::Shard;
+use crate::stages::StatusMap;
 
 /// Default size of a block: small enough for a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -25,6 +28,8 @@ pub struct Options {
     pub columns: ColumnNames,
     /// Shard whose shipments are kept; `None` for all shipments.
     pub shard: Option<Shard>,
+    /// Stages of statuses; `None` for shipments without stages.
+    pub status_map: Option<Arc<StatusMap>>,
     /// Number of threads that parse, at least 1.
     pub threads: usize,
     /// Size of a block in bytes, at least 1. A block has at least one record.
@@ -47,6 +52,7 @@ impl Default for Options {
             decimal_comma: false,
             columns: ColumnNames::default(),
             shard: None,
+            status_map: None,
             threads,
             block_bytes: BLOCK_BYTES,
             niceness: 0,

@@ -67,6 +67,7 @@ pub(super) fn load(input: Input<'_>, options: &Options, watch: &mut dyn FnMut(&P
         builder: Builder::new(content_bytes / u64::from(parts), threads.count)
             .with_memory(options.memory_bytes_max, threads.bytes_each)
             .with_shard(options.shard)
+            .with_status_map(options.status_map.clone())
             .with_cancel(cancel),
         reader: Mutex::new(Reader {
             blocks: BlockReader::new(content, threads.block_bytes, options.delimiter),
@@ -319,12 +320,14 @@ impl Loader<'_> {
         if let Some(summary) = refusal(bad, has_good_rows, &errors, options) {
             return Err(LoadError::Refused { path: path.to_owned(), summary, errors });
         }
+        let unmapped = options.status_map.as_ref().map(|map| dataset.unmapped(map));
         let summary = Summary {
             rows,
             shard: options.shard,
             rows_elsewhere,
             bad_rows: bad,
             errors,
+            unmapped,
             ignored_columns: header.ignored_columns,
             final_newline_missing,
             file_bytes,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::dataset::build::BuildMemory;
-use crate::dataset::{ArenaError, Dataset};
+use crate::dataset::{ArenaError, Dataset, Unmapped};
 use crate::shard::Shard;
 use crate::source::{Compression, SourceError, Stamp};
 
@@ -122,6 +122,8 @@ pub struct Summary {
     pub bad_rows: u64,
     /// Errors of the first of them, in file order.
     pub errors: Vec<FileError>,
+    /// Shipments whose status has no stage; `None` without a status map.
+    pub unmapped: Option<Unmapped>,
     /// Columns of the file that are not needed.
     pub ignored_columns: Vec<String>,
     /// The last line has no line break, which may mean that the file was truncated.

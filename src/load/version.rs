@@ -32,6 +32,9 @@ pub(super) fn version(content: u128, bad_rows: u64, options: &Options) -> String
     if let Some(shard) = options.shard {
         let _ = write!(settings, " shard={shard}");
     }
+    if let Some(map) = &options.status_map {
+        let _ = write!(settings, " status_map={:032x}", map.hash());
+    }
     let parts = [&content.to_be_bytes()[..], settings.as_bytes()].concat();
     format!("{:032x}", xxh3_128(&parts))
 }

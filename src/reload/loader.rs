@@ -173,6 +173,7 @@ impl LoaderThread {
         self.retired.end_leases(&self.store, &cancel);
         self.drop_retired();
         let result = catch_panic(|| {
+            self.settings.read_status_map()?;
             let opened = self.settings.data.open(&cancel).map_err(LoadError::from)?;
             stamp = opened.stamp().ok();
             self.try_load(opened, request, &cancel)
@@ -297,13 +298,11 @@ mod tests {
     /// A thread that was not started, keeps the previous snapshot and checks its file whenever it is asked to.
     fn thread(data: &Path) -> LoaderThread {
         let settings = ReloadSettings {
-            data: data.into(),
-            load: load::Options::default(),
-            shipments_min: 1,
             removed_percent_max: 100.0,
             keep_previous: true,
             changes: None,
             watch_interval: Some(Duration::ZERO),
+            ..ReloadSettings::new(data.to_owned())
         };
         let (_, queue) = mpsc::channel();
         LoaderThread::new(settings, Arc::default(), Box::new(|_| ()), queue, Default::default())

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::settings::Request;
 use crate::batch::SHIPMENT_BYTES_MAX;
 use crate::cancel::Cancelled;
-use crate::dataset::{Changes, Dataset};
+use crate::dataset::{Changes, Dataset, Unmapped};
 use crate::load::{LoadError, Summary};
 use crate::memory::Available;
 use crate::shard::Shard;
+use crate::stages::StatusMapError;
 use crate::truncate::truncate;
 
 /// Outcome of a load or a rollback that did not fail.
@@ -58,6 +59,9 @@ pub enum ReloadError {
     /// The file did not load.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The status map cannot be used.
+    #[error(transparent)]
+    StatusMap(#[from] StatusMapError),
     /// The file has fewer shipments than the settings allow.
     #[error("{shipments} shipments{}, at least {min} expected (--min-shipments)", of_shard(*shard))]
     TooFewShipments {
@@ -136,6 +140,7 @@ impl ReloadError {
             | ReloadError::Cancelled(_)
             | ReloadError::Panicked => true,
             ReloadError::Load(LoadError::Source(_) | LoadError::Stopped { .. })
+            | ReloadError::StatusMap(_)
             | ReloadError::InsufficientMemory { .. }
             | ReloadError::NoPrevious
             | ReloadError::ShuttingDown => false,
@@ -217,6 +222,10 @@ pub(super) fn log_warnings(summary: &Summary, served: Option<&Summary>) {
     }
     if summary.bad_rows > 0 {
         tracing::warn!(bad_rows = summary.bad_rows, "bad rows were left out");
+    }
+    if let Some(unmapped) = summary.unmapped.as_ref().filter(|unmapped| unmapped.shipments > 0) {
+        let Unmapped { shipments, statuses, .. } = unmapped;
+        tracing::warn!(shipments, statuses, "statuses without a stage");
     }
     for error in &summary.errors {
         tracing::warn!(line = error.line, column = error.column, reason = error.reason, "left out");

@@ -16,6 +16,9 @@ pub(super) fn waybill(verb: &[&str], source: &Source, options: &Options) -> Stri
     }
     words.extend(options.decimal_comma.then(|| "--decimal-comma".to_owned()));
     words.extend(options.shard.into_iter().flat_map(|shard| ["--shard".to_owned(), shard.to_string()]));
+    if let Some(map) = &options.status_map {
+        words.extend(["--status-map".to_owned(), map.name().to_string_lossy().into_owned()]);
+    }
     if options.bad_rows_max > 0 {
         words.extend(["--max-bad-rows".to_owned(), options.bad_rows_max.to_string()]);
     }
@@ -43,6 +46,8 @@ pub(super) fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stages::StatusMapSource;
+    use std::sync::Arc;
 
     #[test]
     fn a_command_names_what_differs_from_the_defaults() {
@@ -55,12 +60,13 @@ mod tests {
             bad_rows_max: 3,
             require_final_newline: true,
             shard: "0/2".parse().ok(),
+            status_map: StatusMapSource::Builtin.read().ok().map(Arc::new),
             ..Options::default()
         };
         assert_eq!(
             waybill(&["check"], &Source::File("check".into()), &options),
-            "waybill check ./check --delimiter tab --columns \"carrier=it's\" --decimal-comma --shard 0/2 --max-bad-rows 3 \
-             --require-final-newline"
+            "waybill check ./check --delimiter tab --columns \"carrier=it's\" --decimal-comma --shard 0/2 --status-map builtin \
+             --max-bad-rows 3 --require-final-newline"
         );
         assert_eq!(operand(&Source::File("-x.csv".into())), "./-x.csv");
     }

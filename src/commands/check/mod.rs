@@ -5,9 +5,11 @@ mod advice;
 mod command;
 mod header;
 mod sample;
+mod stages;
 mod words;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -16,15 +18,22 @@ use crate::config::load_options;
 use crate::load::{self, LoadError, Loaded, Progress};
 use crate::memory::Forecast;
 use crate::source::Compression;
+use crate::stages::{StatusMapError, StatusMapSource};
 use advice::Advice;
 
 /// Most carriers that the text report names.
 const NAMED_CARRIERS_MAX: usize = 20;
 
-/// Loads the file of `args`. Returns the report, and whether the file can be served.
-pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, bool) {
+/// Loads the file of `args`. Returns the report, and whether the file can be served; an error if there is no status map to
+/// load it with.
+pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> Result<(String, bool), StatusMapError> {
     let options = load_options(&args.input, &args.tolerance);
-    let options = load::Options { threads: args.threads.unwrap_or(options.threads), ..options };
+    let status_map = args.input.status_map.clone().map(|path| StatusMapSource::from(path).read()).transpose()?;
+    let options = load::Options {
+        threads: args.threads.unwrap_or(options.threads),
+        status_map: status_map.map(Arc::new),
+        ..options
+    };
     let result = load::load(args.file.clone(), &options, watch);
     let forecast = |loaded: &Loaded| Forecast::new(&loaded.dataset, &loaded.summary);
     let serve = command::waybill(&[], &args.file, &options);
@@ -38,7 +47,7 @@ pub fn check(args: &CheckArgs, watch: &mut dyn FnMut(&Progress)) -> (String, boo
         (LogFormat::Text, Err(error)) => refusal_text(error, advice.as_ref()),
         (LogFormat::Json, Err(error)) => refusal_json(error, advice.as_ref()).to_string(),
     };
-    (report, result.is_ok())
+    Ok((report, result.is_ok()))
 }
 
 fn text(loaded: &Loaded, forecast: Forecast, serve: &str) -> String {
@@ -71,6 +80,9 @@ fn text(loaded: &Loaded, forecast: Forecast, serve: &str) -> String {
         let rows = summary.rows_elsewhere;
         let _ = write!(report, "\nshard      {} of {}; {rows} rows belong to others", shard.index(), shard.count());
     }
+    if let Some(unmapped) = &summary.unmapped {
+        report.push_str(&stages::text(unmapped));
+    }
     for error in &summary.errors {
         let _ = write!(report, "\n  left out: {error}");
     }
@@ -86,7 +98,7 @@ fn text(loaded: &Loaded, forecast: Forecast, serve: &str) -> String {
 
 fn json_of(loaded: &Loaded, forecast: Forecast, serve: &str) -> serde_json::Value {
     let Loaded { dataset, summary } = loaded;
-    json!({
+    let mut report = json!({
         "result": "ok",
         "rows": summary.rows,
         "shipments": dataset.shipment_count(),
@@ -109,7 +121,11 @@ fn json_of(loaded: &Loaded, forecast: Forecast, serve: &str) -> serde_json::Valu
         "final_newline_missing": summary.final_newline_missing,
         "errors": summary.errors,
         "commands": [serve],
-    })
+    });
+    if let Some(unmapped) = &summary.unmapped {
+        stages::add_to(&mut report, unmapped);
+    }
+    report
 }
 
 fn mebibytes(bytes: u64) -> f64 {

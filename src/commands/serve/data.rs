@@ -7,11 +7,14 @@ use tokio::sync::oneshot;
 use super::error::ServeError;
 use crate::load::{LoadError, Progress};
 use crate::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report};
+use crate::stages::StatusMapSource;
 use crate::store::Store;
 use crate::systemd;
 
-/// Checks that the data can be loaded at all, before clients are told where to connect. Storage is asked by the load.
+/// Checks that the data can be loaded at all, and the status map, before clients are told where to connect. Storage is asked
+/// by the load.
 pub fn check_source(settings: &ReloadSettings) -> Result<(), ServeError> {
+    settings.status_map.as_ref().map(StatusMapSource::read).transpose()?;
     settings.data.check().map_err(|error| ServeError::Data(error.to_string()))
 }
 
@@ -35,6 +38,7 @@ impl Data {
 pub(super) fn check(outcome: Option<&Result<Report, ReloadError>>) -> Result<(), ServeError> {
     match outcome {
         Some(Ok(_)) => Ok(()),
+        Some(Err(ReloadError::StatusMap(error))) => Err(error.clone().into()),
         Some(Err(error)) => Err(ServeError::Data(explain(error))),
         None => Err(ServeError::Data(ReloadError::Panicked.to_string())),
     }

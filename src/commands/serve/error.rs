@@ -3,6 +3,7 @@
 use crate::http::listener::Address;
 use crate::http::secrets::SecretsError;
 use crate::http::telemetry::access_log::settings::Target;
+use crate::stages::StatusMapError;
 
 /// Error that ends `waybill serve`.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum ServeError {
         /// Error of the system.
         source: std::io::Error,
     },
+    /// The status map cannot be used.
+    #[error(transparent)]
+    StatusMap(#[from] StatusMapError),
     /// The first load failed.
     #[error("{0}")]
     Data(String),

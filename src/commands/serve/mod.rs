@@ -85,6 +85,7 @@ impl<'s> Server<'s> {
         app.secrets = secrets;
         app.budget = Budget::new(settings.buffered_bytes_max);
         app.data_age_max = settings.data_age_max;
+        app.with_stages = settings.reload.status_map.is_some();
         app.with_pages = settings.with_pages;
         app.with_compression = settings.with_compression;
         app.with_changes = settings.reload.changes.is_some();

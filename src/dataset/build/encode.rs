@@ -1,12 +1,16 @@
 //! Encoding rows as records, whose layout is described in `record`, and reading them again where they are joined.
 
+use std::sync::Arc;
+
 use crate::dataset::arena::{ALIGNMENT_BYTES, ArenaError, ArenaWriter, Position};
 use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::record::{BEFORE_NAME, BEFORE_QUANTITY, articles_of, head_of};
+use crate::dataset::stages::{self, Stages};
 use crate::dataset::varint::put_varint;
 use crate::json::escape;
 use crate::shipment::Row;
+use crate::stages::StatusMap;
 
 /// Most article names and address tails with an id; further ones are stored in the record itself.
 const SHARED_TEXTS_MAX: usize = 1 << 16;
@@ -17,15 +21,21 @@ const SHORT_QUANTITY_DIGITS: usize = 7;
 pub(super) struct SharedDictionaries {
     carriers: SharedDictionary,
     statuses: SharedDictionary,
+    status_map: Option<Arc<StatusMap>>,
     tails: SharedDictionary,
     names: SharedDictionary,
 }
 
 impl SharedDictionaries {
-    pub(super) fn new() -> SharedDictionaries {
+    /// Creates dictionaries in which statuses have stages by `status_map`, if there is one.
+    pub(super) fn new(status_map: Option<Arc<StatusMap>>) -> SharedDictionaries {
         SharedDictionaries {
             carriers: SharedDictionary::new(u32::MAX as usize, escape),
-            statuses: SharedDictionary::new(u32::MAX as usize, escape),
+            statuses: match status_map.clone() {
+                None => SharedDictionary::new(u32::MAX as usize, escape),
+                Some(map) => SharedDictionary::new(u32::MAX as usize, move |key, text| stages::encode(&map, key, text)),
+            },
+            status_map,
             tails: SharedDictionary::new(SHARED_TEXTS_MAX, escape),
             names: SharedDictionary::new(SHARED_TEXTS_MAX, |name, text| {
                 text.extend_from_slice(BEFORE_NAME);
@@ -43,7 +53,8 @@ impl SharedDictionaries {
     pub(super) fn finish(self) -> Dictionaries {
         let [carriers, statuses, tails, names] =
             [self.carriers, self.statuses, self.tails, self.names].map(SharedDictionary::finish);
-        Dictionaries::new(carriers, statuses, tails, names)
+        let stages = self.status_map.map(|_| Stages::find(&statuses));
+        Dictionaries::new(carriers, statuses, stages, tails, names)
     }
 }
 
@@ -51,6 +62,9 @@ impl SharedDictionaries {
 pub(super) struct Encoder<'b> {
     carriers: Interner<'b>,
     statuses: Interner<'b>,
+    status_map: Option<&'b StatusMap>,
+    /// Key of a status that has a stage.
+    status_key: String,
     tails: Interner<'b>,
     names: Interner<'b>,
     escaped: Vec<u8>,
@@ -65,6 +79,8 @@ impl<'b> Encoder<'b> {
         Encoder {
             carriers: Interner::new(&shared.carriers, threads),
             statuses: Interner::new(&shared.statuses, threads),
+            status_map: shared.status_map.as_deref(),
+            status_key: String::new(),
             tails: Interner::new(&shared.tails, threads),
             names: Interner::new(&shared.names, threads),
             escaped: Vec::new(),
@@ -93,7 +109,14 @@ impl<'b> Encoder<'b> {
         // Dictionaries without a limit always return an id.
         let carrier = self.carriers.id(row.carrier).unwrap_or_default();
         put_varint(&mut self.head, u64::from(carrier));
-        put_varint(&mut self.head, u64::from(self.statuses.id(row.status).unwrap_or_default()));
+        let status = match self.status_map {
+            None => row.status,
+            Some(map) => {
+                stages::write_key(map, row.carrier, row.status, &mut self.status_key);
+                &self.status_key
+            }
+        };
+        put_varint(&mut self.head, u64::from(self.statuses.id(status).unwrap_or_default()));
         self.address(row.sender_address);
         self.address(row.receiver_address);
         carrier

@@ -3,12 +3,12 @@
 use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::dictionary::{Interner, SharedDictionary};
 use crate::dataset::index::Fingerprint;
-use crate::dataset::search::values::{FacetKind, FacetValueIds, NEEDS_WHOLE_ADDRESS, NO_VALUE, PlaceIds};
+use crate::dataset::search::values::{FACET_KINDS, FacetKind, FacetValueIds, NEEDS_WHOLE_ADDRESS, NO_VALUE, PlaceIds};
 use crate::place::Place;
 use crate::shipment::FoldedKey;
 
 /// Folded values of each kind and their ids, filled by several threads.
-pub(super) struct SharedFacetValues([SharedDictionary; 4]);
+pub(super) struct SharedFacetValues([SharedDictionary; FACET_KINDS]);
 
 impl SharedFacetValues {
     pub(super) fn new() -> SharedFacetValues {
@@ -30,7 +30,7 @@ impl SharedFacetValues {
     }
 
     /// Hashes and ids of the values of each kind, sorted by hash.
-    pub(super) fn finish(self) -> [Box<[(Fingerprint, u32)]>; 4] {
+    pub(super) fn finish(self) -> [Box<[(Fingerprint, u32)]>; FACET_KINDS] {
         self.0.map(|shared| {
             let names = shared.finish();
             let hashed = |id| (Fingerprint::of(&FoldedKey::new(&String::from_utf8_lossy(names.get(id)))), id);
@@ -42,7 +42,7 @@ impl SharedFacetValues {
 }
 
 /// One thread's access to [`SharedFacetValues`].
-pub(super) struct FacetValueInterner<'n>([Interner<'n>; 4]);
+pub(super) struct FacetValueInterner<'n>([Interner<'n>; FACET_KINDS]);
 
 impl FacetValueInterner<'_> {
     /// Memory of the thread's own tables.
@@ -67,8 +67,9 @@ impl FacetValueInterner<'_> {
 pub(super) fn assign_ids(dictionaries: &Dictionaries, interner: &mut FacetValueInterner<'_>) -> FacetValueIds {
     let carriers = dictionaries.carriers().map(|carrier| interner.id(FacetKind::Carrier, &carrier)).collect();
     let statuses = dictionaries.statuses().map(|status| interner.id(FacetKind::Status, &status)).collect();
+    let stages = dictionaries.stages().map(|stage| interner.id(FacetKind::Stage, stage.name())).collect();
     let tails = dictionaries.tails().map(|tail| place_of_tail(&tail, interner)).collect();
-    FacetValueIds { carriers, statuses, tails }
+    FacetValueIds { carriers, statuses, stages, tails }
 }
 
 /// Assigns ids to the place of all addresses that end with `tail`, if they have another part before it.

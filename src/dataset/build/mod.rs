@@ -36,6 +36,7 @@ use crate::dataset::search::values::FACETS;
 use crate::mutex;
 use crate::shard::Shard;
 use crate::shipment::{FoldedKey, Row};
+use crate::stages::StatusMap;
 
 /// Smallest content for which huge pages are used, for every thread but the first: below it they cost more memory than
 /// they save time. The last huge page of each thread is used in part.
@@ -75,7 +76,7 @@ impl Builder {
     /// Creates a builder for about `content_bytes` bytes of CSV, which will finish on `threads` threads.
     pub fn new(content_bytes: u64, threads: usize) -> Builder {
         Builder {
-            dictionaries: SharedDictionaries::new(),
+            dictionaries: SharedDictionaries::new(None),
             arena: ArenaBuilder::new(
                 content_bytes >= HUGE_PAGES_FROM_BYTES * (threads as u64).saturating_sub(1).max(1),
             ),
@@ -124,6 +125,12 @@ impl Builder {
     #[must_use]
     pub fn with_shard(self, shard: Option<Shard>) -> Builder {
         Builder { shard, ..self }
+    }
+
+    /// Gives each shipment the stage that `status_map` has for its status.
+    #[must_use]
+    pub fn with_status_map(self, status_map: Option<Arc<StatusMap>>) -> Builder {
+        Builder { dictionaries: SharedDictionaries::new(status_map), ..self }
     }
 
     /// Lets `cancel` end [`Builder::finish`] early.

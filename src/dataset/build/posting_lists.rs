@@ -312,7 +312,7 @@ mod tests {
         let mut grouper = Grouper::new(&mut buffer);
         for _ in 0..2 {
             for id in [7, 0, 7, 3, 0, 7] {
-                grouper.add([id, 1, id, id, id, id]);
+                grouper.add([id, 1, id, id, id, id, id]);
             }
             let mut lows = [0; 6 * FACETS * LOW_BYTES];
             let values = grouper.take(&mut lows);

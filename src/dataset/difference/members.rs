@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::dataset::outline::RecordCursor;
 use crate::dataset::output::{Size, Text};
 use crate::dataset::record::{Article, Parsed, Record};
+use crate::stages::Stage;
 
 /// Bytes of articles that are rendered at a time to be hashed.
 const PART_BYTES: usize = 64 << 10;
@@ -18,6 +19,8 @@ pub enum Member {
     Carrier,
     /// Status.
     Status,
+    /// Stage of the status: it can differ by the map of statuses alone.
+    Stage,
     /// Address of the sender.
     SenderAddress,
     /// Address of the receiver.
@@ -28,10 +31,11 @@ pub enum Member {
 
 impl Member {
     /// All members, in wire order.
-    pub const ALL: [Member; 6] = [
+    pub const ALL: [Member; 7] = [
         Member::TrackingNumber,
         Member::Carrier,
         Member::Status,
+        Member::Stage,
         Member::SenderAddress,
         Member::ReceiverAddress,
         Member::Articles,
@@ -43,6 +47,7 @@ impl Member {
             Member::TrackingNumber => "tracking_number",
             Member::Carrier => "carrier",
             Member::Status => "status",
+            Member::Stage => "stage",
             Member::SenderAddress => "sender_address",
             Member::ReceiverAddress => "receiver_address",
             Member::Articles => "articles",
@@ -89,7 +94,8 @@ impl Hashes {
             let hash = match member {
                 Member::TrackingNumber => xxh3_64(parsed.number.bytes()),
                 Member::Carrier => xxh3_64(dictionaries.carriers.get(parsed.carrier)),
-                Member::Status => xxh3_64(dictionaries.statuses.get(parsed.status)),
+                Member::Status => xxh3_64(dictionaries.escaped_status(parsed.status)),
+                Member::Stage => xxh3_64(dictionaries.stage(parsed.status).map_or("", Stage::name).as_bytes()),
                 Member::SenderAddress => xxh3_64(&record.escaped_address(parsed.sender)),
                 Member::ReceiverAddress => xxh3_64(&record.escaped_address(parsed.receiver)),
                 Member::Articles => hash_of_articles(*record, &parsed, scratch),
@@ -149,7 +155,8 @@ impl Record<'_> {
         Members::with(|member| match member {
             Member::TrackingNumber => record.number.bytes() != old.number.bytes(),
             Member::Carrier => mine.carriers.get(record.carrier) != theirs.carriers.get(old.carrier),
-            Member::Status => mine.statuses.get(record.status) != theirs.statuses.get(old.status),
+            Member::Status => mine.escaped_status(record.status) != theirs.escaped_status(old.status),
+            Member::Stage => mine.stage(record.status) != theirs.stage(old.status),
             Member::SenderAddress => !same_address(record.sender, old.sender),
             Member::ReceiverAddress => !same_address(record.receiver, old.receiver),
             Member::Articles => !same_articles(),
@@ -171,6 +178,6 @@ impl<'a> Record<'a> {
 
     /// Status.
     pub(crate) fn escaped_status(&self) -> &'a [u8] {
-        self.dictionaries().statuses.get(self.parse().status)
+        self.dictionaries().escaped_status(self.parse().status)
     }
 }

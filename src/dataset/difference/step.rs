@@ -63,7 +63,7 @@ impl Step {
         }
         let mut statuses = HashMap::new();
         for before in &mut step.before {
-            let text = old.dictionaries.statuses.get(before.status);
+            let text = old.dictionaries.escaped_status(before.status);
             before.status = *statuses.entry(before.status).or_insert_with(|| step.statuses.push(text));
         }
         for texts in [&mut step.statuses, &mut step.removed.numbers, &mut step.removed.carriers] {

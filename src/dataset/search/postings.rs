@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use serde::Serialize;
 
 use super::ordinals::OrdinalSet;
-use super::values::{FACETS, FacetKind, FacetValueIds, NO_VALUE};
+use super::values::{FACET_KINDS, FACETS, FacetKind, FacetValueIds, NO_VALUE};
 use crate::dataset::index::Fingerprint;
 use crate::dataset::records::Records;
 use crate::place::Place;
@@ -33,7 +33,7 @@ pub struct FacetCount {
 pub(in crate::dataset) struct Postings {
     pub(in crate::dataset) value_ids: FacetValueIds,
     /// Ids of the values of each [`FacetKind`], sorted by hash.
-    pub(in crate::dataset) ids_by_hash: [Box<[(Fingerprint, u32)]>; 4],
+    pub(in crate::dataset) ids_by_hash: [Box<[(Fingerprint, u32)]>; FACET_KINDS],
     pub(in crate::dataset) facets: [FacetPostings; FACETS],
     /// The most frequent values of each facet among all shipments.
     pub(in crate::dataset) top: [Box<[FacetCount]>; FACETS],

@@ -72,6 +72,11 @@ impl<'d> Selection<'d> {
         Selection { records, numbers, postings, matching: Matching::Set(set) }
     }
 
+    /// True if shipments have stages.
+    pub fn has_stages(&self) -> bool {
+        self.records.dictionaries.has_stages()
+    }
+
     /// Number of shipments.
     pub fn count(&self) -> u64 {
         match &self.matching {

@@ -12,7 +12,9 @@ use crate::shipment::Facet;
 
 /// Number of facets.
 pub(in crate::dataset) const FACETS: usize = Facet::ALL.len();
-/// Id of the empty value: a blank status, or no such place.
+/// Number of kinds of values.
+pub(in crate::dataset) const FACET_KINDS: usize = 5;
+/// Id of the empty value: a blank status, or no such place or stage.
 pub(in crate::dataset) const NO_VALUE: u32 = 0;
 /// Stands for a country if the end of the address does not tell the place.
 pub(in crate::dataset) const NEEDS_WHOLE_ADDRESS: u32 = u32::MAX;
@@ -25,24 +27,26 @@ pub(in crate::dataset) type PlaceIds = [u32; 2];
 pub(in crate::dataset) enum FacetKind {
     Carrier,
     Status,
+    Stage,
     City,
     Country,
 }
 
 impl FacetKind {
-    pub(in crate::dataset) const ALL: [FacetKind; 4] =
-        [FacetKind::Carrier, FacetKind::Status, FacetKind::City, FacetKind::Country];
+    pub(in crate::dataset) const ALL: [FacetKind; FACET_KINDS] =
+        [FacetKind::Carrier, FacetKind::Status, FacetKind::Stage, FacetKind::City, FacetKind::Country];
 
     pub(in crate::dataset) fn of(facet: Facet) -> FacetKind {
         match facet {
             Facet::Carrier => FacetKind::Carrier,
             Facet::Status => FacetKind::Status,
+            Facet::Stage => FacetKind::Stage,
             Facet::SenderCity | Facet::ReceiverCity => FacetKind::City,
             Facet::SenderCountry | Facet::ReceiverCountry => FacetKind::Country,
         }
     }
 
-    /// Returns whether [`NO_VALUE`] is counted as a value: a blank status is, a missing place is not.
+    /// Returns whether [`NO_VALUE`] is counted as a value: a blank status is, a missing place or stage is not.
     pub(in crate::dataset) fn counts_no_value(self) -> bool {
         self == FacetKind::Status
     }
@@ -52,6 +56,8 @@ impl FacetKind {
 pub(in crate::dataset) struct FacetValueIds {
     pub(in crate::dataset) carriers: Box<[u32]>,
     pub(in crate::dataset) statuses: Box<[u32]>,
+    /// Stages of the statuses; empty without stages.
+    pub(in crate::dataset) stages: Box<[u32]>,
     pub(in crate::dataset) tails: Box<[PlaceIds]>,
 }
 
@@ -80,11 +86,13 @@ impl FacetValueIds {
         let [sender_city, sender_country] = place(head.sender);
         let [receiver_city, receiver_country] = place(head.receiver);
         let (carrier, status) = (self.carriers[head.carrier as usize], self.statuses[head.status as usize]);
-        [carrier, status, sender_city, sender_country, receiver_city, receiver_country]
+        let stage = self.stages.get(head.status as usize).copied().unwrap_or(NO_VALUE);
+        [carrier, status, stage, sender_city, sender_country, receiver_city, receiver_country]
     }
 
     pub(in crate::dataset) fn bytes(&self) -> usize {
-        size_of_val(&self.carriers[..]) + size_of_val(&self.statuses[..]) + size_of_val(&self.tails[..])
+        let statuses = size_of_val(&self.statuses[..]) + size_of_val(&self.stages[..]);
+        size_of_val(&self.carriers[..]) + statuses + size_of_val(&self.tails[..])
     }
 }
 
@@ -105,6 +113,7 @@ impl Record<'_> {
         let (address, part): (_, fn(Place<'_>) -> Option<&str>) = match facet {
             Facet::Carrier => return Some(read(&self.dictionaries().carrier(head.carrier))),
             Facet::Status => return Some(read(&self.dictionaries().status(head.status))),
+            Facet::Stage => return self.dictionaries().stage(head.status).map(|stage| read(stage.name())),
             Facet::SenderCity => (head.sender, |place| place.city),
             Facet::SenderCountry => (head.sender, |place| Some(place.country)),
             Facet::ReceiverCity => (head.receiver, |place| place.city),

@@ -25,7 +25,7 @@ pub(crate) fn export(
     headers: &HeaderMap,
     format: ExportFormat,
 ) -> Reply {
-    let (filter, sort) = match export_request(uri.query()) {
+    let (filter, sort) = match export_request(worker.app.with_stages, uri.query()) {
         Ok(request) => request,
         Err(invalid) => return Reply::now(invalid.response()),
     };
@@ -50,9 +50,9 @@ pub(crate) fn export(
     })
 }
 
-fn export_request(query: Option<&str>) -> Result<(Filter, Sort), Invalid> {
+fn export_request(with_stages: bool, query: Option<&str>) -> Result<(Filter, Sort), Invalid> {
     let mut sort = None;
-    let filter = query::strict_filter(&query::pairs(query)?, &[SORT], |name, value| match name {
+    let filter = query::strict_filter(with_stages, &query::pairs(query)?, &[SORT], |name, value| match name {
         SORT if sort.replace(query::sort(value)?).is_some() => Err(query::given_twice(name)),
         _ => Ok(name == SORT),
     })?;

@@ -19,7 +19,7 @@ use crate::store::Snapshot;
 pub(crate) fn facets(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, query: Option<&str>) -> Reply {
     let mut version = None;
     let filter = query::pairs(query).and_then(|pairs| {
-        query::strict_filter(&pairs, &[VERSION], |name, value| {
+        query::strict_filter(worker.app.with_stages, &pairs, &[VERSION], |name, value| {
             let is_version = name == VERSION;
             if is_version { query::take_version(&mut version, value).map(|()| true) } else { Ok(false) }
         })
@@ -53,7 +53,9 @@ fn counts(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap, snapshot: &Arc<S
 
 fn render_facets(selection: &Selection<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{{\"count\":{},\"facets\":{{", selection.count()).as_bytes());
-    for (at, (facet, counts)) in Facet::ALL.iter().zip(selection.facets()).enumerate() {
+    let counted = Facet::ALL.into_iter().zip(selection.facets());
+    let counted = counted.filter(|(facet, _)| *facet != Facet::Stage || selection.has_stages());
+    for (at, (facet, counts)) in counted.enumerate() {
         let comma = if at > 0 { "," } else { "" };
         out.extend_from_slice(format!("{comma}\"{}\":", facet.name()).as_bytes());
         // Writing to memory cannot fail, and there is no map whose keys could.

@@ -230,6 +230,14 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
             &[],
         ),
     ];
+    if let Some(unmapped) = &snapshot.summary.unmapped {
+        families.push(one(
+            "waybill_dataset_unmapped_shipments",
+            "Shipments that are served whose status has no stage.",
+            unmapped.shipments as f64,
+            &[],
+        ));
+    }
     if let Some(shard) = snapshot.summary.shard {
         let (index, count) = (f64::from(shard.index()), f64::from(shard.count()));
         families.push(one("waybill_dataset_shard", "Which shard of the shipments is served, from 0.", index, &[]));

@@ -154,6 +154,7 @@ fn failure(error: &ReloadError) -> Response {
             LoadErrorCode::DatasetRefused => problem::refused(&detail, error.errors()),
             LoadErrorCode::DatasetUnreadable => problem::response(Code::DatasetUnreadable, &detail),
         },
+        ReloadError::StatusMap(_) => problem::refused(&detail, &[]),
         ReloadError::TooFewShipments { .. } => problem::response(Code::TooFewShipments, &detail),
         ReloadError::TooManyRemoved { .. } => problem::response(Code::TooManyRemoved, &detail),
         ReloadError::Cancelled(_) => problem::response(Code::ReloadCancelled, &detail),

@@ -43,16 +43,16 @@ pub(crate) struct PageRequest {
 /// `GET /v1/shipments?…`
 pub(crate) fn shipments(worker: &Rc<Worker>, peer: Peer, uri: &Uri, headers: &HeaderMap) -> Reply {
     let base = || page_links::base(&worker.app, peer, uri, headers, PATH);
-    match page_request(uri, base) {
+    match page_request(worker.app.with_stages, uri, base) {
         Ok(request) => page(worker, peer, uri, headers, request),
         Err(invalid) => Reply::now(invalid.response()),
     }
 }
 
-fn page_request(uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest, Invalid> {
+fn page_request(with_stages: bool, uri: &Uri, base: impl FnOnce() -> String) -> Result<PageRequest, Invalid> {
     let pairs = query::pairs(uri.query())?;
     let (mut limit, mut offset, mut sort, mut version) = (None, None, None, None);
-    let filter = query::strict_filter(&pairs, &[SORT, LIMIT, OFFSET, VERSION], |name, value| {
+    let filter = query::strict_filter(with_stages, &pairs, &[SORT, LIMIT, OFFSET, VERSION], |name, value| {
         let is_repeated = match name {
             VERSION => return query::take_version(&mut version, value).map(|()| true),
             LIMIT => limit.replace(query::limit(value, LIMIT_MAX)?).is_some(),

@@ -92,8 +92,9 @@ pub(crate) fn add_filter(filter: &mut Filter, name: &str, value: &str) -> bool {
     true
 }
 
-/// Makes a filter of `pairs`; those that are none are left to `take_other`, which says whether it takes them.
+/// Makes a filter of `pairs` for data with stages, or without; those that are none are left to `take_other`, which says whether it takes them.
 pub(crate) fn strict_filter(
+    with_stages: bool,
     pairs: &[Pair<'_>],
     others: &[&str],
     mut take_other: impl FnMut(&str, &str) -> Result<bool, Invalid>,
@@ -105,8 +106,9 @@ pub(crate) fn strict_filter(
         }
         if name == TRACKING_NUMBER_PREFIX {
             filter.prefixes.push(FoldedKey::new(value));
-        } else if !add_filter(&mut filter, name, value) {
-            let filters = [TRACKING_NUMBER, TRACKING_NUMBER_PREFIX].into_iter().chain(Facet::ALL.map(Facet::name));
+        } else if name == Facet::Stage.name() && !with_stages || !add_filter(&mut filter, name, value) {
+            let facets = Facet::of_data(with_stages).map(|facet| -> &str { facet.name() });
+            let filters = [TRACKING_NUMBER, TRACKING_NUMBER_PREFIX].into_iter().chain(facets);
             let allowed: Vec<&str> = filters.chain(others.iter().copied()).collect();
             return Err(Invalid::new(name, no_such_parameter(name, &allowed)));
         }

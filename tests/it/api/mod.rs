@@ -9,6 +9,7 @@ mod metrics;
 mod openapi;
 mod search;
 mod shards;
+mod stages;
 mod ui;
 mod unavailable;
 mod unknown;

@@ -277,7 +277,9 @@ fn ask_everything() -> Asker {
         }
         asker.ask(&mut client, "POST", "/v1/lookup", &key, BATCH);
     }
-    ask_with_limited_view(&mut asker);
+    ask_with_limited_view(&mut asker, &[]);
+    ask_with_limited_view(&mut asker, &["--status-map", "builtin"]);
+    ask_with_stages(&mut asker);
     let without_pages = Server::start(SEED, &["--pages", "off"]);
     for page in ["/", "/browse", "/docs", "/docs/page.css"] {
         asker.read(&without_pages, page);
@@ -286,8 +288,8 @@ fn ask_everything() -> Asker {
 }
 
 /// What callers without a key see with and without a postcode, and once they have shown too many.
-fn ask_with_limited_view(asker: &mut Asker) {
-    let server = Server::start(SEED, &["--public-view", "limited", "--anonymous", "lookup"]);
+fn ask_with_limited_view(asker: &mut Asker, arguments: &[&str]) {
+    let server = Server::start(SEED, &[&["--public-view", "limited", "--anonymous", "lookup"], arguments].concat());
     for target in TARGETS {
         asker.read(&server, target);
     }
@@ -324,6 +326,16 @@ fn ask_for_changes(asker: &mut Asker) {
     let row = |number: u32| format!("TN{number}{},DHL,from,to,Laptop,1,800,LP1,scanned\n", "\u{1}".repeat(900_000));
     let since = publish(&format!("{HEADER}\n{}", (0..14).map(row).collect::<String>()));
     asker.ask(&mut server.client(), "GET", &since, &[], "");
+}
+
+/// Shipments that have stages.
+fn ask_with_stages(asker: &mut Asker) {
+    let server = Server::start(SEED, &["--status-map", "builtin"]);
+    let filtered = ["/v1/shipments?stage=in_transit", "/v1/facets?stage=in_transit", "/v1/shipments.csv?stage=unknown"];
+    for target in TARGETS.into_iter().filter(|target| target.starts_with("/v1/")).chain(filtered) {
+        asker.read(&server, target);
+    }
+    asker.post(&server, "application/json", BATCH);
 }
 
 /// What is more than is answered at once: a few shipments whose text grows to six times its size when it is escaped.

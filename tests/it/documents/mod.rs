@@ -192,7 +192,12 @@ fn every_metric_is_documented_and_every_metric_that_is_named_exists() {
     let files = ["--api-keys-file", keys, "--tls-cert", certificate, "--tls-key", key];
     let server = Server::start(
         SEED,
-        &[&files[..], &["--shard", "0/2", "--min-shipments", "0", "--max-data-age", "1h", "--changes", "1"]].concat(),
+        &[
+            &files[..],
+            &["--shard", "0/2", "--min-shipments", "0", "--max-data-age", "1h"],
+            &["--changes", "1", "--status-map", "builtin"],
+        ]
+        .concat(),
     );
     server.state();
     let scrape = server.admin_get("/metrics");

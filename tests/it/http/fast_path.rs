@@ -26,6 +26,7 @@ use waybill::http::request::route::Listener;
 use waybill::http::response;
 use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
+use waybill::stages::StatusMapSource;
 use waybill::store::Store;
 
 use crate::support::HEADER;
@@ -47,9 +48,12 @@ enum Setting {
     Rate,
     /// With keys, and a limited view for others.
     LimitedView,
+    /// With a status map.
+    Stages,
 }
 
-const SETTINGS: [Setting; 5] = [Setting::Plain, Setting::Marked, Setting::Keys, Setting::Rate, Setting::LimitedView];
+const SETTINGS: [Setting; 6] =
+    [Setting::Plain, Setting::Marked, Setting::Keys, Setting::Rate, Setting::LimitedView, Setting::Stages];
 const KEYS: &str =
     "all:key-all\nall:key-fast rate=1000000/s\nlist:key-list scope=list\nold:key-old expires=2020-01-31\n";
 
@@ -82,7 +86,8 @@ impl Both {
         std::fs::write(file.path(), csv).unwrap();
         let [fast, hyper] = [(); 2].map(|()| {
             let store = Arc::new(Store::default());
-            let settings = ReloadSettings::new(file.path().to_owned());
+            let mut settings = ReloadSettings::new(file.path().to_owned());
+            settings.status_map = (setting == Setting::Stages).then_some(StatusMapSource::Builtin);
             let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
             assert!(first_load.blocking_recv().unwrap().is_ok());
             let mut app = App::new(store, reloader);
@@ -160,6 +165,10 @@ fn set(app: &mut App, setting: Setting) {
     }
     let (anonymous, view, rate) = match setting {
         Setting::Plain => return,
+        Setting::Stages => {
+            app.with_stages = true;
+            return;
+        }
         Setting::Marked => {
             app.cors = Cors::new(&["https://shop.example".parse::<Origin>().unwrap()]);
             app.transport_security = Some(response::transport_security(Duration::from_secs(9)));

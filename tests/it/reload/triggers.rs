@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::support::client::Client;
 use crate::support::{DEADLINE, Server, Signal, csv, row};
-use waybill::load::Options;
 use waybill::reload::{Outcome, ReloadError, ReloadSettings, Reloader, Report, Request};
 use waybill::store::Store;
 
@@ -36,13 +35,11 @@ struct Gate {
 /// A reloader that serves the file at `data` and looks at it all the time, and the gate in its loads.
 fn gated(data: &Path) -> (Reloader, Arc<Store>, Gate) {
     let settings = ReloadSettings {
-        data: data.into(),
-        load: Options::default(),
-        shipments_min: 1,
         removed_percent_max: 100.0,
         keep_previous: true,
         changes: None,
         watch_interval: Some(Duration::from_millis(1)),
+        ..ReloadSettings::new(data.to_owned())
     };
     let is_shut = Arc::new(AtomicBool::new(false));
     let (reach, reached) = mpsc::channel();

@@ -168,15 +168,8 @@ fn a_compressed_file_cut_anywhere_is_refused() {
 
 /// A reloader that serves the file at `data` with the given guards.
 fn serving(data: PathBuf, shipments_min: u64, removed_percent_max: f64) -> (Reloader, Arc<Store>) {
-    let settings = ReloadSettings {
-        data: waybill::source::Source::File(data),
-        load: options(false),
-        shipments_min,
-        removed_percent_max,
-        keep_previous: false,
-        changes: None,
-        watch_interval: None,
-    };
+    let settings =
+        ReloadSettings { load: options(false), shipments_min, removed_percent_max, ..ReloadSettings::new(data) };
     let store = Arc::new(Store::default());
     let (reloader, first) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
     assert!(first.blocking_recv().unwrap().is_ok());
