@@ -101,7 +101,7 @@ fn page(
     settings: &[(&str, String)],
     own_fields: impl IntoIterator<Item = Field>,
 ) -> Document {
-    let (style, script) = (styles.concat(), scripts.concat());
+    let (style, script) = (styles.concat(), sent(&scripts.concat()));
     let html = settings.iter().fold(html.to_owned(), |html, (place, value)| html.replacen(place, value, 1));
     let body = html.replacen(STYLE, &style, 1).replacen(SCRIPT, &script, 1);
     // The policy is printable ASCII; if not, the page may do nothing.
@@ -109,6 +109,12 @@ fn page(
         HeaderValue::try_from(policy(&style, &script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     let fields = [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy)];
     Document::new(body, fields.into_iter().chain(own_fields))
+}
+
+/// A script as it is sent: without indentation and lines of comments, a seventh of a page. No text in it has line breaks.
+fn sent(script: &str) -> String {
+    let is_code = |line: &&str| !line.is_empty() && !["//", "/*", "*"].iter().any(|comment| line.starts_with(comment));
+    script.lines().map(str::trim).filter(is_code).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The Content Security Policy (Level 3) of a page: run this script, use this style, connect to this server, nothing
@@ -127,6 +133,19 @@ fn policy(style: &str, script: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scripts_are_sent_without_comments() {
+        assert_eq!(sent("// a\n\n/**\n * b\n */\nf(\n  \"// c\",\n);\n  /* d */\n"), "f(\n\"// c\",\n);\n");
+        let scripts = [
+            include_str!("assets/ui/page.js"),
+            include_str!("assets/ui/track.js"),
+            include_str!("assets/ui/browse.js"),
+        ];
+        for line in scripts.iter().flat_map(|script| script.lines()) {
+            assert!(line.matches('`').count() % 2 == 0, "a text with a line break: {line}");
+        }
+    }
 
     #[test]
     fn a_policy_names_the_script_and_the_style_by_hash() {
