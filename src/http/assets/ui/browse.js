@@ -4,6 +4,7 @@
 const FACETS = {
   carrier: "Carrier",
   status: "Status",
+  stage: "Stage",
   receiver_country: "To country",
   receiver_city: "To city",
   sender_country: "From country",
@@ -102,7 +103,7 @@ function unfolder(facet, count, given) {
 /** The box that had the focus keeps it, though it is another now; the focus of one that is no more goes to the answer. */
 function showFacets(counts, filters) {
   const { name, value } = document.activeElement;
-  byId("facets").replaceChildren(...Object.keys(FACETS).map((facet) => facetBox(facet, counts[facet], filters)));
+  byId("facets").replaceChildren(...Object.keys(FACETS).filter((facet) => counts[facet]).map((facet) => facetBox(facet, counts[facet], filters)));
   const same = [...form.elements].find((one) => one.type === "checkbox" && one.name === name && fold(one.value) === fold(value || ""));
   if (same) same.focus();
   else if (name in FACETS) byId("summary").focus();

@@ -153,14 +153,43 @@ function totalOf(articles) {
   return digits(articles.reduce((sum, { quantity, price }) => sum + times(quantity, price, decimals), 0n), decimals);
 }
 
+/** The steps of a parcel. Of each stage: its step, what it says, and its name where it is not that of the step. */
+const STEPS = ["Announced", "On its way", "Out for delivery", "Delivered"];
+const STAGES = {
+  __proto__: null,
+  pre_transit: [0, "The carrier knows of the parcel, but does not have it yet."],
+  in_transit: [1, "The carrier has the parcel."],
+  out_for_delivery: [2, "The parcel is on the vehicle that delivers it."],
+  available_for_pickup: [2, "The parcel waits to be collected.", "Ready to collect"],
+  delivered: [3, "The parcel has arrived."],
+  attempt_failed: [2, "The carrier could not hand the parcel over.", "Delivery failed"],
+  returning: [-1, "The parcel goes back to the sender.", "Going back"],
+  exception: [-1, "Something holds the parcel up; the carrier knows more.", "Held up"],
+  cancelled: [-1, "The shipment was called off.", "Cancelled"],
+};
+
+/** Where a parcel is on its way; nothing where that is not known. */
+function stepsOf(stage) {
+  const [now, meaning, name] = STAGES[stage] || [];
+  if (!meaning) return "";
+  const step = (text, at) => {
+    if (at !== now) return element("li", { class: at < now ? "past" : "" }, text);
+    const isOdd = name && stage !== "available_for_pickup";
+    return element("li", { class: isOdd ? "odd" : at === 3 ? "past" : "", "aria-current": "step" }, name || text);
+  };
+  const steps = now < 0 ? [element("li", { class: "odd", "aria-current": "step" }, name)] : STEPS.map(step);
+  return element("div", { class: "steps" }, element("ol", {}, ...steps), element("p", {}, meaning));
+}
+
 function card(shipment, typed) {
   const { tracking_number, carrier, status, sender_address, receiver_address, articles } = shipment;
   const title = element("div", {}, datum(tracking_number, "", "h3", { class: "number" }), datum(carrier, "", "p"));
   if (fold(typed) !== fold(tracking_number)) title.append(element("p", { class: "quiet hint" }, "typed as ", datum(typed, "")));
-  const head = element("div", { class: "title" }, title, element("p", { class: "status" }, datum(status, "no status")));
+  const pill = element("p", { class: "status" }, datum(status, "no status"));
+  const head = [element("div", { class: "title" }, title, pill), stepsOf(shipment.stage)];
   if (shipment.limited) return limitedCard(shipment, typed, head);
   const route = element("dl", { class: "route" }, place("From", sender_address), place("To", receiver_address));
-  return element("article", { class: "card" }, head, route, table(articles, tracking_number));
+  return element("article", { class: "card" }, ...head, route, table(articles, tracking_number));
 }
 
 /** What everybody may see; the postcode of the receiver shows the rest. It is kept nowhere, in no address either. */
@@ -168,7 +197,7 @@ let limitedCards = 0;
 function limitedCard({ tracking_number, carrier, sender_country, receiver_country }, typed, head) {
   const country = (label, name) => element("div", {}, element("dt", {}, label), element("dd", {}, datum(name || "", "not known")));
   const route = element("dl", { class: "route" }, country("From", sender_country), country("To", receiver_country));
-  const made = element("article", { class: "card" }, head, route);
+  const made = element("article", { class: "card" }, ...head, route);
   if (receiver_country === null) {
     made.append(element("p", { class: "more quiet" }, "Addresses and articles are not shown here: no postcode is known for this shipment."));
     return made;
