@@ -7,6 +7,7 @@ pub(crate) mod compressed;
 pub(crate) mod exports;
 pub(crate) mod odd;
 pub(crate) mod queries;
+mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
