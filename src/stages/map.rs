@@ -41,8 +41,9 @@ impl StatusMap {
     pub(super) fn parse(text: &str, name: PathBuf) -> Result<StatusMap, LineError> {
         let parser = Parser { text };
         let document = DeTable::parse(text).map_err(|error| {
-            let at = error.span().unwrap_or_default().start;
-            (parser.line(at), error.message().to_owned())
+            let span = error.span().unwrap_or_default();
+            let at = text.get(span.clone()).filter(|at| !at.trim().is_empty()).map(|at| format!(": {at:?}"));
+            (parser.line(span.start), format!("{}{}", error.message(), at.unwrap_or_default()))
         })?;
         let mut map =
             StatusMap { name, tables_by_carrier: HashMap::default(), tables: vec![Stages::default()], hash: 0 };
@@ -245,7 +246,7 @@ mod tests {
                 3,
                 r#""A" is exception, but delivered on a line before, spelled otherwise"#,
             ),
-            ("[default]\na = 'delivered'\na = 'delivered'", 3, "duplicate key"),
+            ("[default]\na = 'delivered'\na = 'delivered'", 3, "duplicate key: \"a\""),
         ] {
             assert_eq!(parse(text).unwrap_err(), (line, reason.to_owned()), "{text}");
         }
