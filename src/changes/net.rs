@@ -116,6 +116,14 @@ impl ChangeLog {
         ChangePage { count, changes, removed_order: removed_order as u32 }
     }
 
+    /// The net change, since the step `first_step`, of the shipment with this ordinal in `dataset`, the current one.
+    pub fn change_of<'a>(&'a self, ordinal: u32, first_step: usize, dataset: &'a Dataset) -> Option<Change<'a>> {
+        let from =
+            self.entries.partition_point(|entry| (entry.subject, usize::from(entry.step)) < (ordinal, first_step));
+        let of_it = self.entries[from..].partition_point(|entry| entry.subject == ordinal);
+        self.net(&self.entries[from..from + of_it], dataset, &mut Vec::new())
+    }
+
     /// Number of entries, which a page takes longer to find the more there are.
     pub fn entry_count(&self) -> usize {
         self.entries.len()

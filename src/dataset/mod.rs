@@ -72,6 +72,11 @@ impl Dataset {
         self.records.shipment_position(number, carrier.as_bytes())
     }
 
+    /// The ordinal of the shipment with this number and carrier.
+    pub fn ordinal(&self, number: &FoldedKey, carrier: &FoldedKey) -> Option<u32> {
+        self.records.order.ordinal(self.shipment_position(number, carrier)?)
+    }
+
     /// The shipments with this number, one per carrier that uses it, in file order.
     #[inline]
     pub fn shipments_with_number<'a>(&'a self, number: &'a FoldedKey) -> impl Iterator<Item = Record<'a>> {

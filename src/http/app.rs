@@ -16,6 +16,7 @@ use crate::http::request::route::Offered;
 use crate::http::secrets::Secrets;
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
+use crate::http::wait::places::WaitPlaces;
 use crate::mutex;
 use crate::reload::Reloader;
 use crate::store::{Snapshot, Store};
@@ -41,10 +42,8 @@ pub struct App {
     pub with_compression: bool,
     /// True if shipments have stages.
     pub with_stages: bool,
-    /// True if the public listener has the pages for people beside the API.
-    pub with_pages: bool,
-    /// True if clients may ask what changed since earlier versions.
-    pub with_changes: bool,
+    /// The routes that only some servers have.
+    pub offered: Offered,
     /// The pages.
     pub pages: Pages,
     /// Connections of the public listener that may be open at a time.
@@ -61,6 +60,8 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where responses are logged, if they are.
     pub access_log: Option<AccessLog>,
+    /// The places of requests that wait for shipments to change.
+    pub(crate) wait_places: Arc<WaitPlaces>,
     /// Held by the thread that closes its listener. With `net.ipv4.tcp_migrate_req` the kernel moves what waits in the
     /// queue to another listener, and resets it if that one is closed just then.
     pub(crate) closing: Mutex<()>,
@@ -80,8 +81,7 @@ impl App {
             data_age_max: None,
             with_compression: true,
             with_stages: false,
-            with_pages: true,
-            with_changes: false,
+            offered: Offered { pages: true, changes: false },
             pages: Pages::new(None, &Public::default()),
             connections_max: usize::MAX,
             listening: AtomicBool::new(true),
@@ -90,15 +90,10 @@ impl App {
             transport_security: None,
             trusted_proxies: Vec::new(),
             access_log: None,
+            wait_places: Arc::default(),
             closing: Mutex::default(),
             counters: Mutex::default(),
         }
-    }
-
-    /// The routes that only some servers have.
-    #[inline]
-    pub(crate) fn offered(&self) -> Offered {
-        Offered { pages: self.with_pages, changes: self.with_changes }
     }
 
     /// The scheme of the public listener's URLs.

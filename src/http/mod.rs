@@ -35,4 +35,5 @@ pub mod server;
 pub mod telemetry;
 pub mod tls;
 mod trail;
+pub(crate) mod wait;
 pub mod worker;

@@ -13,9 +13,10 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use crate::dataset::ExportFormat;
 use crate::http::access::{Access, DataRequest};
 use crate::http::compression::{self, Compression};
+use crate::http::handlers::wait::Caller;
 use crate::http::handlers::{
     batch_lookup, changes, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload,
-    search, shipments, ui,
+    search, shipments, ui, wait,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -25,7 +26,7 @@ use crate::http::request::route::{self, Content, Listener, NoRoute, Route, Route
 use crate::http::request::validate::{self, Framing};
 use crate::http::response::etag::IfMatch;
 use crate::http::response::problem::{self, Code};
-use crate::http::response::reply::{ReceiveBody, Received, Reply};
+use crate::http::response::reply::{ReceiveBody, Received, Reply, Waited};
 use crate::http::response::{self, Response};
 use crate::http::trail::Trail;
 use crate::http::worker::{Ending, Worker};
@@ -145,7 +146,7 @@ impl Service {
             Ok(path) => path,
             Err(error) => return Reply::now(self.no_route(&error, request.method(), headers)),
         };
-        let route = match Route::parse(self.listener, app.offered(), request.method(), &path) {
+        let route = match Route::parse(self.listener, app.offered, request.method(), &path) {
             Ok(route) => route,
             Err(NoRoute::MethodNotAllowed { allow })
                 if let Some(response) = cors::preflight(context.origin, request.method(), headers, allow) =>
@@ -188,10 +189,15 @@ impl Service {
         let (peer, uri) = (self.peer, request.uri());
         Reply::now(match route.id {
             RouteId::Shipment | RouteId::ShipmentsByNumber => {
-                let version = match uri.query().map_or(Ok(None), query::version) {
-                    Ok(version) => version,
+                let (version, time) = match uri.query().map_or(Ok((None, None)), query::version_and_wait) {
+                    Ok(asked) => asked,
                     Err(invalid) => return Reply::now(invalid.response()),
                 };
+                let may_wait = app.offered.changes && route.id == RouteId::Shipment && version.is_none();
+                if let Some(time) = time.filter(|_| may_wait) {
+                    let caller = Caller { peer, has_key: context.key.is_some(), sees_all };
+                    return wait::lookup(worker, caller, headers, &route, time);
+                }
                 let lookup = if sees_all { shipments::lookup } else { limited::lookup };
                 return lookup(worker, peer, headers, &route, version.as_deref());
             }
@@ -337,8 +343,12 @@ impl RequestRecorder {
             Reply::Now(None) => reply,
             Reply::AfterBody(body) => Reply::AfterBody(Box::new(RecordedBody { body, recorder: Some(self) })),
             Reply::Later(response) => Reply::later(async move {
-                let response = response.await;
-                match self.finish(response).await {
+                let mut response = response.await;
+                let mut recorder = self;
+                if let Some(Waited(time)) = response.extensions_mut().remove() {
+                    recorder.context.started += time;
+                }
+                match recorder.finish(response).await {
                     Ok(response) => response,
                     Err(never) => match never {},
                 }

@@ -26,6 +26,7 @@ use crate::http::response::reply::Reply;
 use crate::http::response::{self, Response};
 use crate::http::telemetry::access_log::{AccessLog, Sampler};
 use crate::http::telemetry::counters::Counters;
+use crate::http::wait::waiting::Waits;
 use crate::store::Snapshot;
 
 /// The state that the requests of one thread share.
@@ -43,6 +44,8 @@ pub struct Worker {
     scratch: RefCell<Vec<u8>>,
     /// Where responses are made that take long.
     pub(crate) offload: Offload,
+    /// Those who wait for shipments to change.
+    pub(crate) waits: Rc<Waits>,
 }
 
 /// Whose responses are the last on their connections, since the process ends.
@@ -100,6 +103,7 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
             ending: Cell::default(),
             offload: Offload::new(),
+            waits: Rc::default(),
         }
     }
 

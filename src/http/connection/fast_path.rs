@@ -181,7 +181,7 @@ impl FastPath {
     #[inline]
     fn answer_one(&self, lookup: &Plain<'_>, started: Instant, socket: &Socket) -> Option<Instant> {
         let worker = &*self.worker;
-        let route = Route::parse(Listener::Public, worker.app.offered(), &Method::GET, lookup.path).ok()?;
+        let route = Route::parse(Listener::Public, worker.app.offered, &Method::GET, lookup.path).ok()?;
         let number = FoldedKey::new(&route.tracking_number);
         let current = worker.app.store.load();
         let snapshot = current.as_deref()?;

@@ -30,7 +30,7 @@ use crate::http::connection::registry::{Registered, Registry};
 use crate::http::connection::stream::Stream;
 use crate::http::pipeline::Service;
 use crate::http::tls::{Protocol, Tls};
-use crate::http::worker::Worker;
+use crate::http::worker::{Ending, Worker};
 
 /// The connections of one thread.
 pub(crate) struct Connections {
@@ -68,10 +68,12 @@ impl Connections {
         Rc::new(Connections { registry, worker, tls, http1, http2: Http2::new() })
     }
 
-    /// Enforces the limits in time of connections, and of what waits to be offloaded.
+    /// Enforces the limits in time of connections, of what waits to be offloaded, and of those who wait for changes.
     pub(crate) fn sweep(&self, now: Instant) {
         self.registry.sweep(now);
         self.worker.offload.sweep(now);
+        let Worker { app, waits, ending, .. } = &*self.worker;
+        waits.sweep(app, now, ending.get() == Ending::All);
     }
 
     /// Runs a connection over `stream` until it ends. Its place, `permit`, is given back then. The connection counts from now on,

@@ -166,6 +166,11 @@ fn shown(headers: &HeaderMap) -> Result<Option<Postcode>, &'static str> {
     Ok(text.and_then(Postcode::new))
 }
 
+/// What callers who send `headers` see unless their postcode is wrong.
+pub(crate) fn expected_variant(headers: &HeaderMap) -> Variant {
+    if headers.contains_key(&POSTCODE) { Variant::Verified } else { Variant::Limited }
+}
+
 fn invalid(reason: &str) -> Response {
     problem::response(Code::InvalidParameter, &format!("Waybill-Postcode: {reason}"))
 }

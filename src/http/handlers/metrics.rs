@@ -44,7 +44,7 @@ pub(crate) fn metrics(app: &App) -> Response {
     if let Some(snapshot) = app.store.load().as_deref() {
         families.extend(of_dataset(snapshot));
         families.extend(of_age(app, snapshot));
-        families.extend(of_changes(&workers, snapshot));
+        families.extend(of_changes(app, &workers, snapshot));
         families.extend(of_reloads(&app.reloader.history(), snapshot));
     }
     families.extend(ProcessCollector::for_self().collect());
@@ -246,7 +246,7 @@ fn of_dataset(snapshot: &Snapshot) -> Vec<MetricFamily> {
     families
 }
 
-fn of_changes(workers: &[Arc<Counters>], snapshot: &Snapshot) -> Vec<MetricFamily> {
+fn of_changes(app: &App, workers: &[Arc<Counters>], snapshot: &Snapshot) -> Vec<MetricFamily> {
     let Some(log) = snapshot.changes() else { return Vec::new() };
     let one =
         |name: &str, help: &str, value: usize| family(name, help, MetricType::GAUGE, vec![gauge(value as f64, &[])]);
@@ -254,6 +254,7 @@ fn of_changes(workers: &[Arc<Counters>], snapshot: &Snapshot) -> Vec<MetricFamil
     vec![
         one("waybill_changes_versions", "Replaced versions that can be compared with.", log.versions()),
         one("waybill_changes_bytes", "Memory of what changed since these versions.", log.bytes()),
+        one("waybill_changes_waits", "Lookups that wait for their shipment to change.", app.wait_places.taken()),
         family(
             "waybill_changes_gone_total",
             "Requests for changes since versions that are not known, or no longer.",

@@ -17,3 +17,4 @@ pub(crate) mod reload;
 pub(crate) mod search;
 pub(crate) mod shipments;
 pub(crate) mod ui;
+pub(crate) mod wait;

@@ -11,7 +11,7 @@ use crate::http::response::problem::{self, Code};
 
 /// 404. Where pages are served, it says where the API is described, and a browser gets a page.
 pub(crate) fn not_found(app: &App, listener: Listener, method: &Method, headers: &HeaderMap) -> Response {
-    if listener == Listener::Admin || !app.with_pages {
+    if listener == Listener::Admin || !app.offered.pages {
         return problem::response(Code::RouteNotFound, "nothing is at this path");
     }
     if matches!(*method, Method::GET | Method::HEAD) && is_browser(headers) {

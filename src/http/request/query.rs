@@ -1,6 +1,8 @@
 //! Queries: names and values, form-encoded (`a=1&b=x+y`).
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -24,6 +26,10 @@ pub(crate) const LIMIT: &str = "limit";
 pub(crate) const OFFSET: &str = "offset";
 /// The parameter that names the version to be answered from.
 pub(crate) const VERSION: &str = "version";
+
+/// The parameter that says how long a lookup may wait, in seconds.
+const WAIT: &str = "wait";
+const WAIT_SECONDS: RangeInclusive<u64> = 1..=55;
 
 /// What is wrong with a parameter that is there twice and may be once.
 pub(crate) const TWICE: &str = "given twice; once is allowed";
@@ -143,17 +149,27 @@ pub(crate) fn take_version(before: &mut Option<String>, value: &str) -> Result<(
     if before.is_some() { Err(given_twice(VERSION)) } else { Ok(()) }
 }
 
-/// The version that the query of a lookup by path names, which has no other parameters that mean anything.
-pub(crate) fn version(query: &str) -> Result<Option<String>, Invalid> {
-    let mut version = None;
+/// The version that the query of a lookup by path names, and how long it may wait. It has no other parameters that mean
+/// anything.
+pub(crate) fn version_and_wait(query: &str) -> Result<(Option<String>, Option<Duration>), Invalid> {
+    let (mut version, mut wait) = (None, None);
     for piece in query.split('&') {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-        if form_decoded(name).is_ok_and(|name| name == VERSION) {
-            let value = form_decoded(value).map_err(|reason| Invalid::new(VERSION, reason))?;
+        let Some(name) = form_decoded(name).ok().filter(|name| name == VERSION || name == WAIT) else { continue };
+        let value = form_decoded(value).map_err(|reason| Invalid::new(&name, reason))?;
+        if name == VERSION {
             take_version(&mut version, &value)?;
+        } else if wait.replace(wait_time(&value)?).is_some() {
+            return Err(given_twice(WAIT));
         }
     }
-    Ok(version)
+    Ok((version, wait))
+}
+
+fn wait_time(value: &str) -> Result<Duration, Invalid> {
+    let seconds = digits(value).filter(|seconds| WAIT_SECONDS.contains(seconds)).map(Duration::from_secs);
+    let (least, most) = (WAIT_SECONDS.start(), WAIT_SECONDS.end());
+    seconds.ok_or_else(|| Invalid::new(WAIT, format!("seconds from {least} to {most} are expected")))
 }
 
 /// Why the parameter `name` is refused where there are those `allowed`, and which of these it was probably meant to be.

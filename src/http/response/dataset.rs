@@ -25,7 +25,7 @@ impl Variant {
     pub const ALL: [Variant; 4] = [Variant::Ordinary, Variant::Limited, Variant::Unverified, Variant::Verified];
 
     /// What its entity tags have behind the version.
-    fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Variant::Ordinary => "",
             Variant::Limited => "-limited",

@@ -21,6 +21,16 @@ pub(crate) fn version_in(etag: &HeaderValue) -> Option<&str> {
     tag.split('-').next()
 }
 
+/// The versions in those entity tags of `If-None-Match` that have `suffix` behind one.
+pub(crate) fn versions_in<'h>(headers: &'h HeaderMap, suffix: &'h str) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    // No version has a comma in it.
+    values.flat_map(|value| value.split(',')).filter_map(move |tag| {
+        let tag = tag.trim();
+        tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?.strip_suffix(suffix)
+    })
+}
+
 /// The values of `If-Match`, by which a client makes its request depend on what the response would be made from.
 pub(crate) struct IfMatch(Vec<HeaderValue>);
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::{Response, closing};
 
@@ -15,6 +16,10 @@ pub enum Reply {
     /// One that waits for the loader or another thread.
     Later(Pin<Box<dyn Future<Output = Response>>>),
 }
+
+/// How long a response was put off because its client wants to wait: time that it did not take to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited(pub Duration);
 
 /// A request's body on its way in.
 pub trait ReceiveBody {

@@ -14,3 +14,4 @@ mod ui;
 mod unavailable;
 mod unknown;
 mod versions;
+mod waits;

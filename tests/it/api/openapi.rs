@@ -309,13 +309,17 @@ fn ask_with_limited_view(asker: &mut Asker, arguments: &[&str]) {
 
 /// The changes of an export that is followed by another one, and too many of them.
 fn ask_for_changes(asker: &mut Asker) {
-    let server = Server::start(SEED, &["--changes", "2"]);
+    let row = |number: u32| format!("TN{number}{},DHL,from,to,Laptop,1,800,LP1,scanned\n", "\u{1}".repeat(900_000));
+    let large = format!("{HEADER}\n{}", (0..14).map(row).collect::<String>());
+    let server = Server::start(large, &["--changes", "2,200MiB"]);
     let publish = |file: &str| {
         let before = server.state()["version"].as_str().unwrap().to_owned();
         server.replace(file);
         assert_eq!(server.admin_post("/-/reload?force=true").status, 200);
         format!("/v1/changes?since={before}")
     };
+    let since = publish(SEED);
+    asker.ask(&mut server.client(), "GET", &since, &[], "");
     let kept: Vec<&str> = SEED.lines().filter(|line| !line.starts_with("TN12345679,UPS")).collect();
     let since = publish(&(kept.join("\n").replace("in-transit", "delivered") + "\n"));
     let limited = format!("{since}&limit=1&kind=changed&kind=removed");
@@ -323,9 +327,6 @@ fn ask_for_changes(asker: &mut Asker) {
         asker.read(&server, target);
         asker.read_with_large_head(&server, target);
     }
-    let row = |number: u32| format!("TN{number}{},DHL,from,to,Laptop,1,800,LP1,scanned\n", "\u{1}".repeat(900_000));
-    let since = publish(&format!("{HEADER}\n{}", (0..14).map(row).collect::<String>()));
-    asker.ask(&mut server.client(), "GET", &since, &[], "");
 }
 
 /// Shipments that have stages.

@@ -35,7 +35,7 @@ impl InProcess {
         let (reloader, first_load) = Reloader::start(settings, Arc::clone(&store), Box::new(|_| ())).unwrap();
         assert!(first_load.blocking_recv().unwrap().is_err());
         let mut app = App::new(store, reloader);
-        app.with_changes = true;
+        app.offered.changes = true;
         let app = Arc::new(app);
         let (tick, followers) = watch::channel(Tick::default());
         let mut threads = Vec::new();
