@@ -239,7 +239,7 @@ fn a_map_that_changes_is_a_change_of_the_shipments_whose_stage_is_another() {
     );
     let second = server.state()["version"].as_str().unwrap().to_owned();
     map.write(MAP);
-    server.replace(&data().replace(",Done", ",done"));
+    server.replace(data().replace(",Done", ",done"));
     assert_eq!(server.admin_post("/-/reload?force=true").json()["result"], "ok");
     assert_eq!(changed(&first)[0]["fields"], json!(["status"]));
     assert_eq!(changed(&second)[0]["fields"], json!(["status", "stage"]));
