@@ -5,6 +5,7 @@ use crate::support::{SEED, Server, run_serve, waybill};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use waybill::stages::{Stage, StatusMapSource};
 
 const PAGES: [&str; 2] = ["/", "/browse"];
 const BYTES_MAX: usize = 38_000;
@@ -56,6 +57,22 @@ fn pages_are_small_and_need_nothing_else() {
         let text = page.text().replace("http://www.w3.org/2000/svg", "");
         assert!(!text.contains("http:"), "{path}");
     }
+}
+
+#[test]
+fn what_the_tracking_page_takes_usual_statuses_for_is_what_the_built_in_map_does() {
+    let script = include_str!("../../../src/http/assets/ui/track.js");
+    let usual = script.split_once("const USUAL = {\n").unwrap().1.split_once("\n};").unwrap().0;
+    let map = StatusMapSource::Builtin.read().unwrap();
+    let mut stages = 0;
+    for line in usual.lines() {
+        let (stage, statuses) = line.trim().split_once(": ").unwrap();
+        for status in statuses.trim_matches(['"', ',']).split(',') {
+            assert_eq!(map.stage("", status).map(Stage::name), Some(stage), "{status}");
+        }
+        stages += 1;
+    }
+    assert_eq!(stages, Stage::ALL.len() - 1);
 }
 
 #[test]

@@ -70,6 +70,14 @@ test("each stage is shown as a step or as what is wrong, with one sentence", asy
   }
 });
 
+test("without a map the most usual statuses have steps on the page, and others none", async () => {
+  await visit(`/?${new URLSearchParams(["TN12345678", "CROWD1001", "RR 12, 34-5"].map((number) => ["n", number]))}`, {}, async (page) => {
+    await page.locator("#results:not([hidden]):not(.busy)").waitFor();
+    assert.deepEqual((await shown(page)).map(([, , now]) => now), [1, 3, -1]);
+    await assertAccessible(page);
+  });
+});
+
 test("the icons of steps differ where colours do", async () => {
   await visit(QUERY, { url: full.url, width: WIDE }, async (page) => {
     await page.locator("#results:not([hidden]):not(.busy)").waitFor();

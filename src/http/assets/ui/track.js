@@ -168,6 +168,20 @@ const STAGES = {
   cancelled: [-1, "The shipment was called off.", "Cancelled"],
 };
 
+/** Stages of the most usual statuses, for the look of this page alone where the server has no map of them. */
+const USUAL = {
+  pre_transit: "announced,pre transit,label created,information received,angekündigt,aangemeld,annoncé",
+  in_transit: "in transit,transit,scanned,inbound scan,shipped,picked up,on the way,customs,unterwegs,onderweg,en tránsito,in transito",
+  out_for_delivery: "out for delivery,on vehicle,delivery,in zustellung,en cours de livraison,en reparto,in consegna",
+  available_for_pickup: "available for pickup,ready for pickup,ready for collection,abholbereit",
+  delivered: "delivered,zugestellt,livré,entregado,consegnato,bezorgd",
+  attempt_failed: "delivery attempt,attempt failed,delivery failed,not delivered",
+  returning: "return,returned,return to sender,retour,devuelto",
+  exception: "exception,damaged,lost",
+  cancelled: "cancelled,canceled",
+};
+const usualStage = (status) => Object.keys(USUAL).find((stage) => USUAL[stage].split(",").includes(fold(status).replace(/[-_]/g, " ")));
+
 /** Where a parcel is on its way; nothing where that is not known. */
 function stepsOf(stage) {
   const [now, meaning, name] = STAGES[stage] || [];
@@ -186,7 +200,7 @@ function card(shipment, typed) {
   const title = element("div", {}, datum(tracking_number, "", "h3", { class: "number" }), datum(carrier, "", "p"));
   if (fold(typed) !== fold(tracking_number)) title.append(element("p", { class: "quiet hint" }, "typed as ", datum(typed, "")));
   const pill = element("p", { class: "status" }, datum(status, "no status"));
-  const head = [element("div", { class: "title" }, title, pill), stepsOf(shipment.stage)];
+  const head = [element("div", { class: "title" }, title, pill), stepsOf(shipment.stage || usualStage(status))];
   if (shipment.limited) return limitedCard(shipment, typed, head);
   const route = element("dl", { class: "route" }, place("From", sender_address), place("To", receiver_address));
   return element("article", { class: "card" }, ...head, route, table(articles, tracking_number));
