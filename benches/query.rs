@@ -107,9 +107,8 @@ fn main() {
         ("of_two_filters_that_few_pass", &filter(&[Facet::SenderCity, Facet::ReceiverCity].map(|at| (at, value(at))))),
     ] {
         let counts = dataset.select(filter).facets();
-        assert!(
-            counts.iter().all(|counts| counts.iter().map(|count| count.count).sum::<u64>() == count(&dataset, filter))
-        );
+        let counted = |facet: Facet| counts[facet as usize].iter().map(|count| count.count).sum::<u64>();
+        assert!(Facet::of_data(false).all(|facet| counted(facet) == count(&dataset, filter)));
         group.bench_function(name, |bencher| bencher.iter(|| facets(black_box(&dataset), black_box(filter))));
     }
     group.finish();
