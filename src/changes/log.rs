@@ -150,3 +150,56 @@ fn removed_before(steps: &[Arc<KeptStep>]) -> Vec<u32> {
     let counts = steps.iter().map(|step| step.step.removed_count() as u32);
     counts.scan(0, |sum, count| Some(std::mem::replace(sum, *sum + count))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::dataset::build::Builder;
+    use crate::shipment::{Column, Row};
+
+    /// Shipments with these statuses.
+    fn dataset(statuses: impl Iterator<Item = &'static str>) -> Dataset {
+        let builder = Builder::new(1 << 24, 1);
+        let mut writer = builder.writer();
+        for (line, status) in statuses.enumerate() {
+            let number = format!("TN{line:06}");
+            let row = Row {
+                tracking_number: &number,
+                carrier: "DHL",
+                status,
+                article_quantity: "1",
+                article_price: "1",
+                ..Row::default()
+            };
+            assert!(writer.row(line as u32, &row).unwrap());
+        }
+        writer.end_block(0, 1 << 24, 1 << 24).unwrap();
+        drop(writer);
+        builder.finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap()
+    }
+
+    #[test]
+    fn what_changed_takes_as_much_memory_as_is_documented_and_the_rest_none() {
+        const ALL: usize = 20_000;
+        let limits = ChangesLimits { versions_max: 9, bytes_max: usize::MAX };
+        let statuses = |changed: usize, all: usize| {
+            dataset((0..all).map(move |at| if at < changed { "delivered" } else { "in transit" }))
+        };
+        let bytes_of = |old: &Dataset, new: &Dataset| {
+            let difference = new.difference_from(old, usize::MAX, 2, &Cancel::default()).unwrap();
+            ChangeLog::new(limits).followed_by("version", new, difference).bytes()
+        };
+        let old = statuses(0, ALL);
+        let fixed = bytes_of(&old, &statuses(0, ALL));
+        let each = |new: &Dataset, count: usize| (bytes_of(&old, new) - fixed) as f64 / count as f64;
+        let changed = each(&statuses(10_000, ALL), 10_000);
+        let added = each(&statuses(0, ALL + 10_000), 10_000);
+        let removed = each(&statuses(0, ALL - 10_000), 10_000);
+        assert!(fixed < 500, "{fixed}");
+        assert!((48.0..48.1).contains(&changed), "{changed}");
+        assert!((12.0..12.1).contains(&added), "{added}");
+        // Their numbers have 8 bytes.
+        assert!((68.0..68.1).contains(&removed), "{removed}");
+    }
+}

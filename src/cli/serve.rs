@@ -176,7 +176,7 @@ pub struct ServeArgs {
 
     /// Tell clients what changed since each of the last N replaced versions, in so much memory: bytes, or 64MiB
     ///
-    /// What changed takes some 44 bytes per shipment, and more where it went; what did not change takes nothing. The oldest
+    /// What changed takes 48 bytes per shipment, and more where it went; what did not change takes nothing. The oldest
     /// versions are forgotten first. [default of BYTES: 64MiB]
     #[arg(long, help_heading = DATA, env = "WAYBILL_CHANGES", value_name = "N[,BYTES]", value_parser = changes)]
     pub changes: Option<ChangesLimits>,

@@ -374,3 +374,28 @@ fn a_page_over_the_limit_of_an_answer_is_refused() {
     assert_eq!((page.status, page.json()["results"].as_array().unwrap().len()), (200, 2));
     server.stop();
 }
+
+#[test]
+fn a_map_of_statuses_that_changes_is_a_change_of_stages() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = dir.path().join("map.toml");
+    let put = |stage: &str| std::fs::write(&map, format!("[default]\na = \"{stage}\"\nb = \"delivered\"\n")).unwrap();
+    put("in_transit");
+    let rows = csv(&[one("TN1", "DHL", "a"), one("TN2", "DHL", "b"), one("TN3", "DHL", "c")]);
+    let server = Server::start(&rows, &[&CHANGES[..], &["--status-map", map.to_str().unwrap()]].concat());
+    let first = version(&server);
+    put("out_for_delivery");
+    let second = publish(&server, &rows);
+    assert_eq!(
+        since(&server, &first)["results"],
+        json!([{"kind": "changed", "carrier": "DHL", "tracking_number": "TN1", "status": "a", "previous_status": "a", "fields": ["stage"]}])
+    );
+    // To another status of the stage before, over two steps.
+    publish(&server, &rows.replace(",a\n", ",b\n"));
+    assert_eq!(since(&server, &first)["results"][0]["fields"], json!(["status", "stage"]));
+    put("in_transit");
+    assert_eq!(publish(&server, &rows), first);
+    assert_eq!(since(&server, &first)["count"], 0);
+    assert_eq!(since(&server, &second)["results"][0]["fields"], json!(["stage"]));
+    server.stop();
+}
