@@ -1,5 +1,7 @@
 //! The net difference between an earlier version and the one that is served.
 
+use std::collections::HashSet;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::kind::Kind;
@@ -58,14 +60,14 @@ pub struct ChangeFilter {
     /// Kinds.
     pub kinds: Vec<Kind>,
     /// Carriers.
-    pub carriers: Vec<FoldedKey>,
+    pub carriers: HashSet<FoldedKey>,
     /// Statuses. A shipment that went has none.
-    pub statuses: Vec<FoldedKey>,
+    pub statuses: HashSet<FoldedKey>,
 }
 
 impl ChangeFilter {
     fn matches(&self, change: &Change<'_>) -> bool {
-        let has_one = |values: &[FoldedKey], text: Option<&[u8]>| {
+        let has_one = |values: &HashSet<FoldedKey>, text: Option<&[u8]>| {
             values.is_empty() || text.is_some_and(|text| values.contains(&FoldedKey::new(&unescape(text))))
         };
         (self.kinds.is_empty() || self.kinds.contains(&change.kind))

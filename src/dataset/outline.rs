@@ -1,6 +1,8 @@
 //! Outlines of long JSON: its text and the shipments between, so that its size is known before it is rendered, and it
 //! can be rendered part by part, with little memory for each.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::arena::Position;
 use super::output::{Output, Sink};
 use super::record::{AFTER_ARTICLES, Record};
@@ -209,6 +211,21 @@ impl RecordCursor {
         }
         output.truncate();
         is_whole
+    }
+}
+
+impl Record<'_> {
+    /// Hash of what those see of the shipment who see `view`; `None` if that is over `bytes_max` bytes.
+    pub fn hash_of_view(&self, view: View, bytes_max: usize) -> Option<u64> {
+        let mut rendered = Vec::new();
+        let is_whole = match view {
+            View::Full => RecordCursor::default().render(*self, &mut rendered, bytes_max),
+            View::Limited | View::Unverified => {
+                self.render_limited(view, &mut rendered);
+                true
+            }
+        };
+        (is_whole && rendered.len() <= bytes_max).then(|| xxh3_64(&rendered))
     }
 }
 

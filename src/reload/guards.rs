@@ -21,10 +21,12 @@ pub(super) fn check_memory(
     // If the file cannot be read, the load will say why.
     let file = SizeEstimate::of(opened, served.map(|served| &served.summary)).unwrap_or_default();
     let file_bytes = file.file_bytes;
-    let estimate = match served {
+    // What a small dataset takes is mostly the same for any.
+    let alike = served.filter(|served| served.summary.content_bytes >= ALIKE_BYTES_MIN);
+    let estimate = match alike {
         Some(served) => {
             let forecast = Forecast::new(&served.dataset, &served.summary);
-            let content_bytes = served.summary.content_bytes.max(1);
+            let content_bytes = served.summary.content_bytes;
             let in_proportion = |content| in_proportion(forecast.load_bytes, content, content_bytes);
             let reused_max = forecast.load_bytes.saturating_sub(forecast.dataset_bytes);
             (in_proportion(file.content_bytes_min), in_proportion(file.content_bytes_usual), reused_max)
@@ -61,6 +63,9 @@ pub(super) fn check_memory(
     }
     Ok(Some(MemoryGuard { reused, ..MemoryGuard::new(&file, needed, available) }))
 }
+
+/// Bytes of content from which on a dataset tells what a larger one would take.
+const ALIKE_BYTES_MIN: u64 = 8 << 20;
 
 /// Memory that a load leaves for serving; a file with less content leaves the size of its content.
 const RESERVE_BYTES: u64 = 8 << 20;

@@ -5,6 +5,10 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::dataset::Unmapped;
+use crate::truncate::truncate;
+
+/// Characters of a status that are shown.
+const STATUS_CHARS_MAX: usize = 200;
 
 /// Lists the statuses without a stage, each with its number of shipments.
 pub(super) fn text(unmapped: &Unmapped) -> String {
@@ -15,7 +19,8 @@ pub(super) fn text(unmapped: &Unmapped) -> String {
     let mut text = format!("\nstages     {statuses} statuses of {shipments} shipments have none:");
     for status in most_frequent {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {:?}  {}", status.value, status.count);
+        let (value, ellipsis) = truncate(&status.value, STATUS_CHARS_MAX);
+        let _ = write!(text, "\n  {value:?}{ellipsis}  {}", status.count);
     }
     if *statuses > most_frequent.len() as u64 {
         text.push_str("\n  …");

@@ -25,12 +25,11 @@ use parts::CodedParts;
 const SHORT_BYTES_MAX: usize = 8 << 10;
 
 /// What is to be done with the response to a request.
-#[derive(Clone, Copy)]
 pub(crate) struct Compression {
     /// What the client takes, unless the response is best left as it is.
     accepted: Option<Accepted>,
-    /// True if the client has the compressed response.
-    is_known: bool,
+    /// `If-None-Match`, if tags of compressed responses are named there.
+    known: HeaderMap,
     /// True for a response whose length is not known before it is made, if it is.
     is_export: bool,
     /// True for a request that gets no body.
@@ -62,7 +61,7 @@ pub(crate) fn negotiate<B>(
     let plain = accepted.and_then(|accepted| without_suffix(headers, accepted.coding));
     *compression = Some(Box::new(Compression {
         accepted,
-        is_known: plain.is_some(),
+        known: if plain.is_some() { headers.clone() } else { HeaderMap::new() },
         is_export,
         is_head: request.method() == Method::HEAD,
         client: worker.client(peer, headers),
@@ -101,9 +100,7 @@ impl Compression {
         vary(&mut response, BY_ENCODING);
         let Some(Accepted { coding, always }) = self.accepted else { return Reply::now(response) };
         if !is_ok {
-            if self.is_known {
-                tag(&mut response, coding);
-            }
+            tag_if_named(&mut response, coding, &self.known);
             return Reply::now(response);
         }
         let is_long = || response.body().bytes_left().is_none_or(|bytes| bytes >= BYTES_MIN as u64);
@@ -144,6 +141,14 @@ impl Compression {
                 Reply::now(with(Body::of_unknown_length(Bytes::new(), Box::new(coded))))
             }
         }
+    }
+}
+
+/// The same for a response that tells the client to use what it has, if it has that in `coding`.
+fn tag_if_named(response: &mut Response, coding: Coding, known: &HeaderMap) {
+    let coded = response.headers().get(ETAG).and_then(|etag| etag::with_suffix(etag, coding.suffix()));
+    if coded.is_some_and(|coded| etag::is_known(known, coded.as_bytes())) {
+        tag(response, coding);
     }
 }
 

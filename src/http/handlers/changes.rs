@@ -119,7 +119,7 @@ fn take_filter(filter: &mut ChangeFilter, name: &str, value: &str) -> Result<(),
     } else {
         return Err(Invalid::new(name, query::no_such_parameter(name, &ALLOWED)));
     };
-    values.push(query::filter_value(name, value)?);
+    values.insert(query::filter_value(name, value)?);
     Ok(())
 }
 

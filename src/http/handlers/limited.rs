@@ -166,9 +166,24 @@ fn shown(headers: &HeaderMap) -> Result<Option<Postcode>, &'static str> {
     Ok(text.and_then(Postcode::new))
 }
 
-/// What callers who send `headers` see unless their postcode is wrong.
-pub(crate) fn expected_variant(headers: &HeaderMap) -> Variant {
-    if headers.contains_key(&POSTCODE) { Variant::Verified } else { Variant::Limited }
+/// What the caller sees of the one shipment of `route` in `snapshot`; `None` for the lookup to say: it shows a postcode that is
+/// wrong, which is counted there, or not to be compared.
+pub(crate) fn variant_to_await(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    headers: &HeaderMap,
+    route: &Route<'_>,
+    snapshot: &Snapshot,
+) -> Option<Variant> {
+    let Some(postcode) = shown(headers).ok()? else { return Some(Variant::Limited) };
+    let (number, carrier) = (FoldedKey::new(&route.tracking_number), FoldedKey::new(&route.carrier));
+    let position = snapshot.dataset.shipment_position(&number, &carrier)?;
+    if !snapshot.dataset.record(position).is_received_at(&postcode) {
+        return None;
+    }
+    let mut judge = Judge::new(Arc::clone(&worker.app), worker.client(peer, headers));
+    judge.views(0, &snapshot.dataset, &[position], &postcode).ok()?;
+    Some(judge.variant())
 }
 
 fn invalid(reason: &str) -> Response {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::HeaderMap;
 use hyper::header::IF_NONE_MATCH;
 
+use crate::dataset::View;
 use crate::http::handlers::{limited, shipments};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::Route;
@@ -14,7 +15,7 @@ use crate::http::response::dataset::Variant;
 use crate::http::response::etag;
 use crate::http::response::problem;
 use crate::http::response::reply::{Reply, Waited};
-use crate::http::wait::waiting::{Awaited, End};
+use crate::http::wait::waiting::Awaited;
 use crate::http::worker::{Ending, Worker};
 use crate::shipment::FoldedKey;
 
@@ -34,8 +35,7 @@ pub(crate) fn lookup(
     route: &Route<'_>,
     time: Duration,
 ) -> Reply {
-    let variant = if caller.sees_all { Variant::Ordinary } else { limited::expected_variant(headers) };
-    let Some(awaited) = awaited(worker, headers, route, variant) else {
+    let Some((variant, awaited)) = awaited(worker, caller, headers, route) else {
         return look_up(worker, caller, headers, route);
     };
     let client = (!caller.has_key).then(|| worker.client(caller.peer, headers));
@@ -47,13 +47,17 @@ pub(crate) fn lookup(
     let wait = worker.waits.wait(awaited, until, place);
     let (worker, headers, route) = (Rc::clone(worker), headers.clone(), owned(route));
     Reply::later(async move {
-        let end = wait.await;
+        let awaited = wait.await;
         let waited = Waited(started.elapsed());
-        let reply = match end {
-            End::Another => look_up(&worker, caller, &headers, &route),
-            End::TimeIsOver => {
-                worker.reply_from(None, |snapshot| Reply::now(worker.variant_fields(snapshot, variant).not_modified()))
-            }
+        // The tag of a 304 is that of the dataset that was compared with: the next one may be published by now.
+        let as_known = worker
+            .app
+            .store
+            .with_changes()
+            .filter(|(snapshot, log)| awaited.as_ref().is_some_and(|awaited| awaited.is_as_known(snapshot, log)));
+        let reply = match as_known {
+            Some((snapshot, _)) => Reply::now(worker.variant_fields(&snapshot, variant).not_modified()),
+            None => look_up(&worker, caller, &headers, &route),
         };
         let Ok(mut response) = reply.await;
         response.extensions_mut().insert(waited);
@@ -66,20 +70,31 @@ fn look_up(worker: &Rc<Worker>, caller: Caller, headers: &HeaderMap, route: &Rou
     look_up(worker, caller.peer, headers, route, None)
 }
 
-/// What there is to wait for; `None` if the response is another already, or nothing is known of the one that is named.
-fn awaited(worker: &Worker, headers: &HeaderMap, route: &Route<'_>, variant: Variant) -> Option<Awaited> {
+/// What there is to wait for, and the variant of the response; `None` if the response is another already, if nothing is known
+/// of the one that is named, or if the lookup has to say what is wrong.
+fn awaited(worker: &Rc<Worker>, caller: Caller, headers: &HeaderMap, route: &Route<'_>) -> Option<(Variant, Awaited)> {
     if !headers.contains_key(IF_NONE_MATCH) {
         return None;
     }
     let (snapshot, log) = worker.app.store.with_changes()?;
+    let variant = if caller.sees_all {
+        Variant::Ordinary
+    } else {
+        limited::variant_to_await(worker, caller.peer, headers, route, &snapshot)?
+    };
+    let view = if variant == Variant::Limited { View::Limited } else { View::Full };
+    let current = snapshot.summary.version.as_str();
     let (number, carrier) = (FoldedKey::new(&route.tracking_number), FoldedKey::new(&route.carrier));
-    let mut awaited = Awaited { number, carrier, known: "".into(), is_limited: variant == Variant::Limited };
-    let is_as_known = etag::versions_in(headers, variant.suffix()).any(|version| {
-        awaited.known = version.into();
-        awaited.is_as_known(&snapshot, &log)
-    });
-    awaited.known = snapshot.summary.version.as_str().into();
-    is_as_known.then_some(awaited)
+    // The latest is the one that the caller got last.
+    let step = |version: &&str| log.first_step_since(version, current);
+    let known = etag::versions_in(headers, variant.suffix()).filter(|version| step(version).is_some());
+    let known = known.max_by_key(step)?.into();
+    let mut awaited = Awaited { number, carrier, known, view, look: None };
+    if !awaited.is_as_known(&snapshot, &log) {
+        return None;
+    }
+    awaited.note(&snapshot);
+    Some((variant, awaited))
 }
 
 fn owned(route: &Route<'_>) -> Route<'static> {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::places::WaitPlace;
 use crate::changes::{ChangeLog, Kind};
-use crate::dataset::Member;
+use crate::dataset::{Member, View};
 use crate::http::app::App;
 use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
@@ -19,50 +19,61 @@ use crate::store::Snapshot;
 /// Shipments that are looked at before others have their turn.
 const BATCH: usize = 256;
 
-/// What is waited for: that a shipment is another than in an earlier version.
+/// Bytes of a shipment whose look is noted.
+const NOTED_BYTES_MAX: usize = 4 << 10;
+
+/// What is waited for: that a shipment is another than in an earlier version, as far as its caller sees it.
 pub(crate) struct Awaited {
     pub(crate) number: FoldedKey,
     pub(crate) carrier: FoldedKey,
     /// Version in which the caller knows it.
     pub(crate) known: Rc<str>,
-    /// True if the caller does not see the articles.
-    pub(crate) is_limited: bool,
+    /// What the caller sees of it.
+    pub(crate) view: View,
+    /// Hash of that, if it was noted.
+    pub(crate) look: Option<u64>,
 }
 
 impl Awaited {
     /// True if the shipment is there and as it was in the known version.
     pub(crate) fn is_as_known(&self, snapshot: &Snapshot, log: &ChangeLog) -> bool {
         let dataset = &snapshot.dataset;
-        let Some(first_step) = log.first_step_since(&self.known, &snapshot.summary.version) else { return false };
         let Some(ordinal) = dataset.ordinal(&self.number, &self.carrier) else { return false };
-        let is_seen = |member| !(self.is_limited && member == Member::Articles);
-        log.change_of(ordinal, first_step, dataset)
-            .is_none_or(|change| change.kind == Kind::Changed && !change.members.iter().any(is_seen))
+        let looks_the_same = || self.look.is_some() && self.look == self.look_in(snapshot);
+        // The steps since the known version may be forgotten.
+        let Some(first_step) = log.first_step_since(&self.known, &snapshot.summary.version) else {
+            return looks_the_same();
+        };
+        let Some(change) = log.change_of(ordinal, first_step, dataset) else { return true };
+        let hides_it =
+            || change.kind == Kind::Changed && change.members.iter().all(|member| member == Member::Articles);
+        self.view != View::Full && (hides_it() || looks_the_same())
     }
-}
 
-/// How waiting ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The shipment is another, or gone, or it is not known whether it is.
-    Another,
-    /// The time is over.
-    TimeIsOver,
+    /// Notes that the shipment is known as it is in `snapshot`.
+    pub(crate) fn note(&mut self, snapshot: &Snapshot) {
+        self.known = snapshot.summary.version.as_str().into();
+        self.look = self.look_in(snapshot);
+    }
+
+    /// Hash of what the caller sees of the shipment; `None` if there is much, or nothing.
+    fn look_in(&self, snapshot: &Snapshot) -> Option<u64> {
+        let dataset = &snapshot.dataset;
+        dataset.at(dataset.ordinal(&self.number, &self.carrier)?).hash_of_view(self.view, NOTED_BYTES_MAX)
+    }
 }
 
 struct Waiting {
     awaited: Awaited,
     until: Instant,
-    end: Option<End>,
+    is_over: bool,
     waker: Option<Waker>,
 }
 
 impl Waiting {
-    fn end(&mut self, end: End) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            self.waker.take().into_iter().for_each(Waker::wake);
-        }
+    fn end(&mut self) {
+        self.is_over = true;
+        self.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -80,7 +91,7 @@ impl Waits {
     /// Waits for `awaited`, which is as it is known now, at most until `until`. `place` is kept as long.
     pub(crate) fn wait(self: &Rc<Waits>, awaited: Awaited, until: Instant, place: WaitPlace) -> Wait {
         let id = self.next_id.replace(self.next_id.get() + 1);
-        self.all.borrow_mut().insert(id, Waiting { awaited, until, end: None, waker: None });
+        self.all.borrow_mut().insert(id, Waiting { awaited, until, is_over: false, waker: None });
         Wait { waits: Rc::clone(self), id, _place: place }
     }
 
@@ -91,7 +102,7 @@ impl Waits {
             return;
         }
         for waiting in all.values_mut().filter(|waiting| ends_all || waiting.until <= now) {
-            waiting.end(End::TimeIsOver);
+            waiting.end();
         }
         let generation = app.store.load().as_ref().map_or(0, |current| current.generation);
         if generation != self.generation.get() && !self.is_comparing.replace(true) {
@@ -122,7 +133,7 @@ impl Waits {
                 // The steps until now may be forgotten.
                 waiting.awaited.known = Rc::clone(&current);
             } else {
-                waiting.end(End::Another);
+                waiting.end();
             }
         }
     }
@@ -136,17 +147,17 @@ pub(crate) struct Wait {
 }
 
 impl Future for Wait {
-    type Output = End;
+    /// What was waited for: it may have come about or not.
+    type Output = Option<Awaited>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Awaited>> {
         let mut all = self.waits.all.borrow_mut();
-        let Some(waiting) = all.get_mut(&self.id) else { return Poll::Ready(End::TimeIsOver) };
-        match waiting.end {
-            Some(end) => Poll::Ready(end),
-            None => {
+        match all.get_mut(&self.id).filter(|waiting| !waiting.is_over) {
+            Some(waiting) => {
                 waiting.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
+            None => Poll::Ready(all.remove(&self.id).map(|waiting| waiting.awaited)),
         }
     }
 }

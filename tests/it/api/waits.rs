@@ -207,3 +207,91 @@ fn who_sees_a_limited_view_waits_for_what_that_shows() {
     assert_eq!(wait(&server, target, full).answer_to("GET").status, 200);
     server.stop();
 }
+
+#[test]
+fn who_is_told_that_nothing_was_modified_has_the_tag_of_what_was_compared() {
+    let server = Server::start(file("a", "a"), &CHANGES);
+    let first = version(&server);
+    let mut all: Vec<Client> = (0..20).map(|_| wait(&server, "/v1/shipments/DHL/TN1?wait=1", &first)).collect();
+    // The time of some is over between the publication and when they are compared.
+    let last = all.last_mut().unwrap();
+    assert!(last.is_silent_for(Duration::from_millis(900)));
+    let second = publish(&server, &file("b", "a"));
+    for client in &mut all {
+        let answer = client.answer_to("GET");
+        let tag = answer.field("etag").unwrap();
+        let expected = if answer.status == 304 { &first } else { &second };
+        assert_eq!(tag, format!("\"{expected}\""), "{}", answer.head);
+    }
+    server.stop();
+}
+
+#[test]
+fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
+    let server = Server::start(file("a", "a"), &["--changes", "1"]);
+    let first = version(&server);
+    let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first);
+    until_waiting(&server, 1);
+    for status in ["b", "c", "d", "e", "f", "g", "h", "i"] {
+        publish(&server, &file("a", status));
+    }
+    assert!(one.is_silent_for(Duration::from_millis(600)));
+    publish(&server, &file("b", "i"));
+    assert!(one.answer_to("GET").text().contains("\"status\":\"b\""));
+    server.stop();
+}
+
+#[test]
+fn of_several_versions_that_a_client_knows_the_latest_counts() {
+    let server = Server::start(file("a", "a"), &CHANGES);
+    let first = version(&server);
+    let second = publish(&server, &file("b", "a"));
+    let known = format!("If-None-Match: \"{second}\", \"{first}\"");
+    let mut client = server.client();
+    client.send(request("GET", "/v1/shipments/DHL/TN1?wait=55", &[&known]));
+    until_waiting(&server, 1);
+    publish(&server, &file("c", "a"));
+    assert_eq!(client.answer_to("GET").status, 200);
+    server.stop();
+}
+
+#[test]
+fn what_a_limited_view_does_not_show_wakes_nobody() {
+    let flags = ["--public-view", "limited", "--anonymous", "lookup"];
+    let server = Server::start(SEED, &[&CHANGES[..], &flags].concat());
+    let limited = server.get("/v1/shipments/DHL/TN12345678").field("etag").unwrap();
+    let mut one = wait(&server, "/v1/shipments/DHL/TN12345678?wait=55", limited.trim_matches('"'));
+    until_waiting(&server, 1);
+    publish(&server, &SEED.replace("Street 10, 75001 Paris", "Street 11, 75001 Paris"));
+    assert!(one.is_silent_for(Duration::from_millis(600)));
+    publish(&server, &SEED.replace("75001 Paris, France", "75001 Paris, Belgium"));
+    let answer = one.answer_to("GET");
+    assert!(answer.text().contains("\"receiver_country\":\"Belgium\""), "{}", answer.text());
+    server.stop();
+}
+
+#[test]
+fn a_wrong_postcode_is_told_and_counted_at_once_and_the_right_one_waits() {
+    let flags = ["--public-view", "limited", "--anonymous", "lookup"];
+    let server = Server::start(SEED, &[&CHANGES[..], &flags].concat());
+    let current = version(&server);
+    let ask = |postcode: &str, tag: &str| {
+        let mut client = server.client();
+        let fields = [format!("Waybill-Postcode: {postcode}"), format!("If-None-Match: \"{current}-{tag}\"")];
+        client.send(request("GET", "/v1/shipments/DHL/TN12345678?wait=55", &fields.each_ref().map(String::as_str)));
+        client
+    };
+    let wrong = ask("99999", "full").answer_to("GET");
+    assert!(wrong.text().contains("\"verified\":false"), "{}", wrong.text());
+    let mut waiting = [ask("75001", "full"), ask("  ", "limited")];
+    until_waiting(&server, 2);
+    // Too many wrong ones: the right one is not compared any more, waiting or not.
+    for _ in 0..4 {
+        ask("99999", "full").answer_to("GET");
+    }
+    assert_eq!(server.metric(r#"waybill_http_postcodes_total{result="wrong"}"#), 5);
+    assert_eq!(ask("75001", "full").answer_to("GET").status, 429);
+    until_waiting(&server, 2);
+    assert!(waiting.iter_mut().all(|client| client.is_silent_for(Duration::from_millis(1))));
+    server.stop();
+}

@@ -275,11 +275,11 @@ fn check(model: &Model, engine: &Engine, bytes_max: usize, limit: usize) -> Resu
         prop_assert_eq!(&found, &expected);
         let Some(expected) = expected else { continue };
         let of_carrier = |change: &&Value| change["carrier"].as_str().unwrap().to_lowercase() == "c1";
-        let filter = ChangeFilter { carriers: vec![FoldedKey::new(" C1")], ..ChangeFilter::default() };
+        let filter = ChangeFilter { carriers: [FoldedKey::new(" C1")].into(), ..ChangeFilter::default() };
         let few: Vec<Value> = expected.iter().filter(of_carrier).cloned().collect();
         prop_assert_eq!(engine.since(version, &filter, limit), Some(few));
         let is_one = |change: &&Value| change["kind"] != "changed" && change["status"] == "scanned";
-        let (kinds, statuses) = (vec![Kind::Added, Kind::Removed], vec![FoldedKey::new("SCANNED")]);
+        let (kinds, statuses) = (vec![Kind::Added, Kind::Removed], [FoldedKey::new("SCANNED")].into());
         let filter = ChangeFilter { kinds, statuses, ..ChangeFilter::default() };
         let few: Vec<Value> = expected.iter().filter(is_one).cloned().collect();
         prop_assert_eq!(engine.since(version, &filter, limit), Some(few));

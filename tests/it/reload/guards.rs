@@ -173,6 +173,15 @@ fn a_reload_with_too_few_shipments_is_refused_until_forced() {
 }
 
 #[test]
+fn a_small_dataset_does_not_foretell_that_a_large_one_takes_too_much_memory() {
+    let server = Server::start(shipments(1), &[]);
+    // Of one shipment to 9 MB: as much more of what one takes alone would be some 100 GB.
+    server.replace(shipments(250_000));
+    let answer = server.reload();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
 fn a_start_with_too_few_shipments_ends_with_status_1() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data.csv");
