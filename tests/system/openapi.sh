@@ -48,7 +48,8 @@ PATH=$dir/venv/bin:$PATH "$dir/venv/bin/openapi-python-client" generate --path "
 # Made-up shipments, and those of the document's examples.
 "$bin" generate --shipments 20000 --seed 1 --output "$dir/data.csv"
 tail -n +2 seed_data.csv >>"$dir/data.csv"
-start_server --data "$dir/data.csv" --admin-listen off
+# With all that the document describes.
+start_server --data "$dir/data.csv" --admin-listen off --changes 10 --status-map builtin
 curl -fsS "http://$public/openapi.json" | cmp - src/http/assets/openapi.json || fail "another document is served"
 
 "$dir/venv/bin/python" "$dir/client.py" "http://$public" || fail "the client in Python"
