@@ -358,20 +358,12 @@ impl RequestRecorder {
 
     /// `response`, compressed if that is to be, and recorded.
     fn finish(mut self, mut response: Response) -> Reply {
-        let compressed = match self.context.compression.take() {
-            Some(compression) => compression.apply(&self.worker, response),
-            None => {
-                record(&self.worker, self.context, &mut response);
-                return Reply::now(response);
-            }
-        };
-        match compressed {
-            Reply::Now(Some(mut response)) => {
-                record(&self.worker, self.context, &mut response);
-                Reply::now(response)
-            }
-            later => self.record_later(later),
+        if let Some(compression) = self.context.compression.take() {
+            let compressed = compression.apply(&self.worker, response);
+            return self.record_later(compressed);
         }
+        record(&self.worker, self.context, &mut response);
+        Reply::now(response)
     }
 }
 

@@ -201,7 +201,7 @@ impl Worker {
             };
             let (snapshot, made) = match worker.offload.run(client, work).await {
                 Ok(done) => done,
-                Err(NotDone::Busy) => return problem::overloaded("too many requests wait for work that takes long"),
+                Err(NotDone::Busy) => return busy(),
                 Err(NotDone::Panicked) => return worker.panicked(),
             };
             worker.made(&snapshot, client, made)
@@ -288,6 +288,12 @@ impl Worker {
 fn make_fields(snapshot: &Snapshot, fields: &RefCell<(u64, [DatasetFields; Variant::ALL.len()])>) {
     let made = Variant::ALL.map(|variant| DatasetFields::new(&snapshot.summary.version, variant));
     *fields.borrow_mut() = (snapshot.generation, made);
+}
+
+/// The response where too much other work waits.
+#[cold]
+pub(crate) fn busy() -> Response {
+    problem::overloaded("too many requests wait for work that takes long")
 }
 
 /// The response where there is no memory for another one.

@@ -127,7 +127,7 @@ impl Compression {
                 Reply::later(async move {
                     match worker.offload.run(client, move || coding.encode(&bytes)).await {
                         Ok(Ok(coded)) => with(Body::Whole(budget.keep_made(coded))),
-                        Err(NotDone::Busy) => problem::overloaded("too many requests wait for work that takes long"),
+                        Err(NotDone::Busy) => worker::busy(),
                         Ok(Err(_)) | Err(NotDone::Panicked) => problem::bug(),
                     }
                 })
@@ -146,16 +146,18 @@ impl Compression {
 
 /// The same for a response that tells the client to use what it has, if it has that in `coding`.
 fn tag_if_named(response: &mut Response, coding: Coding, known: &HeaderMap) {
-    let coded = response.headers().get(ETAG).and_then(|etag| etag::with_suffix(etag, coding.suffix()));
-    if coded.is_some_and(|coded| etag::is_known(known, coded.as_bytes())) {
+    if coded_tag(response, coding).is_some_and(|coded| etag::is_known(known, coded.as_bytes())) {
         tag(response, coding);
     }
 }
 
 /// Tells the entity tag of `response` from that of the same in another coding (RFC 9110, section 8.8.3.3).
 fn tag(response: &mut Response, coding: Coding) {
-    let coded = response.headers().get(ETAG).and_then(|etag| etag::with_suffix(etag, coding.suffix()));
-    if let Some(etag) = coded {
+    if let Some(etag) = coded_tag(response, coding) {
         response.headers_mut().insert(ETAG, etag);
     }
+}
+
+fn coded_tag(response: &Response, coding: Coding) -> Option<HeaderValue> {
+    etag::with_suffix(response.headers().get(ETAG)?, coding.suffix())
 }

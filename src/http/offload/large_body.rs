@@ -9,8 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::pace::Pace;
-use super::queue::Patience;
-use super::threads::{NotDone, Offload, run};
+use super::threads::{NotDone, Offload};
 use crate::dataset::{Dataset, Export, Outline, PART_SPARE_BYTES};
 use crate::http::budget::{Budget, Exhausted, Reservation};
 use crate::http::request::forwarded::Peer;
@@ -95,16 +94,15 @@ impl<D: Description> LargeBody<D> {
 
 impl<D: Description> Parts for LargeBody<D> {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let (client, lease, queue) = (self.client, &self.lease, &self.offload.0);
+        let (client, lease, offload) = (self.client, &self.lease, &self.offload);
         let making = self.making.get_or_insert_with(|| {
-            let (queue, lease, description) = (queue.clone(), lease.clone(), self.description.take());
+            let (offload, lease, description) = (offload.clone(), lease.clone(), self.description.take());
             let pause = self.pace.as_mut().and_then(Pace::pause);
             Box::pin(async move {
                 if let Some(pause) = pause {
                     tokio::time::sleep(pause).await;
                 }
-                let turn = queue.turn(client, Patience::Unlimited).await.map_err(|_| broken("nobody makes it"))?;
-                match run(turn, move || make_next_part(description, &lease)).await {
+                match offload.run_patiently(client, move || make_next_part(description, &lease)).await {
                     Ok(made) => made,
                     Err(NotDone::Busy | NotDone::Panicked) => Err(broken("it cannot be made")),
                 }

@@ -13,7 +13,7 @@ pub(crate) const THREADS_MAX: usize = 2;
 
 /// The blocking threads of a worker, and the queue for them.
 #[derive(Clone)]
-pub(crate) struct Offload(pub(super) Rc<Queue>);
+pub(crate) struct Offload(Rc<Queue>);
 
 /// Why work was not done.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +36,7 @@ impl Offload {
         client: Peer,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
-        let turn = self.0.turn(client, Patience::Limited).await.map_err(|_| NotDone::Busy)?;
-        run(turn, work).await
+        self.run_with(client, Patience::Limited, work).await
     }
 
     /// The same, however long it waits for its turn: for a response that has begun.
@@ -46,7 +45,16 @@ impl Offload {
         client: Peer,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
-        let turn = self.0.turn(client, Patience::Unlimited).await.map_err(|_| NotDone::Busy)?;
+        self.run_with(client, Patience::Unlimited, work).await
+    }
+
+    async fn run_with<T: Send + 'static>(
+        &self,
+        client: Peer,
+        patience: Patience,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let turn = self.0.turn(client, patience).await.map_err(|_| NotDone::Busy)?;
         run(turn, work).await
     }
 
@@ -57,10 +65,7 @@ impl Offload {
 }
 
 /// Does `work` in `turn`, which lasts until it is done, though the client may have gone.
-pub(super) async fn run<T: Send + 'static>(
-    turn: Turn,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, NotDone> {
+async fn run<T: Send + 'static>(turn: Turn, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
     let (done, result) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let worked = tokio::task::spawn_blocking(work).await;

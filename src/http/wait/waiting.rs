@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::places::WaitPlace;
 use crate::changes::{ChangeLog, Kind};
-use crate::dataset::{Member, View};
+use crate::dataset::{Member, Record, View};
 use crate::http::app::App;
 use crate::shipment::FoldedKey;
 use crate::store::Snapshot;
@@ -39,7 +39,7 @@ impl Awaited {
     pub(crate) fn is_as_known(&self, snapshot: &Snapshot, log: &ChangeLog) -> bool {
         let dataset = &snapshot.dataset;
         let Some(ordinal) = dataset.ordinal(&self.number, &self.carrier) else { return false };
-        let looks_the_same = || self.look.is_some() && self.look == self.look_in(snapshot);
+        let looks_the_same = || self.look.is_some() && self.look == self.look_of(dataset.at(ordinal));
         // The steps since the known version may be forgotten.
         let Some(first_step) = log.first_step_since(&self.known, &snapshot.summary.version) else {
             return looks_the_same();
@@ -52,14 +52,15 @@ impl Awaited {
 
     /// Notes that the shipment is known as it is in `snapshot`.
     pub(crate) fn note(&mut self, snapshot: &Snapshot) {
+        let dataset = &snapshot.dataset;
         self.known = snapshot.summary.version.as_str().into();
-        self.look = self.look_in(snapshot);
+        let ordinal = dataset.ordinal(&self.number, &self.carrier);
+        self.look = ordinal.and_then(|ordinal| self.look_of(dataset.at(ordinal)));
     }
 
-    /// Hash of what the caller sees of the shipment; `None` if there is much, or nothing.
-    fn look_in(&self, snapshot: &Snapshot) -> Option<u64> {
-        let dataset = &snapshot.dataset;
-        dataset.at(dataset.ordinal(&self.number, &self.carrier)?).hash_of_view(self.view, NOTED_BYTES_MAX)
+    /// Hash of what the caller sees of the shipment; `None` if there is much.
+    fn look_of(&self, record: Record<'_>) -> Option<u64> {
+        record.hash_of_view(self.view, NOTED_BYTES_MAX)
     }
 }
 
