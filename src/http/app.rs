@@ -16,6 +16,7 @@ use crate::http::request::route::Offered;
 use crate::http::secrets::Secrets;
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
+use crate::http::timers::Timers;
 use crate::http::wait::places::WaitPlaces;
 use crate::mutex;
 use crate::reload::Reloader;
@@ -60,6 +61,8 @@ pub struct App {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where responses are logged, if they are.
     pub access_log: Option<AccessLog>,
+    /// Timers for pauses, which workers do not have.
+    pub timers: Timers,
     /// The places of requests that wait for shipments to change.
     pub(crate) wait_places: Arc<WaitPlaces>,
     /// Held by the thread that closes its listener. With `net.ipv4.tcp_migrate_req` the kernel moves what waits in the
@@ -90,6 +93,7 @@ impl App {
             transport_security: None,
             trusted_proxies: Vec::new(),
             access_log: None,
+            timers: Timers::default(),
             wait_places: Arc::default(),
             closing: Mutex::default(),
             counters: Mutex::default(),

@@ -8,6 +8,7 @@
 //! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
 //! - [`pages`]: what people look at
 //! - `offload`: work on blocking threads, and the queue for them
+//! - `timers`: pauses, which workers have no timers for
 //! - [`budget`]: the memory that may be held for clients
 //! - [`secrets`]: certificates, tokens and keys
 //! - [`telemetry`]: counters, the access log and the audit trail
@@ -33,6 +34,7 @@ pub mod response;
 pub mod secrets;
 pub mod server;
 pub mod telemetry;
+pub(crate) mod timers;
 pub mod tls;
 mod trail;
 pub(crate) mod wait;

@@ -252,7 +252,7 @@ impl Worker {
         let body = if first.len() < PART_BYTES {
             self.app.budget.keep(&first).map(Body::Whole)
         } else {
-            let pace = Pace::new(self.app.all_counters());
+            let pace = Pace::new(self.app.all_counters(), self.app.timers.clone());
             self.large_body(client, snapshot, export, Some(pace))
                 .map(|parts| Body::of_unknown_length(self.app.budget.keep_made(first), Box::new(parts)))
         };

@@ -36,6 +36,7 @@ use crate::http::server::{self, Endpoint, STOP_ACCEPTING_TIME, Stage, TICK_INTER
 use crate::http::telemetry::access_log::settings::AccessLogSettings;
 use crate::http::telemetry::access_log::{AccessLog, Writing};
 use crate::http::telemetry::audit::Entry;
+use crate::http::timers::Timers;
 use crate::reload::{Outcome, ReloadError, Request};
 use crate::systemd;
 use control::Signals;
@@ -93,6 +94,7 @@ impl<'s> Server<'s> {
         app.transport_security = settings.hsts.map(response::transport_security);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
         app.access_log = access_log;
+        app.timers = Timers::of(control.runtime.handle());
         app.connections_max = listeners.connections_max.public;
         app.listening = AtomicBool::new(!listeners.public_awaits_data);
         let app = Arc::new(app);

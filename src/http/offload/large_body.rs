@@ -100,7 +100,7 @@ impl<D: Description> Parts for LargeBody<D> {
             let pause = self.pace.as_mut().and_then(Pace::pause);
             Box::pin(async move {
                 if let Some(pause) = pause {
-                    tokio::time::sleep(pause).await;
+                    pause.await;
                 }
                 match offload.run_patiently(client, move || make_next_part(description, &lease)).await {
                     Ok(made) => made,

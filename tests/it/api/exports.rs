@@ -1,6 +1,7 @@
 //! Exports, asked of the real binary.
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::reference::queries::form;
 use crate::support::client::{Broken, Client, request};
@@ -124,6 +125,29 @@ fn a_long_export_comes_whole_in_chunks_and_to_old_clients_until_the_connection_e
     let (head, body) = all.split_once("\r\n\r\n").unwrap();
     assert!(!head.contains("chunked") && !head.contains("content-length"), "{head}");
     assert!(body == exported(&file));
+}
+
+#[test]
+fn an_export_comes_whole_while_lookups_are_answered() {
+    let file = long(4000);
+    let server = Server::start(&file, &["--threads", "1"]);
+    let mut client = server.client();
+    client.send(request("GET", EXPORTS[0], &[]));
+    // It gives way before each part, as long as there was a lookup since the part before.
+    let is_over = AtomicBool::new(false);
+    let mut lookups = server.client();
+    let answer = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(lookups.get("/v1/shipments/DHL/N1").status, 200);
+            }
+        });
+        let answer = client.try_answer_to("GET");
+        is_over.store(true, Ordering::Relaxed);
+        answer
+    });
+    assert_eq!(answer.unwrap().text(), exported(&file));
+    server.stop();
 }
 
 #[test]
