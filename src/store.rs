@@ -64,13 +64,22 @@ pub struct Lease(Arc<Leased>);
 
 struct Leased {
     generation: u64,
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
+    snapshot: Mutex<Option<WithChanges>>,
 }
+
+/// A snapshot, and the steps up to it for those who need them.
+type WithChanges = (Arc<Snapshot>, Option<Arc<ChangeLog>>);
 
 impl Lease {
     /// The snapshot; `None` when the lease has ended. To be held for a moment only.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        mutex::lock(&self.0.snapshot).clone()
+        mutex::lock(&self.0.snapshot).as_ref().map(|(snapshot, _)| Arc::clone(snapshot))
+    }
+
+    /// The snapshot and the steps up to it; `None` when the lease has ended, or has none. To be held for a moment only.
+    pub fn with_changes(&self) -> Option<(Arc<Snapshot>, Arc<ChangeLog>)> {
+        let (snapshot, changes) = mutex::lock(&self.0.snapshot).clone()?;
+        Some((snapshot, changes?))
     }
 }
 
@@ -169,9 +178,10 @@ impl Store {
         if is_rewritten { self.restamp(stamp) } else { None }
     }
 
-    /// Leases `snapshot`.
-    pub fn lease(&self, snapshot: Arc<Snapshot>) -> Lease {
-        let lease = Arc::new(Leased { generation: snapshot.generation, snapshot: Mutex::new(Some(snapshot)) });
+    /// Leases `snapshot`, with the steps up to it if they are needed.
+    pub fn lease(&self, snapshot: Arc<Snapshot>, changes: Option<Arc<ChangeLog>>) -> Lease {
+        let generation = snapshot.generation;
+        let lease = Arc::new(Leased { generation, snapshot: Mutex::new(Some((snapshot, changes))) });
         let mut all = mutex::lock(&self.leases);
         if all.len() == all.capacity() {
             all.retain(|lease| lease.strong_count() > 0);

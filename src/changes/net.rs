@@ -66,7 +66,8 @@ pub struct ChangeFilter {
 }
 
 impl ChangeFilter {
-    fn matches(&self, change: &Change<'_>) -> bool {
+    /// True if `change` matches.
+    pub fn matches(&self, change: &Change<'_>) -> bool {
         let has_one = |values: &HashSet<FoldedKey>, text: Option<&[u8]>| {
             values.is_empty() || text.is_some_and(|text| values.contains(&FoldedKey::new(&unescape(text))))
         };
@@ -133,10 +134,22 @@ impl ChangeLog {
 
     /// The net difference that all steps from `first_step` on make up, in the order of [`ChangePage::changes`].
     fn changes<'a>(&'a self, first_step: usize, dataset: &'a Dataset) -> impl Iterator<Item = Change<'a>> {
-        let mut scratch = Vec::new();
-        self.entries.chunk_by(|a, b| a.subject == b.subject).filter_map(move |of_one| {
+        self.changes_from(0, first_step, dataset).filter_map(|(_, change)| change)
+    }
+
+    /// The same from the entry `start` on, which is 0 or what came with a change: for each shipment with entries the
+    /// index of the one after them, and its net change, if it has one.
+    pub fn changes_from<'a>(
+        &'a self,
+        start: usize,
+        first_step: usize,
+        dataset: &'a Dataset,
+    ) -> impl Iterator<Item = (usize, Option<Change<'a>>)> {
+        let (mut scratch, mut end) = (Vec::new(), start);
+        self.entries[start..].chunk_by(|a, b| a.subject == b.subject).map(move |of_one| {
+            end += of_one.len();
             let before = of_one.partition_point(|entry| usize::from(entry.step) < first_step);
-            self.net(&of_one[before..], dataset, &mut scratch)
+            (end, self.net(&of_one[before..], dataset, &mut scratch))
         })
     }
 

@@ -14,6 +14,7 @@ use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::request::route::Offered;
 use crate::http::secrets::Secrets;
+use crate::http::streams::places::StreamPlaces;
 use crate::http::telemetry::access_log::AccessLog;
 use crate::http::telemetry::counters::Counters;
 use crate::http::timers::Timers;
@@ -65,6 +66,8 @@ pub struct App {
     pub timers: Timers,
     /// The places of requests that wait for shipments to change.
     pub(crate) wait_places: Arc<WaitPlaces>,
+    /// The places of streams of changes.
+    pub(crate) stream_places: Arc<StreamPlaces>,
     /// Held by the thread that closes its listener. With `net.ipv4.tcp_migrate_req` the kernel moves what waits in the
     /// queue to another listener, and resets it if that one is closed just then.
     pub(crate) closing: Mutex<()>,
@@ -95,6 +98,7 @@ impl App {
             access_log: None,
             timers: Timers::default(),
             wait_places: Arc::default(),
+            stream_places: Arc::default(),
             closing: Mutex::default(),
             counters: Mutex::default(),
         }

@@ -7,6 +7,7 @@
 //! - `handlers`: one file per resource
 //! - [`worker`]: the state that the requests of a thread share; [`app`]: that of all threads
 //! - [`pages`]: what people look at
+//! - `wait`, `streams`: those who wait for changes, and streams of them
 //! - `offload`: work on blocking threads, and the queue for them
 //! - `timers`: pauses, which workers have no timers for
 //! - [`budget`]: the memory that may be held for clients
@@ -33,6 +34,7 @@ pub mod request;
 pub mod response;
 pub mod secrets;
 pub mod server;
+pub(crate) mod streams;
 pub mod telemetry;
 pub(crate) mod timers;
 pub mod tls;

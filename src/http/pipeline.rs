@@ -15,8 +15,8 @@ use crate::http::access::{Access, DataRequest};
 use crate::http::compression::{self, Compression};
 use crate::http::handlers::wait::Caller;
 use crate::http::handlers::{
-    batch_lookup, changes, dataset, docs, export, facets, legacy_list, limited, metrics, not_found, probes, reload,
-    search, shipments, ui, wait,
+    batch_lookup, changes, changes_stream, dataset, docs, export, facets, legacy_list, limited, metrics, not_found,
+    probes, reload, search, shipments, ui, wait,
 };
 use crate::http::request::correlation;
 use crate::http::request::cors::{self, OriginMatch};
@@ -208,6 +208,7 @@ impl Service {
             }
             RouteId::Facets => return facets::facets(worker, peer, headers, uri.query()),
             RouteId::Changes => return changes::changes(worker, peer, uri, headers),
+            RouteId::ChangesStream => changes_stream::stream(worker, request.method(), headers, uri.query()),
             RouteId::BatchLookup => return batch_lookup::batch(worker, peer, payer, sees_all, request),
             RouteId::Dataset => return dataset::dataset(worker, peer, headers),
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),

@@ -14,7 +14,7 @@ use crate::dataset::{Export, Outline, OutlineLimits};
 use crate::http::access::{RateOf, Refusal};
 use crate::http::app::App;
 use crate::http::budget::{Exhausted, TINY_BYTES_MAX};
-use crate::http::offload::large_body::{Description, LargeBody, PART_BYTES};
+use crate::http::offload::large_body::{Description, EXPORT_PAUSE, LargeBody, PART_BYTES};
 use crate::http::offload::pace::Pace;
 use crate::http::offload::threads::{NotDone, Offload};
 use crate::http::request::forwarded::{self, Peer};
@@ -24,6 +24,7 @@ use crate::http::response::download::download;
 use crate::http::response::problem::{self, Code};
 use crate::http::response::reply::Reply;
 use crate::http::response::{self, Response};
+use crate::http::streams::turns::Streams;
 use crate::http::telemetry::access_log::{AccessLog, Sampler};
 use crate::http::telemetry::counters::Counters;
 use crate::http::wait::waiting::Waits;
@@ -46,6 +47,8 @@ pub struct Worker {
     pub(crate) offload: Offload,
     /// Those who wait for shipments to change.
     pub(crate) waits: Rc<Waits>,
+    /// The streams of changes.
+    pub(crate) streams: Rc<Streams>,
 }
 
 /// Whose responses are the last on their connections, since the process ends.
@@ -104,6 +107,7 @@ impl Worker {
             ending: Cell::default(),
             offload: Offload::new(),
             waits: Rc::default(),
+            streams: Rc::default(),
         }
     }
 
@@ -252,7 +256,7 @@ impl Worker {
         let body = if first.len() < PART_BYTES {
             self.app.budget.keep(&first).map(Body::Whole)
         } else {
-            let pace = Pace::new(self.app.all_counters(), self.app.timers.clone());
+            let pace = Pace::new(EXPORT_PAUSE, &self.app);
             self.large_body(client, snapshot, export, Some(pace))
                 .map(|parts| Body::of_unknown_length(self.app.budget.keep_made(first), Box::new(parts)))
         };
@@ -266,7 +270,7 @@ impl Worker {
         description: D,
         pace: Option<Pace>,
     ) -> Result<LargeBody<D>, Exhausted> {
-        let lease = self.app.store.lease(Arc::clone(snapshot));
+        let lease = self.app.store.lease(Arc::clone(snapshot), None);
         LargeBody::new(&self.offload, client, lease, description, pace, &self.app.budget)
     }
 

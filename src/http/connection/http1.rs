@@ -158,11 +158,11 @@ impl hyper::service::Service<Request<Incoming>> for TrackedService {
         self.socket.response_begun(!request.body().is_end_stream());
         let reply = self.service.reply(request);
         let waiting = match &reply {
-            Reply::Now(_) => {
+            Reply::Now(Some(response)) if matches!(response.body(), Body::Whole(_)) => {
                 self.socket.response_ready();
                 None
             }
-            Reply::Later(_) => Some(Rc::clone(&self.socket)),
+            Reply::Now(_) | Reply::Later(_) => Some(Rc::clone(&self.socket)),
             Reply::AfterBody(_) => {
                 self.socket.body_awaited();
                 Some(Rc::clone(&self.socket))

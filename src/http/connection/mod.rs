@@ -68,12 +68,15 @@ impl Connections {
         Rc::new(Connections { registry, worker, tls, http1, http2: Http2::new() })
     }
 
-    /// Enforces the limits in time of connections, of what waits to be offloaded, and of those who wait for changes.
+    /// Enforces the limits in time of connections, of what waits to be offloaded, and of those who wait for changes;
+    /// wakes streams of changes.
     pub(crate) fn sweep(&self, now: Instant) {
         self.registry.sweep(now);
         self.worker.offload.sweep(now);
-        let Worker { app, waits, ending, .. } = &*self.worker;
-        waits.sweep(app, now, ending.get() == Ending::All);
+        let Worker { app, waits, streams, ending, .. } = &*self.worker;
+        let ends_all = ending.get() == Ending::All;
+        waits.sweep(app, now, ends_all);
+        streams.sweep(app, now, ends_all);
     }
 
     /// Runs a connection over `stream` until it ends. Its place, `permit`, is given back then. The connection counts from now on,

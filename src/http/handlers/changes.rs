@@ -17,7 +17,7 @@ use crate::shipment::Facet;
 use crate::store::Snapshot;
 
 const PATH: &str = "/v1/changes";
-const SINCE: &str = "since";
+pub(super) const SINCE: &str = "since";
 const KIND: &str = "kind";
 /// The parameter that links to a next page have.
 const CURSOR: &str = "cursor";
@@ -88,7 +88,7 @@ fn changes_request(query: Option<&str>, base: impl FnOnce() -> String) -> Result
             SINCE => since.replace(value.clone().into_owned()).is_some(),
             LIMIT => limit.replace(query::limit(value, LIMIT_MAX)?).is_some(),
             _ => {
-                take_filter(&mut filter, name, value)?;
+                take_filter(&mut filter, name, value, &ALLOWED)?;
                 false
             }
         };
@@ -105,7 +105,8 @@ fn changes_request(query: Option<&str>, base: impl FnOnce() -> String) -> Result
     Ok(ChangesRequest { since, version, query, cursor, next: format!("{}?{others}", base()) })
 }
 
-fn take_filter(filter: &mut ChangeFilter, name: &str, value: &str) -> Result<(), Invalid> {
+/// Adds what the parameter `name` filters by. There are those that are `allowed`.
+pub(super) fn take_filter(filter: &mut ChangeFilter, name: &str, value: &str, allowed: &[&str]) -> Result<(), Invalid> {
     let is = |facet: Facet| facet.name() == name;
     if name == KIND {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == value);
@@ -117,13 +118,13 @@ fn take_filter(filter: &mut ChangeFilter, name: &str, value: &str) -> Result<(),
     } else if is(Facet::Status) {
         &mut filter.statuses
     } else {
-        return Err(Invalid::new(name, query::no_such_parameter(name, &ALLOWED)));
+        return Err(Invalid::new(name, query::no_such_parameter(name, allowed)));
     };
     values.insert(query::filter_value(name, value)?);
     Ok(())
 }
 
-fn no_version() -> Invalid {
+pub(super) fn no_version() -> Invalid {
     Invalid::new(SINCE, "a version is expected, as /v1/dataset names it")
 }
 

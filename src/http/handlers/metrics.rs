@@ -250,10 +250,13 @@ fn of_changes(app: &App, workers: &[Arc<Counters>], snapshot: &Snapshot) -> Vec<
     let Some(log) = snapshot.changes() else { return Vec::new() };
     let one =
         |name: &str, help: &str, value: usize| family(name, help, MetricType::GAUGE, vec![gauge(value as f64, &[])]);
-    let gone = workers.iter().map(|worker| worker.of_status(RouteId::Changes, StatusCode::GONE)).sum();
+    let gone_of =
+        |worker: &Arc<Counters>| worker.of_status(RouteId::Changes, StatusCode::GONE) + worker.streams_reset.get();
+    let gone = workers.iter().map(gone_of).sum();
     vec![
         one("waybill_changes_versions", "Replaced versions that can be compared with.", log.versions()),
         one("waybill_changes_bytes", "Memory of what changed since these versions.", log.bytes()),
+        one("waybill_changes_streams", "Open streams of changes.", app.stream_places.taken()),
         one("waybill_changes_waits", "Lookups that wait for their shipment to change.", app.wait_places.taken()),
         family(
             "waybill_changes_gone_total",

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch_lookup;
 pub(crate) mod changes;
+pub(crate) mod changes_stream;
 pub(crate) mod dataset;
 pub(crate) mod docs;
 pub(crate) mod export;

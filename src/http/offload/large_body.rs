@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -18,6 +19,10 @@ use crate::store::Lease;
 
 /// Bytes that are made at a time.
 pub(crate) const PART_BYTES: usize = 128 << 10;
+
+/// How long an export pauses before each part while lookups are answered: it gets some 8 MB/s then, so that several leave
+/// the processors to others.
+pub(crate) const EXPORT_PAUSE: Duration = Duration::from_millis(16);
 
 /// A description of a body, and how far it is rendered.
 pub(crate) trait Description: Send + 'static {

@@ -1,17 +1,15 @@
-//! The pace of exports: lookups come first.
+//! The pace of long responses: lookups come first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::app::App;
 use crate::http::telemetry::counters::Counters;
 use crate::http::timers::Timers;
 
-/// How long an export waits before each part while lookups are answered: it gets some 8 MB/s then, so that several leave
-/// the processors to others.
-const PAUSE: Duration = Duration::from_millis(16);
-
-/// Tells an export when to wait.
+/// Tells when to pause.
 pub(crate) struct Pace {
+    length: Duration,
     workers: Vec<Arc<Counters>>,
     /// Nanoseconds of all lookups when the part before was made.
     lookups_ns: u64,
@@ -19,17 +17,21 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Gives way to lookups that `workers` count.
-    pub(crate) fn new(workers: Vec<Arc<Counters>>, timers: Timers) -> Pace {
-        let mut pace = Pace { workers, lookups_ns: 0, timers };
+    /// Gives way for `length` at a time to lookups that are answered.
+    pub(crate) fn new(length: Duration, app: &App) -> Pace {
+        Pace::beside(length, app.all_counters(), app.timers.clone())
+    }
+
+    fn beside(length: Duration, workers: Vec<Arc<Counters>>, timers: Timers) -> Pace {
+        let mut pace = Pace { length, workers, lookups_ns: 0, timers };
         pace.is_to_give_way();
         pace
     }
 
     /// The pause before the next part, if lookups were answered since the part before.
-    pub(super) fn pause(&mut self) -> Option<impl Future<Output = ()> + use<>> {
-        let timers = self.timers.clone();
-        self.is_to_give_way().then(|| async move { timers.pause(PAUSE).await })
+    pub(crate) fn pause(&mut self) -> Option<impl Future<Output = ()> + use<>> {
+        let (timers, length) = (self.timers.clone(), self.length);
+        self.is_to_give_way().then_some(async move { timers.pause(length).await })
     }
 
     /// True if lookups were answered since this was asked before.
@@ -51,7 +53,7 @@ mod tests {
         let answer =
             |worker: &Counters, route| worker.count_response(Some(route), StatusCode::OK, Duration::from_nanos(9));
         answer(&workers[0], RouteId::Shipment);
-        let mut pace = Pace::new(workers.to_vec(), Timers::default());
+        let mut pace = Pace::beside(Duration::ZERO, workers.to_vec(), Timers::default());
         assert!(!pace.is_to_give_way());
         for (worker, route) in
             [(0, RouteId::Shipment), (1, RouteId::Shipment), (1, RouteId::ShipmentsByNumber), (0, RouteId::BatchLookup)]

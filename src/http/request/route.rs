@@ -33,6 +33,8 @@ pub enum RouteId {
     Facets,
     /// Changes since an earlier version.
     Changes,
+    /// Changes as they are published.
+    ChangesStream,
     /// Many lookups in one request.
     BatchLookup,
     /// Version, age and size of what is served.
@@ -103,7 +105,7 @@ const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Public, Listener::Admin];
 
 /// The table of routes, in the order of [`RouteId`].
-pub static ROUTES: [RouteSpec; 23] = {
+pub static ROUTES: [RouteSpec; 24] = {
     use Content::{Data, Page, Service};
     const LOOKUP: Content = Data(Some(Scope::Lookup));
     const LIST: Content = Data(Some(Scope::List));
@@ -116,6 +118,7 @@ pub static ROUTES: [RouteSpec; 23] = {
         spec(RouteId::NdjsonExport, "/v1/shipments.ndjson", READ, PUBLIC, LIST),
         spec(RouteId::Facets, "/v1/facets", READ, PUBLIC, LIST),
         spec(RouteId::Changes, "/v1/changes", READ, PUBLIC, FEED),
+        spec(RouteId::ChangesStream, "/v1/changes/stream", READ, PUBLIC, FEED),
         spec(RouteId::BatchLookup, "/v1/lookup", POST, PUBLIC, LOOKUP),
         spec(RouteId::Dataset, "/v1/dataset", READ, PUBLIC, Data(None)),
         spec(RouteId::LegacyList, "/shipment/list/", READ, PUBLIC, LIST),
@@ -346,7 +349,7 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_not_found() {
         for method in [Method::GET, Method::POST] {
-            for path in ["/", "/browse", "/docs", "/docs/page.js", "/v1/changes"] {
+            for path in ["/", "/browse", "/docs", "/docs/page.js", "/v1/changes", "/v1/changes/stream"] {
                 let route = Route::parse(Listener::Public, API, &method, path);
                 assert_eq!(route, Err(NoRoute::NotFound), "{method} {path}");
             }

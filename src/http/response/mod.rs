@@ -38,6 +38,10 @@ const NEVER_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 const BY_KEY: HeaderValue = HeaderValue::from_static("authorization, x-api-key");
 /// The same where those without one see a limited view.
 const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization, x-api-key, waybill-postcode");
+/// HTML Standard, section 9.2.1.
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// Tells nginx whether to gather what it passes on.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const NEVER_CACHE: HeaderValue = HeaderValue::from_static("no-store");
 /// Browsers take the media type as it is (Fetch Standard, section 3.6).
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -67,6 +71,18 @@ fn never_cached(status: StatusCode, media_type: HeaderValue, body: Bytes) -> Res
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    response
+}
+
+/// 200 with server-sent events, which no proxy is to gather or store.
+pub(crate) fn event_stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().extend([
+        (CONTENT_TYPE, EVENT_STREAM),
+        (CACHE_CONTROL, NEVER_CACHE),
+        (X_CONTENT_TYPE_OPTIONS, NO_SNIFF),
+        (X_ACCEL_BUFFERING, HeaderValue::from_static("no")),
+    ]);
     response
 }
 

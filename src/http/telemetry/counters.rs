@@ -128,6 +128,8 @@ pub(crate) struct Counters {
     pub(crate) panics: Count,
     /// Requests of clients without a key that came too early.
     pub(crate) clients_limited: Count,
+    /// Streams of changes since a version that is not known.
+    pub(crate) streams_reset: Count,
     /// Requests by the numbers of their keys' names, once there is one.
     keys: OnceLock<Box<[KeyCounts]>>,
 }

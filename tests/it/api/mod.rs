@@ -10,6 +10,7 @@ mod openapi;
 mod search;
 mod shards;
 mod stages;
+mod streams;
 mod ui;
 mod unavailable;
 mod unknown;

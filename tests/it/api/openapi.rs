@@ -241,6 +241,7 @@ fn ask_everything() -> Asker {
     asker.post(&server, "application/json", &" ".repeat((1 << 20) + 1));
     ask_for_large_answers(&mut asker);
     ask_for_changes(&mut asker);
+    ask_for_streams(&mut asker, &server);
     // One of two shards has none of these.
     for shard in ["0/2", "1/2"] {
         let server = Server::start(SEED, &["--shard", shard]);
@@ -327,6 +328,26 @@ fn ask_for_changes(asker: &mut Asker) {
         asker.read(&server, target);
         asker.read_with_large_head(&server, target);
     }
+}
+
+/// Streams of changes, which do not end: none that is let through is asked for but by its head.
+fn ask_for_streams(asker: &mut Asker, without_changes: &Server) {
+    const STREAM: &str = "/v1/changes/stream";
+    asker.read(without_changes, STREAM);
+    let server = Server::start(SEED, &["--changes", "2"]);
+    for method in ["HEAD", "DELETE"] {
+        asker.ask(&mut server.client(), method, STREAM, &[], "");
+    }
+    asker.read(&server, &format!("{STREAM}?limit=1"));
+    asker.read_with_large_head(&server, STREAM);
+    let keys = NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), "a:key-of-a scope=list\nb:key-of-b scope=feed rate=1/s burst=1").unwrap();
+    let server = Server::start(SEED, &["--changes", "2", "--api-keys-file", keys.path().to_str().unwrap()]);
+    asker.read(&server, STREAM);
+    let mut client = server.client();
+    asker.ask(&mut client, "HEAD", STREAM, &["X-API-Key: key-of-a"], "");
+    let mut statuses = (0..3).map(|_| asker.ask(&mut client, "HEAD", STREAM, &["X-API-Key: key-of-b"], "").status);
+    assert!(statuses.any(|status| status == 429));
 }
 
 /// Shipments that have stages.

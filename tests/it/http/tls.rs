@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -188,6 +189,57 @@ fn exports_come_whole_over_http_2_or_are_reset() {
         assert!(unread.into_body().collect().await.is_err());
         // Other streams go on.
         assert_eq!(ask(&mut h2, "GET", "/v1/shipments.csv").await.status(), 200);
+    });
+}
+
+#[test]
+fn changes_are_streamed_over_http_2_beside_other_requests_until_the_server_drains() {
+    const STREAMS: usize = 50;
+    let pair = Pair::make();
+    let file = |status: &str| {
+        let rows = (0..5000).map(|at| crate::support::row(&format!("TN{at}"), "DHL").replace("scanned", status));
+        crate::support::csv(&rows.collect::<Vec<_>>())
+    };
+    let server = pair.start(file("a"), &["--changes", "3", "--threads", "1"]);
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        let mut bodies = Vec::new();
+        for _ in 0..STREAMS {
+            h2.ready().await.unwrap();
+            let asked = request("GET", "/v1/changes/stream").body(Full::default()).unwrap();
+            let answer = h2.send_request(asked).await.unwrap();
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["content-type"]),
+                (200, &"text/event-stream".parse().unwrap())
+            );
+            bodies.push(answer.into_body());
+        }
+        server.replace(file("b"));
+        assert_eq!(server.reload().json()["result"], "ok");
+        assert_eq!(ask(&mut h2, "GET", "/v1/shipments/DHL/TN1").await.status(), 200);
+        // All at once: what one does not take would fill the window of the connection.
+        let read = |mut body: Incoming| async move {
+            let mut text = String::new();
+            while text.matches("event: version").count() < 2 || !text.ends_with("\n\n") {
+                let frame = body.frame().await.unwrap().unwrap();
+                text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+            }
+            (body, text)
+        };
+        let reading: Vec<_> = bodies.into_iter().map(|body| tokio::spawn(read(body))).collect();
+        let (mut bodies, mut texts) = (Vec::new(), Vec::new());
+        for reading in reading {
+            let (body, text) = reading.await.unwrap();
+            bodies.push(body);
+            texts.push(text);
+        }
+        assert_eq!(texts[0].matches("event: shipment\n").count(), 5000);
+        texts.dedup();
+        assert_eq!(texts.len(), 1);
+        server.signal(Signal::TERM);
+        for body in bodies {
+            assert!(body.collect().await.unwrap().to_bytes().is_empty());
+        }
     });
 }
 

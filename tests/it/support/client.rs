@@ -70,13 +70,27 @@ impl Client {
         self.try_answer_to(method).unwrap_or_else(|broken| panic!("{broken:?} to {method}"))
     }
 
-    pub(crate) fn try_answer_to(&mut self, method: &str) -> Result<Answer, Broken> {
-        let head_end = loop {
+    /// The head of the next answer, whose body comes in chunks.
+    pub(crate) fn head_of_chunked(&mut self) -> Answer {
+        let head_end = self.head_end().unwrap();
+        let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
+        let answer = Answer::from_head(head);
+        assert_eq!(answer.field("transfer-encoding").as_deref(), Some("chunked"), "{}", answer.head);
+        answer
+    }
+
+    /// Where the head of the next answer ends.
+    fn head_end(&mut self) -> Result<usize, Broken> {
+        loop {
             if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
+                return Ok(end + 4);
             }
             self.read_more()?;
-        };
+        }
+    }
+
+    pub(crate) fn try_answer_to(&mut self, method: &str) -> Result<Answer, Broken> {
+        let head_end = self.head_end()?;
         let head = String::from_utf8(self.unread[..head_end].to_vec()).unwrap();
         let mut answer = Answer::from_head(head);
         let has_body = method != "HEAD" && !matches!(answer.status, 100..200 | 204 | 304);
@@ -100,7 +114,7 @@ impl Client {
     }
 
     /// The next chunk of a body (RFC 9112, section 7.1), which has no trailers; `None` after the last one.
-    fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
         let start = loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
                 break end + 2;
