@@ -2,7 +2,7 @@
 //! audit trail. Most requests leave none.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::header::{ETAG, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -11,7 +11,7 @@ use crate::http::request::correlation::{self, REQUEST_ID};
 use crate::http::request::forwarded::Peer;
 use crate::http::request::route::{Content, Listener, RouteId};
 use crate::http::response::{Response, etag};
-use crate::http::telemetry::access_log::line::{Line, LoggedRequest};
+use crate::http::telemetry::access_log::line::LoggedRequest;
 use crate::http::telemetry::access_log::{Choice, Sampler};
 use crate::http::telemetry::audit::Entry;
 use crate::http::worker::Worker;
@@ -74,7 +74,7 @@ impl Trail {
             && let Some(sampler) = &worker.sampler
         {
             let dataset = version(worker, route, response, generation);
-            sampler.log(Line::new(logged, route, response, duration, dataset));
+            sampler.log(Instant::now(), &logged.line(route, response, duration, dataset.as_deref()));
         }
         if let Some(entry) = audited {
             entry.end(route, response);

@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 
 use crate::http::pipeline;
+use crate::http::request::correlation::REQUEST_ID;
 use crate::http::response::Response;
 use crate::http::response::body::Body;
 use crate::http::response::wire::{self, HeadEnd};
@@ -35,11 +37,12 @@ struct Head {
     not_modified: Vec<u8>,
 }
 
-/// Whom an answer is for, and when it was asked for.
+/// Whom an answer is for, and when and with which id it was asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Occasion {
+pub(super) struct Occasion<'r> {
     pub(super) has_key: bool,
     pub(super) at: Instant,
+    pub(super) request_id: Option<&'r str>,
 }
 
 impl Answers {
@@ -50,8 +53,16 @@ impl Answers {
 
     /// Appends 200 with `body` from `snapshot` to `out`.
     #[inline]
-    pub(super) fn ok(&self, out: &mut Vec<u8>, snapshot: &Snapshot, for_whom: Occasion, body: &[u8], is_head: bool) {
+    pub(super) fn ok(
+        &self,
+        out: &mut Vec<u8>,
+        snapshot: &Snapshot,
+        for_whom: Occasion<'_>,
+        body: &[u8],
+        is_head: bool,
+    ) {
         out.extend_from_slice(&self.head(snapshot, for_whom).ok);
+        push_id(out, for_whom);
         wire::push_length(out, body.len());
         out.extend_from_slice(self.end.borrow_mut().at(for_whom.at));
         if !is_head {
@@ -60,15 +71,19 @@ impl Answers {
     }
 
     /// Appends 304.
-    pub(super) fn not_modified(&self, out: &mut Vec<u8>, snapshot: &Snapshot, for_whom: Occasion) {
+    pub(super) fn not_modified(&self, out: &mut Vec<u8>, snapshot: &Snapshot, for_whom: Occasion<'_>) {
         out.extend_from_slice(&self.head(snapshot, for_whom).not_modified);
+        push_id(out, for_whom);
         out.extend_from_slice(self.end.borrow_mut().at(for_whom.at));
     }
 
     /// The head of `response`, and its status and body; none if that is not there as a whole.
     #[cold]
-    pub(super) fn whole(&self, mut response: Response, for_whom: Occasion) -> Option<(StatusCode, Vec<u8>, Bytes)> {
+    pub(super) fn whole(&self, mut response: Response, for_whom: Occasion<'_>) -> Option<(StatusCode, Vec<u8>, Bytes)> {
         pipeline::mark_plain(&self.worker, for_whom.has_key, &mut response);
+        if let Some(id) = for_whom.request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            response.headers_mut().insert(REQUEST_ID.clone(), id);
+        }
         let (parts, body) = response.into_parts();
         let Body::Whole(body) = body else { return None };
         let mut head = Vec::new();
@@ -79,7 +94,7 @@ impl Answers {
     }
 
     #[inline]
-    fn head(&self, snapshot: &Snapshot, for_whom: Occasion) -> Ref<'_, Head> {
+    fn head(&self, snapshot: &Snapshot, for_whom: Occasion<'_>) -> Ref<'_, Head> {
         if self.heads.borrow().generation != snapshot.generation {
             self.write_heads(snapshot);
         }
@@ -100,5 +115,13 @@ impl Answers {
             not_modified: head(fields.not_modified(), has_key),
         });
         *self.heads.borrow_mut() = Heads { generation: snapshot.generation, of_callers };
+    }
+}
+
+/// Appends the id of the request, if it has one.
+#[inline]
+fn push_id(out: &mut Vec<u8>, for_whom: Occasion<'_>) {
+    if let Some(id) = for_whom.request_id {
+        wire::push_field(out, &REQUEST_ID, id.as_bytes());
     }
 }

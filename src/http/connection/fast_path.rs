@@ -17,19 +17,21 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Version};
 
 use crate::http::access::{Access, Caller, PlainLookup};
 use crate::http::activity::{HEAD_BYTES_MAX, UNSENT_BYTES_MAX};
 use crate::http::budget::TINY_BYTES_MAX;
 use crate::http::connection::answers::{Answers, Occasion};
 use crate::http::connection::arrived::{ALL, Arrived};
-use crate::http::connection::head::{self, Next, Plain};
+use crate::http::connection::head::{self, Next, Plain, Said};
 use crate::http::connection::socket::{READ_BYTES, Socket};
 use crate::http::handlers::shipments::{self, Lookup};
 use crate::http::pipeline::Service;
+use crate::http::request::correlation;
 use crate::http::request::forwarded::{self, Peer};
 use crate::http::request::route::{Listener, Route};
+use crate::http::telemetry::access_log::line::Line;
 use crate::http::worker::{Ending, Worker};
 use crate::shipment::FoldedKey;
 
@@ -67,9 +69,9 @@ impl FastPath {
         FastPath { answers: Answers::new(Rc::clone(&worker)), worker }
     }
 
-    /// True if there may be lookups for it on connections of `service`: not where each is to be logged.
+    /// True if there may be lookups for it on connections of `service`.
     pub(super) fn is_for(service: &Service) -> bool {
-        service.listener() == Listener::Public && service.worker().sampler.is_none()
+        service.listener() == Listener::Public
     }
 
     /// Answers the lookups that have arrived on `socket`, which is between requests, as many as are left of its turn.
@@ -194,14 +196,21 @@ impl FastPath {
             Lookup::Missing if lookup.path.len() > MISSING_PATH_BYTES_MAX => return None,
             _ => {}
         }
+        let client = match &worker.sampler {
+            None => socket.peer,
+            Some(_) => self.client(lookup, socket.peer)?,
+        };
         // It is paid for only when it is answered here.
         let caller = match &worker.app.access {
             None => Caller::Keyless,
             Some(access) => self.admit(access, lookup, started, socket.peer)?,
         };
-        let for_whom = Occasion { has_key: caller != Caller::Keyless, at: started };
+        let request_id = lookup.request_id.and_then(correlation::id_in);
+        let for_whom = Occasion { has_key: caller != Caller::Keyless, at: started, request_id };
+        let mut body_bytes = 0;
         let status = match found {
             Lookup::Found(body) => {
+                body_bytes = body.len();
                 self.answers.ok(&mut socket.lend_unsent(), snapshot, for_whom, body, lookup.is_head);
                 StatusCode::OK
             }
@@ -212,6 +221,7 @@ impl FastPath {
             Lookup::Missing => {
                 let (status, head, body) =
                     self.answers.whole(shipments::missing(snapshot, &route, &number), for_whom)?;
+                body_bytes = body.len();
                 let mut out = socket.lend_unsent();
                 out.extend_from_slice(&head);
                 out.extend_from_slice(if lookup.is_head { &[] } else { &body });
@@ -224,14 +234,41 @@ impl FastPath {
         if let Caller::Key(name_number) = caller {
             worker.counters.count_key(name_number, status);
         }
+        if let Some(sampler) = &worker.sampler {
+            let keys = worker.app.secrets.api_keys.as_ref();
+            let key = || if let Caller::Key(number) = caller { keys.map(|keys| keys.name(number)) } else { None };
+            sampler.choose_and_log(ended, ended - started, || Line {
+                client,
+                method: if lookup.is_head { "HEAD" } else { "GET" },
+                path: lookup.path,
+                version: Version::HTTP_11,
+                route: Some(route.id),
+                status,
+                body_bytes: Some(if lookup.is_head { 0 } else { body_bytes as u64 }),
+                duration: ended - started,
+                request_id,
+                trace_id: lookup.traceparent.and_then(correlation::trace_in),
+                key: key(),
+                dataset: Some(&snapshot.summary.version),
+            });
+        }
         Some(ended)
+    }
+
+    /// The client of a lookup that came from `peer`, unless hyper must be asked.
+    fn client(&self, lookup: &Plain<'_>, peer: Peer) -> Option<Peer> {
+        let trusted = &self.worker.app.trusted_proxies;
+        match lookup.said {
+            Said::More if !trusted.is_empty() => None,
+            Said::List(list) if !trusted.is_empty() => Some(forwarded::client_in_list(trusted, peer, list)),
+            _ => Some(peer),
+        }
     }
 
     /// Admits a lookup that came at `at`, unless it is hyper's to decide.
     fn admit(&self, access: &Access, lookup: &Plain<'_>, at: Instant, peer: Peer) -> Option<Caller> {
         let app = &self.worker.app;
-        let has_said = lookup.is_forwarded && !app.trusted_proxies.is_empty();
-        let client = &|| (!has_said).then(|| forwarded::one_of_network(peer));
+        let client = &|| self.client(lookup, peer).map(forwarded::one_of_network);
         let Plain { api_key, authorization, .. } = *lookup;
         access.admit_lookup(app.secrets.api_keys.as_ref(), &PlainLookup { api_key, authorization, client, at })
     }

@@ -39,8 +39,22 @@ pub(super) struct Plain<'b> {
     pub(super) api_key: Option<&'b [u8]>,
     /// The value of `Authorization`.
     pub(super) authorization: Option<&'b [u8]>,
-    /// True if proxies may have said who the client is.
-    pub(super) is_forwarded: bool,
+    /// The value of `X-Request-Id`.
+    pub(super) request_id: Option<&'b [u8]>,
+    /// The value of `traceparent`.
+    pub(super) traceparent: Option<&'b [u8]>,
+    /// What proxies say of the client.
+    pub(super) said: Said<'b>,
+}
+
+/// What proxies say of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said<'b> {
+    Nothing,
+    /// In one `X-Forwarded-For`.
+    List(&'b [u8]),
+    /// In several fields, or in `Forwarded`.
+    More,
 }
 
 /// What a header field means for a lookup.
@@ -52,7 +66,9 @@ enum Meaning {
     IfNoneMatch,
     ApiKey,
     Authorization,
-    /// What proxies say of the client.
+    RequestId,
+    Traceparent,
+    ForwardedFor,
     Forwarded,
     Length,
     Coding,
@@ -89,7 +105,8 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
     }
     let mut is_plain = path.starts_with(LOOKUP) && path.bytes().all(|byte| IN_PATH[usize::from(byte)]);
     let (mut host, mut if_none_match, mut body_bytes) = (None, None, None);
-    let (mut api_key, mut authorization, mut is_forwarded) = (None, None, false);
+    let (mut api_key, mut authorization, mut said) = (None, None, Said::Nothing);
+    let (mut request_id, mut traceparent) = (None, None);
     for Header { name, value } in request.headers.iter() {
         match meaning(name) {
             Meaning::Nothing => {}
@@ -98,7 +115,10 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
             Meaning::IfNoneMatch => is_plain &= if_none_match.replace(*value).is_none(),
             Meaning::ApiKey => is_plain &= api_key.replace(*value).is_none(),
             Meaning::Authorization => is_plain &= authorization.replace(*value).is_none(),
-            Meaning::Forwarded => is_forwarded = true,
+            Meaning::RequestId => is_plain &= request_id.replace(*value).is_none(),
+            Meaning::Traceparent => is_plain &= traceparent.replace(*value).is_none(),
+            Meaning::ForwardedFor => said = if said == Said::Nothing { Said::List(value) } else { Said::More },
+            Meaning::Forwarded => said = Said::More,
             Meaning::Another => is_plain = false,
             Meaning::Length => match length(value) {
                 Some(bytes) if body_bytes.is_none() => body_bytes = Some(bytes),
@@ -111,7 +131,8 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
     match (method, host, body_bytes) {
         ("GET" | "HEAD", Some(host), None) if is_plain && validate::is_valid_host(host) => {
             let is_head = method == "HEAD";
-            Next::Lookup(Plain { is_head, path, if_none_match, api_key, authorization, is_forwarded }, head_bytes)
+            let plain = Plain { is_head, path, if_none_match, api_key, authorization, request_id, traceparent, said };
+            Next::Lookup(plain, head_bytes)
         }
         // What comes after it may be no request.
         ("CONNECT", ..) => Next::Hypers(ALL),
@@ -138,10 +159,11 @@ fn meaning(name: &str) -> Meaning {
         8 => &[("if-match", Meaning::Another), ("if-range", Meaning::Another)],
         9 => &[("x-api-key", Meaning::ApiKey), ("forwarded", Meaning::Forwarded)],
         10 => &[("connection", Meaning::Connection)],
-        12 => &[("x-request-id", Meaning::Another)],
+        11 => &[("traceparent", Meaning::Traceparent)],
+        12 => &[("x-request-id", Meaning::RequestId)],
         13 => &[("if-none-match", Meaning::IfNoneMatch), ("authorization", Meaning::Authorization)],
         14 => &[("content-length", Meaning::Length)],
-        15 => &[("x-forwarded-for", Meaning::Forwarded)],
+        15 => &[("x-forwarded-for", Meaning::ForwardedFor)],
         16 => &[("waybill-postcode", Meaning::Another)],
         17 => &[("transfer-encoding", Meaning::Coding)],
         _ => return Meaning::Nothing,
@@ -183,6 +205,7 @@ mod tests {
             "Sec-Fetch-Mode: cors\r\nsec-ch-ua: \"a\"\r\nCookie: a=b; c=d\r\nReferer: https://shop.example/\r\nDNT: 1\r\n",
             "connection: Keep-Alive\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
             "If-None-Match: \"v\"\r\n",
+            "X-Request-ID: 1\r\n",
         ] {
             assert!(is_lookup(&with(fields)), "{fields}");
         }
@@ -202,7 +225,8 @@ mod tests {
             "If-Range: \"v\"\r\n",
             "Connection: close\r\n",
             "Connection: keep-alive, TE\r\n",
-            "X-Request-ID: 1\r\n",
+            "X-Request-ID: 1\r\nX-Request-ID: 1\r\n",
+            "Traceparent: 1\r\nTraceparent: 2\r\n",
             "Waybill-Postcode: 1\r\n",
             "Host: a\r\n",
             "If-None-Match: \"v\"\r\nIf-None-Match: \"w\"\r\n",

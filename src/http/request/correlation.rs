@@ -27,15 +27,23 @@ pub(crate) fn may_have_request_id(headers: &HeaderMap) -> bool {
 
 /// The id of a request: 1 to 128 visible ASCII characters. None of several: others may have read another one.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = fields::only(headers, &REQUEST_ID).ok()??;
-    let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic);
     // A copy: what came is a part of the connection's buffer.
-    HeaderValue::from_bytes(id).ok().filter(|_| is_id)
+    fields::only(headers, &REQUEST_ID).ok()?.and_then(id_in).and_then(|id| HeaderValue::from_str(id).ok())
+}
+
+/// The id that the value of the only `X-Request-Id` is, if it is one.
+pub(crate) fn id_in(field: &[u8]) -> Option<&str> {
+    let is_id = (1..=REQUEST_ID_BYTES_MAX).contains(&field.len()) && field.iter().all(u8::is_ascii_graphic);
+    str::from_utf8(field).ok().filter(|_| is_id)
 }
 
 /// The id of the trace that a request belongs to.
 pub(crate) fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let field = fields::only(headers, &TRACEPARENT).ok()??;
+    fields::only(headers, &TRACEPARENT).ok()?.and_then(trace_in).map(Box::from)
+}
+
+/// The id of the trace that the value of the only `traceparent` names, if it is valid.
+pub(crate) fn trace_in(field: &[u8]) -> Option<&str> {
     let (known, rest) = field.split_at_checked(TRACEPARENT_BYTES)?;
     let mut parts = known.split(|byte| *byte == b'-');
     let mut hex = |digits: usize| {
@@ -48,5 +56,5 @@ pub(crate) fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
     if version == b"ff" || !is_whole || is_null(trace) || is_null(parent) {
         return None;
     }
-    str::from_utf8(trace).ok().map(Box::from)
+    str::from_utf8(trace).ok()
 }

@@ -90,11 +90,7 @@ pub(crate) struct Forwarded<'h> {
 impl<'h> Forwarded<'h> {
     /// Reads what proxies among `trusted` say of a request that came from `peer`.
     pub(crate) fn new(trusted: &[TrustedProxy], peer: Peer, headers: &'h HeaderMap) -> Forwarded<'h> {
-        let is_trusted = match peer {
-            Peer::Ip(address) => is_one_of(trusted, address),
-            Peer::Unix => trusted.contains(&TrustedProxy::Unix),
-        };
-        if !is_trusted {
+        if !is_trusted(trusted, peer) {
             return Forwarded::default();
         }
         let old = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|name| headers.get(name).is_some());
@@ -139,13 +135,7 @@ impl<'h> Forwarded<'h> {
     }
 
     fn old(trusted: &[TrustedProxy], headers: &'h HeaderMap) -> Forwarded<'h> {
-        let mut client = None;
-        for hop in from_the_end(headers, &X_FORWARDED_FOR) {
-            client = hop.and_then(address);
-            if !client.is_some_and(|client| is_one_of(trusted, client)) {
-                break;
-            }
-        }
+        let client = first_untrusted(trusted, from_the_end(headers, &X_FORWARDED_FOR));
         let last = |name| from_the_end(headers, name).next().flatten();
         Forwarded { client, scheme: last(&X_FORWARDED_PROTO).and_then(scheme), host: last(&X_FORWARDED_HOST) }
     }
@@ -156,7 +146,15 @@ pub(crate) fn named_client(trusted: &[TrustedProxy], peer: Peer, headers: &Heade
     Forwarded::new(trusted, peer, headers).client.map_or(peer, Peer::Ip)
 }
 
-/// The same, for telling one client's requests from another's: of an IPv6 address the network counts, since a client has
+/// The same where `list`, the value of the only `X-Forwarded-For`, is all that proxies say of the client.
+pub(crate) fn client_in_list(trusted: &[TrustedProxy], peer: Peer, list: &[u8]) -> Peer {
+    if !is_trusted(trusted, peer) {
+        return peer;
+    }
+    first_untrusted(trusted, members_from_the_end(list)).map_or(peer, Peer::Ip)
+}
+
+/// The same as [`named_client`], for telling one client's requests from another's: of an IPv6 address the network counts, since a client has
 /// all of its addresses.
 pub(crate) fn client(trusted: &[TrustedProxy], peer: Peer, headers: &HeaderMap) -> Peer {
     one_of_network(named_client(trusted, peer, headers))
@@ -185,6 +183,25 @@ fn canonical(network: IpNet) -> IpNet {
     }
 }
 
+fn is_trusted(trusted: &[TrustedProxy], peer: Peer) -> bool {
+    match peer {
+        Peer::Ip(address) => is_one_of(trusted, address),
+        Peer::Unix => trusted.contains(&TrustedProxy::Unix),
+    }
+}
+
+/// The first of the `hops`, seen from here, that is no trusted proxy; none if it is unknown.
+fn first_untrusted<'h>(trusted: &[TrustedProxy], hops: impl Iterator<Item = Option<&'h str>>) -> Option<IpAddr> {
+    let mut client = None;
+    for hop in hops {
+        client = hop.and_then(address);
+        if !client.is_some_and(|client| is_one_of(trusted, client)) {
+            break;
+        }
+    }
+    client
+}
+
 fn is_one_of(trusted: &[TrustedProxy], address: IpAddr) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|proxy| matches!(proxy, TrustedProxy::Network(network) if network.contains(&address)))
@@ -193,8 +210,11 @@ fn is_one_of(trusted: &[TrustedProxy], address: IpAddr) -> bool {
 /// The members of a list without quotes that may stand in several fields, the last first; none for one that is no text.
 fn from_the_end<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<&'h str>> {
     let fields: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    let members = fields.into_iter().rev().flat_map(|field| field.rsplit(|byte| *byte == b','));
-    members.map(|member| str::from_utf8(member.trim_ascii()).ok())
+    fields.into_iter().rev().flat_map(members_from_the_end)
+}
+
+fn members_from_the_end(field: &[u8]) -> impl Iterator<Item = Option<&str>> {
+    field.rsplit(|byte| *byte == b',').map(|member| str::from_utf8(member.trim_ascii()).ok())
 }
 
 /// The parts of `text` between separators that are not within quotes (RFC 7239, section 4). None where a quote is open

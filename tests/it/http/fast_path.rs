@@ -1,15 +1,18 @@
 //! The fast path and hyper, on the same bytes: all that clients get must be the same but for the date, and all that is
-//! counted.
+//! counted, and all that is logged but for the time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -24,6 +27,8 @@ use waybill::http::request::cors::{Cors, Origin};
 use waybill::http::request::forwarded::TrustedProxy;
 use waybill::http::request::route::Listener;
 use waybill::http::response;
+use waybill::http::telemetry::access_log::settings::{AccessLogSettings, Target};
+use waybill::http::telemetry::access_log::{AccessLog, Writing};
 use waybill::http::worker::Worker;
 use waybill::reload::{ReloadSettings, Reloader};
 use waybill::stages::StatusMapSource;
@@ -50,10 +55,19 @@ enum Setting {
     LimitedView,
     /// With a status map.
     Stages,
+    /// With an access log, a proxy that is trusted, and keys for those who have one.
+    Logged,
 }
 
-const SETTINGS: [Setting; 6] =
-    [Setting::Plain, Setting::Marked, Setting::Keys, Setting::Rate, Setting::LimitedView, Setting::Stages];
+const SETTINGS: [Setting; 7] = [
+    Setting::Plain,
+    Setting::Marked,
+    Setting::Keys,
+    Setting::Rate,
+    Setting::LimitedView,
+    Setting::Stages,
+    Setting::Logged,
+];
 const KEYS: &str =
     "all:key-all\nall:key-fast rate=1000000/s\nlist:key-list scope=list\nold:key-old expires=2020-01-31\n";
 
@@ -64,6 +78,44 @@ struct Both {
     hyper: Rc<Worker>,
     /// What either had counted last.
     last: RefCell<[BTreeMap<String, u64>; 2]>,
+    /// The access logs of both, where they have some.
+    logs: Option<[Log; 2]>,
+}
+
+/// An access log that is read as it is written.
+struct Log {
+    thread: AccessLog,
+    read: RefCell<File>,
+    _writing: Writing,
+    _file: NamedTempFile,
+}
+
+impl Log {
+    fn start() -> Log {
+        let file = NamedTempFile::new().unwrap();
+        let settings = AccessLogSettings { target: Target::File(file.path().to_owned()), sample: 1, slow: None };
+        let (log, writing) = AccessLog::start(&settings).unwrap();
+        Log { thread: log, read: RefCell::new(file.reopen().unwrap()), _writing: writing, _file: file }
+    }
+
+    /// The lines between the last scrape and the next one, without what differs.
+    fn lines(&self) -> Vec<String> {
+        // What waits is written at once then.
+        self.thread.reopen();
+        let mut text = String::new();
+        while !text.contains("\"/metrics\"") || !text.ends_with('\n') {
+            self.read.borrow_mut().read_to_string(&mut text).unwrap();
+        }
+        let same = |line: &str| {
+            let (time, rest) = line.split_once(",\"client\"").unwrap();
+            assert_eq!(time.len(), "{\"time\":\"2026-11-22T12:27:36.205Z\"".len());
+            let (before, after) = rest.split_once("\"duration_us\":").unwrap();
+            format!("{before}{}", after.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+        };
+        let mut lines: Vec<String> = text.lines().map(same).collect();
+        lines.pop();
+        lines
+    }
 }
 
 impl Both {
@@ -82,9 +134,10 @@ impl Both {
         add("TN60", "DHL", 60);
         add("TN80", "DHL", 80);
         add("TN1100", "DHL", 1100);
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), csv).unwrap();
-        let [fast, hyper] = [(); 2].map(|()| {
+        let logs = (setting == Setting::Logged).then(|| [(); 2].map(|()| Log::start()));
+        let [fast, hyper] = [0, 1].map(|side| {
             let store = Arc::new(Store::default());
             let mut settings = ReloadSettings::new(file.path().to_owned());
             settings.status_map = (setting == Setting::Stages).then_some(StatusMapSource::Builtin);
@@ -92,10 +145,11 @@ impl Both {
             assert!(first_load.blocking_recv().unwrap().is_ok());
             let mut app = App::new(store, reloader);
             set(&mut app, setting);
+            app.access_log = logs.as_ref().map(|logs| logs[side].thread.clone());
             Rc::new(Worker::new(Arc::new(app)))
         });
         let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).unwrap();
-        Both { runtime, fast, hyper, last: RefCell::default() }
+        Both { runtime, fast, hyper, last: RefCell::default(), logs }
     }
 
     /// Sends `parts` to both, each part when the one before was dealt with, and compares.
@@ -125,6 +179,10 @@ impl Both {
         let [fast, hyper] = self.counted();
         let [fast_before, hyper_before] = self.last.replace([fast.clone(), hyper.clone()]);
         prop_assert_eq!(more(fast, &fast_before), more(hyper, &hyper_before), "{:#?}", sent());
+        if let Some(logs) = &self.logs {
+            let [fast, hyper] = logs.each_ref().map(Log::lines);
+            prop_assert_eq!(fast, hyper, "{:#?}", sent());
+        }
         Ok(())
     }
 
@@ -157,9 +215,9 @@ impl Both {
 }
 
 fn set(app: &mut App, setting: Setting) {
-    let has_keys = matches!(setting, Setting::Keys | Setting::LimitedView);
+    let has_keys = matches!(setting, Setting::Keys | Setting::LimitedView | Setting::Logged);
     if has_keys {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), KEYS).unwrap();
         app.secrets.api_keys = Some(ApiKeys::load(file.path()).unwrap());
     }
@@ -175,7 +233,7 @@ fn set(app: &mut App, setting: Setting) {
             return;
         }
         Setting::Keys => (Anonymous::None, PublicView::Full, None),
-        Setting::Rate => {
+        Setting::Rate | Setting::Logged => {
             app.trusted_proxies = vec![TrustedProxy::Unix];
             (Anonymous::Lookup, PublicView::Full, Some("1000000/s".parse().unwrap()))
         }
@@ -250,8 +308,13 @@ fn field() -> impl Strategy<Value = &'static str> {
         3 => select(vec![
             "Connection: close", "Connection: Keep-Alive", "Connection: keep-alive, x", "Connection:", "Host: b",
             "Origin: https://shop.example", "Range: bytes=0-1", "TE: trailers", "Trailer: a", "Expect: 100-continue",
-            "Upgrade: h2c", "If-Match: \"a\"", "X-Request-Id: 1", "Waybill-Postcode: -", "Proxy-Connection: close",
+            "Upgrade: h2c", "If-Match: \"a\"", "Waybill-Postcode: -", "Proxy-Connection: close",
             "Keep-Alive: timeout=1",
+        ]),
+        3 => select(vec![
+            "X-Request-Id: f81d4fae", "x-request-id: \"\\", "X-Request-Id: a b", "X-Request-Id: \u{e9}", "X-Request-Id: ",
+            "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Traceparent: 00-0-0-0",
+            "X-Forwarded-For: 2001:db8::1", "X-Forwarded-For: 192.0.2.1:80,unknown", "X-Forwarded-Proto: https",
         ]),
         4 => select(vec![
             "X-API-Key: key-all", "x-api-key: key-fast", "Authorization: Bearer key-all", "authorization: bearer  key-fast ",
@@ -328,6 +391,7 @@ proptest! {
             let both = Both::start(setting);
             let etag = both.etag();
             both.last.replace(both.counted());
+            both.logs.iter().flatten().for_each(|log| drop(log.lines()));
             (both, etag)
         }));
         SERVERS.with(|servers| {

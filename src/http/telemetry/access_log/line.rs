@@ -1,12 +1,13 @@
 //! A line of the access log.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, Version};
-use jiff::Timestamp;
+use hyper::{Method, Request, StatusCode, Version};
 
 use crate::http::request::correlation;
 use crate::http::request::forwarded::{self, Peer, TrustedProxy};
@@ -33,6 +34,7 @@ pub(crate) struct LoggedRequest {
 }
 
 impl LoggedRequest {
+    /// Keeps what is logged of `request`, which came from `peer`.
     pub(crate) fn new<B>(
         trusted: &[TrustedProxy],
         peer: Peer,
@@ -41,8 +43,9 @@ impl LoggedRequest {
     ) -> LoggedRequest {
         LoggedRequest {
             client: forwarded::named_client(trusted, peer, request.headers()),
-            method: bounded(request.method().as_str(), METHOD_BYTES_MAX),
-            path: bounded(request.uri().path(), PATH_BYTES_MAX),
+            // What is cut once stays as it is when it is written.
+            method: bounded(request.method().as_str(), METHOD_BYTES_MAX).into(),
+            path: bounded(request.uri().path(), PATH_BYTES_MAX).into(),
             version: request.version(),
             takes_body: *request.method() != Method::HEAD,
             id,
@@ -50,10 +53,34 @@ impl LoggedRequest {
             key: None,
         }
     }
+
+    /// Its line: the response is there now, `duration` after it, of `route`, if it has one, from `dataset`.
+    pub(crate) fn line<'r>(
+        &'r self,
+        route: Option<RouteId>,
+        response: &Response,
+        duration: Duration,
+        dataset: Option<&'r str>,
+    ) -> Line<'r> {
+        Line {
+            client: self.client,
+            method: &self.method,
+            path: &self.path,
+            version: self.version,
+            route,
+            status: response.status(),
+            body_bytes: if self.takes_body { response.body().bytes_left() } else { Some(0) },
+            duration,
+            request_id: self.id.as_ref().and_then(|id| id.to_str().ok()),
+            trace_id: self.trace_id.as_deref(),
+            key: self.key.clone(),
+            dataset,
+        }
+    }
 }
 
 /// `text` if it is no longer than that, else its start and `…`.
-fn bounded(text: &str, bytes_max: usize) -> Box<str> {
+fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
     if text.len() <= bytes_max {
         return text.into();
     }
@@ -61,55 +88,58 @@ fn bounded(text: &str, bytes_max: usize) -> Box<str> {
 }
 
 /// A request and its response.
-pub(crate) struct Line {
-    request: Box<LoggedRequest>,
-    time: Timestamp,
-    route: Option<RouteId>,
-    status: u16,
-    /// `None` where it is not known before it is made.
-    body_bytes: Option<u64>,
-    duration: Duration,
+pub(crate) struct Line<'r> {
+    pub(crate) client: Peer,
+    pub(crate) method: &'r str,
+    pub(crate) path: &'r str,
+    pub(crate) version: Version,
+    /// The route of the request, if it has one.
+    pub(crate) route: Option<RouteId>,
+    pub(crate) status: StatusCode,
+    /// Of the body that is sent; `None` where that is not known before it is made.
+    pub(crate) body_bytes: Option<u64>,
+    /// From the request to the response.
+    pub(crate) duration: Duration,
+    /// The request's `X-Request-Id`.
+    pub(crate) request_id: Option<&'r str>,
+    pub(crate) trace_id: Option<&'r str>,
+    /// The name of the request's key.
+    pub(crate) key: Option<Arc<str>>,
     /// The version of the dataset that responded, as far as it is known.
-    dataset: Option<Box<str>>,
+    pub(crate) dataset: Option<&'r str>,
 }
 
-impl Line {
-    /// The response is there now, `duration` after its request, of `route`, if it has one, from `dataset`.
-    pub(crate) fn new(
-        request: Box<LoggedRequest>,
-        route: Option<RouteId>,
-        response: &Response,
-        duration: Duration,
-        dataset: Option<Box<str>>,
-    ) -> Line {
-        let body_bytes = if request.takes_body { response.body().bytes_left() } else { Some(0) };
-        let (time, status) = (Timestamp::now(), response.status().as_u16());
-        Line { request, time, route, status, body_bytes, duration, dataset }
-    }
-
-    /// Adds one line of JSON in printable ASCII, whatever the client sent.
-    pub(crate) fn write_to(&self, text: &mut Vec<u8>) {
-        let Line { request, time, status, body_bytes, .. } = self;
-        let LoggedRequest { client, version, id, trace_id, key, .. } = &**request;
-        // Writing to memory cannot fail, here and below.
-        let _ = write!(text, r#"{{"time":"{time:.3}","client":"{client}","method":""#);
-        escape(&request.method, text);
-        let _ = write!(text, r#"","route":"{}","path":""#, self.route.map_or("none", |route| route.spec().pattern));
-        escape(&request.path, text);
-        let _ = write!(text, r#"","version":"{version:?}","status":{status},"bytes":"#);
-        let _ = match body_bytes {
-            Some(bytes) => write!(text, "{bytes}"),
-            None => write!(text, "null"),
-        };
-        let _ = write!(text, r#","duration_us":{}"#, self.duration.as_micros());
+impl Line<'_> {
+    /// Adds one line of JSON in printable ASCII, whatever the client sent, of a response that was ready at `time`.
+    /// Without formatting, which costs as much as finding and rendering a shipment.
+    pub(crate) fn write_to(&self, time: &[u8], text: &mut Vec<u8>) {
+        let mut numbers = itoa::Buffer::new();
+        text.extend_from_slice(br#"{"time":""#);
+        text.extend_from_slice(time);
+        text.extend_from_slice(br#"","client":""#);
+        push_client(self.client, text);
+        text.extend_from_slice(br#"","method":""#);
+        escape(&bounded(self.method, METHOD_BYTES_MAX), text);
+        text.extend_from_slice(br#"","route":""#);
+        text.extend_from_slice(self.route.map_or("none", |route| route.spec().pattern).as_bytes());
+        text.extend_from_slice(br#"","path":""#);
+        escape(&bounded(self.path, PATH_BYTES_MAX), text);
+        text.extend_from_slice(br#"","version":""#);
+        text.extend_from_slice(version(self.version));
+        text.extend_from_slice(br#"","status":"#);
+        text.extend_from_slice(self.status.as_str().as_bytes());
+        text.extend_from_slice(br#","bytes":"#);
+        text.extend_from_slice(self.body_bytes.map_or("null", |bytes| numbers.format(bytes)).as_bytes());
+        text.extend_from_slice(br#","duration_us":"#);
+        text.extend_from_slice(numbers.format(self.duration.as_micros() as u64).as_bytes());
         for (name, value) in [
-            ("request_id", id.as_ref().and_then(|id| id.to_str().ok())),
-            ("trace_id", trace_id.as_deref()),
-            ("key", key.as_deref()),
-            ("dataset", self.dataset.as_deref()),
+            (&br#","request_id":""#[..], self.request_id),
+            (br#","trace_id":""#, self.trace_id),
+            (br#","key":""#, self.key.as_deref()),
+            (br#","dataset":""#, self.dataset),
         ] {
             if let Some(value) = value {
-                let _ = write!(text, r#","{name}":""#);
+                text.extend_from_slice(name);
                 escape(value, text);
                 text.push(b'"');
             }
@@ -118,19 +148,49 @@ impl Line {
     }
 }
 
+fn push_client(client: Peer, text: &mut Vec<u8>) {
+    if let Peer::Ip(IpAddr::V4(address)) = client {
+        let [first, rest @ ..] = address.octets();
+        text.extend_from_slice(itoa::Buffer::new().format(first).as_bytes());
+        for octet in rest {
+            text.push(b'.');
+            text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+        }
+        return;
+    }
+    // Writing to memory cannot fail, here and below.
+    let _ = write!(text, "{client}");
+}
+
+fn version(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_10 => b"HTTP/1.0",
+        Version::HTTP_2 => b"HTTP/2.0",
+        // There is no other one.
+        _ => b"HTTP/1.1",
+    }
+}
+
 /// Adds the inside of a JSON string (RFC 8259, section 7). Control characters for terminals are escaped too.
 fn escape(string: &str, text: &mut Vec<u8>) {
-    for character in string.chars() {
-        match character {
-            '"' | '\\' => text.extend_from_slice(&[b'\\', character as u8]),
-            ' '..='~' => text.push(character as u8),
-            _ => {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let mut rest = string;
+    while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
+        let (plain, other) = rest.split_at(at);
+        text.extend_from_slice(plain.as_bytes());
+        let mut others = other.chars();
+        match others.next() {
+            Some(character @ ('"' | '\\')) => text.extend_from_slice(&[b'\\', character as u8]),
+            Some(character) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     let _ = write!(text, "\\u{unit:04x}");
                 }
             }
+            None => {}
         }
+        rest = others.as_str();
     }
+    text.extend_from_slice(rest.as_bytes());
 }
 
 #[cfg(test)]
@@ -142,8 +202,8 @@ mod tests {
     fn line(method: &str, path: &str) -> String {
         let request = LoggedRequest {
             client: Peer::Ip([127, 0, 0, 1].into()),
-            method: bounded(method, METHOD_BYTES_MAX),
-            path: bounded(path, PATH_BYTES_MAX),
+            method: bounded(method, METHOD_BYTES_MAX).into(),
+            path: bounded(path, PATH_BYTES_MAX).into(),
             version: Version::HTTP_11,
             takes_body: true,
             id: None,
@@ -152,10 +212,9 @@ mod tests {
         };
         let response = document::json(&1);
         let duration = Duration::from_nanos(12_999);
-        let mut line = Line::new(request.into(), Some(RouteId::Shipment), &response, duration, None);
-        line.time = Timestamp::from_millisecond(1_795_350_456_205).unwrap();
         let mut text = Vec::new();
-        line.write_to(&mut text);
+        let line = request.line(Some(RouteId::Shipment), &response, duration, None);
+        line.write_to(b"2026-11-22T12:27:36.205Z", &mut text);
         String::from_utf8(text).unwrap()
     }
 
@@ -176,7 +235,9 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(&line(&"M".repeat(99), &path)).unwrap();
         assert_eq!(line["path"], format!("/{}…", "é".repeat((PATH_BYTES_MAX - 1) / 2)));
         assert_eq!(line["method"], "M".repeat(METHOD_BYTES_MAX) + "…");
-        assert_eq!(*bounded(&path[..PATH_BYTES_MAX - 1], PATH_BYTES_MAX), path[..PATH_BYTES_MAX - 1]);
+        assert_eq!(bounded(&path[..PATH_BYTES_MAX - 1], PATH_BYTES_MAX), path[..PATH_BYTES_MAX - 1]);
+        let cut = bounded(&path, PATH_BYTES_MAX);
+        assert_eq!(bounded(&cut, PATH_BYTES_MAX), cut);
     }
 
     proptest! {

@@ -1,35 +1,41 @@
 //! The access log: a line of JSON for every Nth request of a worker and for slow ones, for none without `--access-log`.
 //!
-//! A worker keeps what is logged of a sampled request, and when the response is there hands it to the one thread that
-//! makes lines and writes them. It never waits for that thread: what finds the channel full is dropped and counted.
-//! Requests that are not sampled cost a countdown, and without an access log one branch. Where slow ones are logged, all
-//! are kept: which are slow shows at the end.
+//! A worker makes the line when the response is there and adds it to those of its own that wait ([`waiting`]). The one
+//! thread that writes takes them from all workers: soon after the first one, and then at intervals or by blocks. A worker
+//! never waits for the file: what finds too much waiting is dropped and counted. Requests that are not sampled cost a
+//! countdown, and without an access log one branch. Where slow ones are logged, all are kept: which are slow shows at the
+//! end.
 
+mod clock;
 pub(crate) mod line;
 pub mod settings;
+mod waiting;
 mod writer;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
+use clock::Clock;
 use line::Line;
 use settings::AccessLogSettings;
-use writer::{Message, State, WARNING_INTERVAL, Writer};
+use waiting::{Added, Waiting};
+use writer::{State, WARNING_INTERVAL, Writer};
 
-/// Lines that wait to be written; more are dropped.
-const LINES_WAITING_MAX: usize = 16 << 10;
+use crate::mutex;
+
 /// How long the end waits for lines to be written.
 const ENDING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The way to the thread that writes.
 #[derive(Clone)]
 pub struct AccessLog {
-    messages: SyncSender<Message>,
     state: Arc<State>,
+    thread: Thread,
     sample: u32,
     slow: Option<Duration>,
 }
@@ -38,25 +44,23 @@ impl AccessLog {
     /// Opens the target and starts the thread. It has written all lines, as far as they can be written, when the second
     /// value has been dropped.
     pub fn start(settings: &AccessLogSettings) -> io::Result<(AccessLog, Writing)> {
-        let (messages, queue) = sync_channel(LINES_WAITING_MAX);
         let state = Arc::default();
         let writer = Writer::open(settings.target.clone(), Arc::clone(&state))?;
         let (running, ended) = channel();
-        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
-            writer.run(&queue);
-            drop::<std::sync::mpsc::Sender<()>>(running);
+        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            writer.run();
+            drop::<Sender<()>>(running);
         })?;
-        let log = AccessLog { messages, state, sample: settings.sample, slow: settings.slow };
+        let thread = thread.thread().clone();
+        let log = AccessLog { state, thread, sample: settings.sample, slow: settings.slow };
         Ok((log.clone(), Writing { log, ended }))
     }
 
-    /// Opens the file again by its name: it may have been renamed to begin a new one.
+    /// Opens the file again by its name: it may have been renamed to begin a new one. All lines until now are written to
+    /// the file that it was.
     pub fn reopen(&self) {
-        if self.messages.try_send(Message::Reopen).is_err() {
-            // Not after the lines that wait: they are too many.
-            self.state.reopen.store(true, Ordering::Release);
-            self.wake();
-        }
+        self.state.reopen.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 
     /// Lines that were not written, because too many waited or the system refused them.
@@ -80,12 +84,9 @@ impl AccessLog {
 
     /// A sampler for one worker.
     pub(crate) fn sampler(&self) -> Sampler {
-        Sampler { log: self.clone(), left: Cell::new(self.sample) }
-    }
-
-    /// Where the channel is full the thread looks at the state anyway.
-    fn wake(&self) {
-        let _ = self.messages.try_send(Message::Wake);
+        let waiting = Arc::<Waiting>::default();
+        mutex::lock(&self.state.waiting).push(Arc::clone(&waiting));
+        Sampler { log: self.clone(), left: Cell::new(self.sample), clock: RefCell::new(Clock::new()), waiting }
     }
 }
 
@@ -98,7 +99,7 @@ pub struct Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         self.log.state.ending.store(true, Ordering::Release);
-        self.log.wake();
+        self.log.thread.unpark();
         if self.ended.recv_timeout(ENDING_TIME_MAX) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the access log takes no lines; the last ones are lost");
         }
@@ -110,6 +111,9 @@ pub(crate) struct Sampler {
     log: AccessLog,
     /// Requests until the next one that is logged, that one included.
     left: Cell<u32>,
+    clock: RefCell<Clock>,
+    /// Its lines.
+    waiting: Arc<Waiting>,
 }
 
 impl Sampler {
@@ -126,10 +130,25 @@ impl Sampler {
         Some(Choice::Sampled)
     }
 
-    /// Hands over a line.
-    pub(crate) fn log(&self, line: Line) {
-        if self.log.messages.try_send(Message::Line(line)).is_err() {
-            self.log.state.dropped.fetch_add(1, Ordering::Relaxed);
+    /// Chooses whether a request is logged whose response was ready at `ready`, after `duration`, and logs it then.
+    #[inline]
+    pub(crate) fn choose_and_log<'r>(&self, ready: Instant, duration: Duration, line: impl FnOnce() -> Line<'r>) {
+        if self.choose().is_some_and(|choice| choice.holds(duration)) {
+            self.log(ready, &line());
+        }
+    }
+
+    /// Adds the line of a response that was ready at `ready`.
+    pub(crate) fn log(&self, ready: Instant, line: &Line<'_>) {
+        let clock = &mut *self.clock.borrow_mut();
+        let state = &self.log.state;
+        match self.waiting.add(|text| line.write_to(clock.at(ready), text)) {
+            Added::Another => {}
+            Added::First if !state.is_idle.swap(false, Ordering::AcqRel) => {}
+            Added::First | Added::Block => self.log.thread.unpark(),
+            Added::Dropped => {
+                state.dropped.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -4,38 +4,38 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::line::Line;
 use super::settings::Target;
-
-/// Lines are gathered up to this size while more are there.
-const BATCH_BYTES: usize = 64 << 10;
+use super::waiting::Waiting;
+use crate::mutex;
 
 /// Time between two warnings of dropped lines.
 pub(super) const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A message from a worker to the thread.
-pub(super) enum Message {
-    Line(Line),
-    /// Later lines belong to a new file.
-    Reopen,
-    /// Look at the state.
-    Wake,
-}
+/// Time between two rounds through the lines that wait, unless a block is there sooner.
+const ROUND_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Requests to the thread, and the lines that it and the workers dropped.
+/// Memory for lines that is kept between two rounds.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// What the thread and the workers tell each other.
 #[derive(Default)]
 pub(super) struct State {
+    /// The lines of all workers.
+    pub(super) waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// True if the thread is to be woken for the next line.
+    pub(super) is_idle: AtomicBool,
+    /// True if later lines belong to a new file.
     pub(super) reopen: AtomicBool,
     pub(super) ending: AtomicBool,
+    /// Lines that it and the workers dropped.
     pub(super) dropped: AtomicU64,
 }
 
-/// Makes lines of what the workers hand over.
+/// Writes the lines of the workers.
 pub(crate) struct Writer<F = File> {
     target: Target,
     file: F,
@@ -54,25 +54,43 @@ impl Writer {
     }
 
     /// Writes what comes until it is told to end and nothing more is there.
-    pub(crate) fn run(mut self, queue: &Receiver<Message>) {
+    pub(crate) fn run(mut self) {
         loop {
-            let message = queue.try_recv().ok().or_else(|| {
-                self.write();
-                let is_ending = self.state.ending.load(Ordering::Acquire);
-                if is_ending { None } else { queue.recv().ok() }
-            });
-            let Some(message) = message else { return };
-            if let Message::Line(line) = &message {
-                line.write_to(&mut self.text);
-            }
-            if matches!(message, Message::Reopen) || self.state.reopen.swap(false, Ordering::AcqRel) {
-                self.write();
+            // Before the lines are taken: they are all that were there.
+            let is_ending = self.state.ending.load(Ordering::Acquire);
+            let is_to_reopen = self.state.reopen.swap(false, Ordering::AcqRel);
+            let had_lines = self.write_waiting();
+            if is_to_reopen {
                 self.reopen();
             }
-            if self.text.len() >= BATCH_BYTES {
-                self.write();
+            match (had_lines, is_ending) {
+                (true, true) => {}
+                (true, false) => {
+                    self.state.is_idle.store(false, Ordering::Release);
+                    std::thread::park_timeout(ROUND_INTERVAL);
+                }
+                (false, true) => return,
+                (false, false) => {
+                    // There is another round in between: a line that it does not find finds this thread idle.
+                    if self.state.is_idle.swap(true, Ordering::AcqRel) {
+                        std::thread::park();
+                    }
+                }
             }
         }
+    }
+
+    /// Writes the lines that wait. True if there were some.
+    fn write_waiting(&mut self) -> bool {
+        let workers = mutex::lock(&self.state.waiting).clone();
+        let mut had_lines = false;
+        for waiting in workers {
+            waiting.take(&mut self.text);
+            had_lines |= !self.text.is_empty();
+            self.write();
+            self.text.shrink_to(KEPT_BYTES);
+        }
+        had_lines
     }
 
     fn reopen(&mut self) {
