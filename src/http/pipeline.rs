@@ -214,7 +214,7 @@ impl Service {
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
             RouteId::Track => ui::track(app, headers, uri.query()),
-            RouteId::Browse => ui::browse(app, headers),
+            RouteId::Browse => ui::browse(app, headers, uri.query()),
             RouteId::Docs => docs::page(headers),
             RouteId::DocsAsset => docs::asset(headers, route.asset)
                 .unwrap_or_else(|| not_found::not_found(app, self.listener, request.method(), headers)),

@@ -8,6 +8,7 @@ use hyper::HeaderMap;
 use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 
 use crate::http::pages;
+use crate::http::request::language::Language;
 use crate::http::response::coding::Coding;
 use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
 use crate::http::response::{Field, Response};
@@ -28,7 +29,8 @@ const POLICY: Field = (
 type Kept = LazyLock<Document>;
 static OPENAPI: Kept = LazyLock::new(|| Document::new(include_str!("../assets/openapi.json"), [JSON]));
 static PAGE: Kept = LazyLock::new(|| {
-    let page = include_str!("../assets/docs/page.html").replacen("{{bar}}", &pages::bar("/docs", true), 1);
+    let page =
+        include_str!("../assets/docs/page.html").replacen("{{bar}}", &pages::bar(Language::English, "/docs", true), 1);
     Document::new(page, [HTML, POLICY, NO_REFERRER, NO_INDEX])
 });
 static PAGE_CSS: Kept = LazyLock::new(|| {

@@ -5,6 +5,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 
 use crate::http::app::App;
 use crate::http::request::accept::Weights;
+use crate::http::request::language::Language;
 use crate::http::request::route::Listener;
 use crate::http::response::Response;
 use crate::http::response::problem::{self, Code};
@@ -15,7 +16,7 @@ pub(crate) fn not_found(app: &App, listener: Listener, method: &Method, headers:
         return problem::response(Code::RouteNotFound, "nothing is at this path");
     }
     if matches!(*method, Method::GET | Method::HEAD) && is_browser(headers) {
-        return app.pages.not_found.error(StatusCode::NOT_FOUND);
+        return app.pages.not_found.in_language(Language::of_request(headers, None)).error(StatusCode::NOT_FOUND);
     }
     problem::response(Code::RouteNotFound, "nothing is at this path; /docs describes the API")
 }

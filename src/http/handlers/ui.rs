@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use hyper::HeaderMap;
 
 use crate::http::app::App;
+use crate::http::request::language::Language;
 use crate::http::response::Response;
 use crate::http::response::document::{Document, NO_INDEX, TEXT};
 
@@ -17,7 +18,7 @@ static ROBOTS: LazyLock<Document> = LazyLock::new(|| Document::new("User-agent: 
 
 /// `GET /`
 pub(crate) fn track(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
-    let mut response = app.pages.track.response(headers);
+    let mut response = app.pages.track.in_language(Language::of_request(headers, query)).response(headers);
     let mut names = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(|(name, _)| name);
     if names.any(|name| name == NUMBER) {
         response.headers_mut().extend([NO_INDEX]);
@@ -26,8 +27,8 @@ pub(crate) fn track(app: &App, headers: &HeaderMap, query: Option<&str>) -> Resp
 }
 
 /// `GET /browse`
-pub(crate) fn browse(app: &App, headers: &HeaderMap) -> Response {
-    app.pages.browse.response(headers)
+pub(crate) fn browse(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
+    app.pages.browse.in_language(Language::of_request(headers, query)).response(headers)
 }
 
 /// `GET /robots.txt`

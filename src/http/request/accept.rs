@@ -14,6 +14,11 @@ impl<'h> Weights<'h> {
         Weights(fields.flat_map(|field| field.split(',')).filter_map(weighted).collect())
     }
 
+    /// The names with their weights, in the order in which they are there.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'h str, f32)> {
+        self.0.iter().copied()
+    }
+
     /// The weight of `wanted`, in any case, where it is named; the highest, if several times.
     pub(crate) fn named(&self, wanted: &str) -> Option<f32> {
         let named = self.0.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));

@@ -6,6 +6,7 @@ pub mod cors;
 pub(crate) mod fields;
 pub mod forwarded;
 pub(crate) mod json_body;
+pub(crate) mod language;
 pub(crate) mod percent;
 pub(crate) mod query;
 pub mod route;

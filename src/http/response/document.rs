@@ -29,6 +29,8 @@ pub const NO_REFERRER: Field = (REFERRER_POLICY, HeaderValue::from_static("no-re
 /// Content that is part of the program, served as it is, or compressed once for all who take that.
 pub struct Document {
     plain: Form,
+    /// Other fields of requests than `Accept-Encoding` that it was chosen by.
+    vary: Option<HeaderValue>,
     /// In the order of [`Coding::ALL`], once somebody takes one; none where it is not worth it.
     coded: [OnceLock<Option<Form>>; Coding::ALL.len()],
 }
@@ -48,10 +50,12 @@ impl Document {
         fields.insert(ETAG, etag.clone());
         fields.insert(CACHE_CONTROL, REVALIDATE);
         fields.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        let vary = fields.get(VARY).cloned();
         if body.len() >= BYTES_MIN {
-            fields.insert(VARY, BY_ENCODING);
+            let names = vary.as_ref().map(|others| [BY_ENCODING.as_bytes(), b", ", others.as_bytes()].concat());
+            fields.insert(VARY, names.and_then(|names| HeaderValue::try_from(names).ok()).unwrap_or(BY_ENCODING));
         }
-        Document { plain: Form { etag, fields, body }, coded: Default::default() }
+        Document { plain: Form { etag, fields, body }, vary, coded: Default::default() }
     }
 
     /// `status` with the content, for this moment alone.
@@ -59,7 +63,10 @@ impl Document {
         let mut response = ok(&self.plain.fields, Body::Whole(self.plain.body.clone()));
         *response.status_mut() = status;
         response.headers_mut().remove(ETAG);
-        response.headers_mut().remove(VARY);
+        match &self.vary {
+            Some(vary) => drop(response.headers_mut().insert(VARY, vary.clone())),
+            None => drop(response.headers_mut().remove(VARY)),
+        }
         response.headers_mut().insert(CACHE_CONTROL, NEVER_CACHE);
         response
     }

@@ -3,6 +3,7 @@
 mod batch_lookup;
 mod changes;
 mod exports;
+mod languages;
 mod legacy_list;
 mod lookups;
 mod metrics;

@@ -16,7 +16,7 @@ const AXE = createRequire(import.meta.url)("axe-core").source;
 const DEADLINE_MS = 30000;
 export const NARROW = 320;
 export const WIDE = 1280;
-export const PAGE_BYTES_MAX = 38000;
+export const PAGE_BYTES_MAX = 40000;
 
 /** Starts a server of its own, with `more` flags; `end` ends it. `data` is its file. */
 export async function serve(...more) {

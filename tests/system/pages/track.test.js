@@ -106,7 +106,7 @@ test("carriers that share a number are all shown, or the chosen one", async () =
     assert.equal(new URL(page.url()).search, "?n=shared-1&carrier=FedEx");
     await page.getByLabel("Carrier").selectOption("GLS");
     await page.getByRole("button", { name: "Track" }).click();
-    await page.getByText("with carrier GLS").waitFor();
+    await page.getByText("No shipment with GLS has this number.").waitFor();
     await page.getByRole("link", { name: "Search all carriers" }).click();
     await eventually(() => cards(page), [["SHARED-1", "DPD"], ["SHARED-1", "FedEx"]]);
   });
@@ -223,12 +223,12 @@ test("a thousand numbers are looked up, more are refused with their count", asyn
   await visit("/", {}, async (page) => {
     await ask(page, numbers(1000).join(" "));
     await answered(page);
-    assert.equal(await summary(page), "130 of 1000 numbers found");
+    assert.equal(await summary(page), "130 of 1,000 numbers found");
     // Too long to be sent: the address keeps it from the server, and reproduces it all the same.
     assert.ok(new URL(page.url()).hash.length > 4000);
     await page.reload();
     await answered(page);
-    assert.equal(await summary(page), "130 of 1000 numbers found");
+    assert.equal(await summary(page), "130 of 1,000 numbers found");
     for (const separator of [" ", ",", "\n"]) {
       await ask(page, numbers(1001).join(separator));
       await page.getByRole("alert").getByText("These are 1,001 numbers. Up to 1,000 can be looked up at once").waitFor();

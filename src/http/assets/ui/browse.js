@@ -40,6 +40,7 @@ function addressOf({ filters, limit, offset }) {
   const parameters = new URLSearchParams(filters);
   if (limit !== LIMIT) parameters.set("limit", limit);
   if (offset) parameters.set("offset", offset);
+  inLanguage(parameters);
   return `/browse${String(parameters) && `?${parameters}`}`;
 }
 

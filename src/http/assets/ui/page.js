@@ -6,6 +6,40 @@ const AGE_EVERY_MS = 30000;
 
 const byId = (id) => document.getElementById(id);
 
+/** The language of the page, the texts in it, and the language that its reader chose, if that is how it came to be. */
+const LANGUAGE = document.documentElement.lang;
+const TEXTS = JSON.parse(byId("texts").textContent);
+const chosenLanguage = new URLSearchParams(location.search).get("lang");
+const plurals = new Intl.PluralRules(LANGUAGE);
+const numeral = (number) => number.toLocaleString(LANGUAGE);
+
+/** A text in pieces, its places `{name}` filled: by numbers as the reader writes them, or by elements. Of several forms it is that for `n`. */
+function pieces(key, values = {}) {
+  const text = TEXTS[key];
+  const form = text.other ? text[plurals.select(values.n)] || text.other : text;
+  const value = (name) => (typeof values[name] === "number" ? numeral(values[name]) : values[name]);
+  return form.split(/\{(\w+)\}/).map((piece, at) => (at % 2 ? value(piece) : piece));
+}
+
+const t = (key, values) => pieces(key, values).join("");
+
+/** Parameters of an address of this site, which lead to the same language. */
+function inLanguage(parameters) {
+  if (chosenLanguage) parameters.set("lang", chosenLanguage);
+  return parameters;
+}
+
+/** Lets the links to other languages lead to this view, and those to other pages to this language. */
+function linkLanguages() {
+  for (const link of document.querySelectorAll("[hreflang]")) {
+    const parameters = new URLSearchParams(location.search);
+    parameters.set("lang", link.hreflang);
+    link.href = `?${parameters}${location.hash}`;
+    link.onclick = (event) => event.stopPropagation();
+  }
+  if (chosenLanguage) document.querySelectorAll(".bar a").forEach((link) => (link.search = inLanguage(new URLSearchParams())));
+}
+
 /** An element; texts among its children become text. */
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -23,7 +57,7 @@ function datum(text, empty, name = "span", attributes = {}) {
 /** Street above town and country, which say most. */
 function linesOfAddress(address) {
   const cut = address.lastIndexOf(",", address.lastIndexOf(",") - 1) + 1;
-  if (!cut) return [datum(address, "not given")];
+  if (!cut) return [datum(address, t("not_given"))];
   return [datum(address.slice(0, cut), ""), " ", datum(address.slice(cut).trimStart(), "")];
 }
 
@@ -41,8 +75,7 @@ class Failure extends Error {}
 /** Too many requests, or too many wrong postcodes, for a time. */
 class TooMany extends Failure {
   constructor(seconds) {
-    const minutes = Math.ceil(seconds / 60);
-    super(`Too many tries. Please wait ${seconds < 90 ? counted(seconds, "second") : counted(minutes, "minute")}.`);
+    super(seconds < 90 ? t("wait_seconds", { n: seconds }) : t("wait_minutes", { n: Math.ceil(seconds / 60) }));
     this.seconds = seconds;
   }
 }
@@ -68,9 +101,9 @@ function renewKey(refused, signal) {
 /** Shows a form for a key until it is sent, declined, or another view begins. */
 function askForKey(isRefused, signal) {
   const input = element("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: "" });
-  const later = element("button", { type: "button", class: "link" }, "Not now");
-  const label = isRefused ? "This API key is not valid. Another one:" : "This needs an API key:";
-  const form = element("form", { class: "ask" }, element("label", { for: "key" }, label), input, element("button", { class: "button" }, "Continue"), later);
+  const later = element("button", { type: "button", class: "link" }, t("not_now"));
+  const label = isRefused ? t("key_invalid") : t("key_needed");
+  const form = element("form", { class: "ask" }, element("label", { for: "key" }, label), input, element("button", { class: "button" }, t("continue")), later);
   say("");
   byId("results").hidden = true;
   byId("alert").replaceChildren(form);
@@ -107,13 +140,13 @@ async function ask(path, { onLoading, ...request }) {
     const headers = { ...request.headers, ...(shown && { "X-API-Key": shown }) };
     const answering = fetch(path, { ...request, headers }).then(async (answer) => [answer, await answer.text()]);
     const [answer, text] = await Promise.race([answering, late]).catch(() => {
-      throw new Failure("The server cannot be reached. Check the connection, then try again.");
+      throw new Failure(t("unreachable"));
     });
     if (answer.ok) return readJson(text);
     if (answer.status === 401 && (await renewKey(shown, request.signal))) continue;
     if (request.signal.aborted) throw new Failure("");
     if (answer.status === 429) throw new TooMany(Number(answer.headers.get("Retry-After")) || 1);
-    if (answer.status !== 503) throw new Failure(`The server refused: ${detailOf(text) || `status ${answer.status}`}.`);
+    if (answer.status !== 503) throw new Failure(t("refused", { detail: detailOf(text) || String(answer.status) }));
     onLoading();
     await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));
     if (request.signal.aborted) throw new Failure("");
@@ -137,8 +170,9 @@ async function run(show) {
   view.abort();
   keyDeclined = false;
   const { signal } = (view = new AbortController());
-  const onLoading = () => signal.aborted || say("The server is loading its data. This page will try again by itself.");
+  const onLoading = () => signal.aborted || say(t("loading"));
   alarm("");
+  linkLanguages();
   byId("results").classList.add("busy");
   try {
     await show({ signal, onLoading });
@@ -165,7 +199,7 @@ function alarm(text, retry) {
   box.replaceChildren();
   if (text) box.append(element("p", {}, text));
   if (!retry) return;
-  const button = element("button", { type: "button", class: "link" }, "Try again");
+  const button = element("button", { type: "button", class: "link" }, t("try_again"));
   button.addEventListener("click", retry);
   box.append(button);
 }
@@ -178,9 +212,9 @@ function showAge({ modified_at }) {
   if (!modified_at) return;
   const written = new Date(modified_at);
   const most = Number(box.dataset.max) || Infinity;
-  const time = element("time", { datetime: modified_at, title: written.toLocaleString() });
-  const stale = element("strong", {}, " (out of date)");
-  box.append("Data from ", time, stale);
+  const time = element("time", { datetime: modified_at, title: written.toLocaleString(LANGUAGE) });
+  const stale = element("strong", {}, ` ${t("out_of_date")}`);
+  box.append(...pieces("data_from", { time }), stale);
   const tick = () => {
     const seconds = (Date.now() - written) / 1000;
     time.textContent = ago(seconds);
@@ -191,9 +225,9 @@ function showAge({ modified_at }) {
 }
 
 function ago(seconds) {
-  if (seconds < 60) return "less than a minute ago";
+  if (seconds < 60) return t("under_a_minute");
   const [unit, length] = seconds < 3600 ? ["minute", 60] : seconds < 86400 ? ["hour", 3600] : ["day", 86400];
-  return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / length), unit);
+  return new Intl.RelativeTimeFormat(LANGUAGE).format(-Math.floor(seconds / length), unit);
 }
 
 const fold = (text) => text.trim().toLowerCase();
