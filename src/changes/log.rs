@@ -132,6 +132,11 @@ impl ChangeLog {
         }
         self.steps.iter().rposition(|step| *step.since == *version)
     }
+
+    /// The version that was replaced last; `None` if it is not known.
+    pub fn previous_version(&self) -> Option<&str> {
+        self.steps.last().map(|step| &*step.since)
+    }
 }
 
 /// Number of the oldest of `steps` that must go.

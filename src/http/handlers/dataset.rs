@@ -7,10 +7,11 @@ use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::changes::ChangeLog;
 use crate::http::app::App;
 use crate::http::request::forwarded::Peer;
 use crate::http::response::Response;
-use crate::http::response::dataset::Variant;
+use crate::http::response::dataset::{DatasetFields, Variant};
 use crate::http::response::document;
 use crate::http::response::problem;
 use crate::http::response::reply::Reply;
@@ -29,14 +30,25 @@ struct DatasetBody<'a> {
     shipments: u64,
     articles: u64,
     carriers: &'a [String],
+    /// There with `--changes` only.
+    #[serde(flatten)]
+    changes: Option<ChangesBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChangesBody<'a> {
+    previous_version: Option<&'a str>,
 }
 
 /// `GET /v1/dataset`
 pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
+    if worker.app.offered.changes {
+        return dataset_with_changes(worker, peer, headers);
+    }
     let current = worker.app.store.load();
     let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    if snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX {
-        return Reply::now(worker.dataset_response(snapshot, headers, |out| render(snapshot, out)));
+    if is_short(snapshot) {
+        return Reply::now(worker.dataset_response(snapshot, headers, |out| render(snapshot, None, out)));
     }
     let fields = worker.dataset_fields(snapshot);
     if fields.are_known(headers) {
@@ -45,12 +57,38 @@ pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> R
     let client = worker.client(peer, headers);
     worker.offload(client, Arc::clone(snapshot), |snapshot| {
         let mut out = Vec::new();
-        render(snapshot, &mut out);
+        render(snapshot, None, &mut out);
         Made::Body(out, Variant::Ordinary)
     })
 }
 
-fn render(snapshot: &Snapshot, out: &mut Vec<u8>) {
+/// The same with the version replaced last. It may be another each time that a version is served, so the tag tells it, too.
+fn dataset_with_changes(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
+    let Some((snapshot, log)) = worker.app.store.with_changes() else { return Reply::now(problem::loading()) };
+    let version = &snapshot.summary.version;
+    let tag = log.previous_version().map_or_else(|| version.clone(), |previous| format!("{version}-{previous}"));
+    let fields = Box::new(DatasetFields::new(&tag, Variant::Ordinary));
+    if fields.are_known(headers) {
+        return Reply::now(fields.not_modified());
+    }
+    let respond = move |snapshot: &Snapshot| {
+        let mut out = Vec::new();
+        render(snapshot, Some(&log), &mut out);
+        Made::Tagged(fields, Some(out))
+    };
+    let client = worker.client(peer, headers);
+    if is_short(&snapshot) {
+        let made = respond(&snapshot);
+        return Reply::now(worker.made(&snapshot, client, made));
+    }
+    worker.offload(client, snapshot, respond)
+}
+
+fn is_short(snapshot: &Snapshot) -> bool {
+    snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX
+}
+
+fn render(snapshot: &Snapshot, log: Option<&ChangeLog>, out: &mut Vec<u8>) {
     let body = DatasetBody {
         version: &snapshot.summary.version,
         loaded_at: rfc3339(snapshot.loaded_at),
@@ -58,6 +96,7 @@ fn render(snapshot: &Snapshot, out: &mut Vec<u8>) {
         shipments: snapshot.dataset.shipment_count(),
         articles: snapshot.dataset.article_count(),
         carriers: snapshot.dataset.carriers(),
+        changes: log.map(|log| ChangesBody { previous_version: log.previous_version() }),
     };
     // Writing to memory cannot fail, and the body has no map whose keys could.
     let _ = serde_json::to_writer(out, &body);
