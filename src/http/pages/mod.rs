@@ -59,6 +59,7 @@ impl Pages {
             scripts: &[
                 include_str!("../assets/ui/page.js"),
                 include_str!("../assets/ui/reading.js"),
+                include_str!("../assets/ui/lookups.js"),
                 include_str!("../assets/ui/track.js"),
             ],
             with_links: may_do_all,
@@ -69,7 +70,16 @@ impl Pages {
             path: "/browse",
             html: include_str!("../assets/ui/browse.html"),
             style: include_str!("../assets/ui/browse.css"),
-            scripts: &[include_str!("../assets/ui/page.js"), include_str!("../assets/ui/browse.js")],
+            scripts: &[
+                include_str!("../assets/ui/page.js"),
+                include_str!("../assets/ui/reading.js"),
+                include_str!("../assets/ui/lookups.js"),
+                include_str!("../assets/ui/rows.js"),
+                include_str!("../assets/ui/facets.js"),
+                include_str!("../assets/ui/list.js"),
+                include_str!("../assets/ui/changes.js"),
+                include_str!("../assets/ui/browse.js"),
+            ],
             with_links: true,
             is_indexed: false,
         };
@@ -203,6 +213,11 @@ mod tests {
         let scripts = [
             include_str!("../assets/ui/page.js"),
             include_str!("../assets/ui/reading.js"),
+            include_str!("../assets/ui/lookups.js"),
+            include_str!("../assets/ui/rows.js"),
+            include_str!("../assets/ui/facets.js"),
+            include_str!("../assets/ui/list.js"),
+            include_str!("../assets/ui/changes.js"),
             include_str!("../assets/ui/track.js"),
             include_str!("../assets/ui/browse.js"),
         ];

@@ -75,10 +75,12 @@ mod tests {
     use super::*;
 
     /// Texts that are the same in English and in another language.
-    const SHARED_WORDS: [(&str, &str); 12] = [
+    const SHARED_WORDS: [(&str, &str); 16] = [
         ("de", "API"),
+        ("de", "Status"),
         ("fr", "API"),
         ("fr", "Article"),
+        ("fr", "Articles"),
         ("fr", "Site"),
         ("fr", "Total"),
         ("es", "API"),
@@ -86,8 +88,10 @@ mod tests {
         ("it", "API"),
         ("it", "Privacy"),
         ("nl", "API"),
+        ("nl", "Filters"),
         ("nl", "Privacy"),
         ("nl", "Site"),
+        ("nl", "Status"),
     ];
 
     /// The categories of whole numbers and of decimals (CLDR 48, cardinal rules).

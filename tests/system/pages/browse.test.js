@@ -1,23 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CROWD, IMAGE, LONG, SCRIPT, SHIPMENTS } from "./data.js";
-import { NARROW, PAGE_BYTES_MAX, WIDE, assertAccessible, assertFits, eventually, focused, shared, visit } from "./harness.js";
+import { DESK_BYTES_MAX, NARROW, WIDE, assertAccessible, assertFits, eventually, focused, shared, visit } from "./harness.js";
 
 const summary = (page) => page.locator("#summary").textContent();
 const numbers = (page) => page.locator("tbody a").allTextContents();
-const range = (page) => page.locator("#pages b").textContent();
+const range = (page) => page.locator(".pages b").first().textContent();
 const chips = async (page) => (await page.locator("#chosen li").allTextContents()).map((chip) => chip.trim());
 const answered = (page) => page.locator("#results:not([hidden]):not(.busy)").waitFor();
 const search = (page) => new URL(page.url()).search;
 const value = (page, facet, name) => page.getByRole("group", { name: facet, exact: true }).getByRole("checkbox", { name, exact: false });
 /** `[value, count, is chosen]` of what a facet shows. */
 const shown = (page, facet) => page.getByRole("group", { name: facet, exact: true }).locator("label:visible").evaluateAll((labels) => labels.map((label) => [label.children[1].textContent, Number(label.children[2].textContent), label.firstChild.checked]));
+/** A link of the pager above the list. */
+const leaf = (page, name) => page.getByRole("navigation", { name: "Pages, above the list" }).getByRole("link", { name });
 const crowd = (from, to) => Array.from({ length: to - from }, (_, at) => `CROWD${1000 + from + at}`);
 
 test("the page is small and comes in one round trip", async () => {
   const answer = await fetch(`${shared.url}/browse`);
   const bytes = (await answer.arrayBuffer()).byteLength;
-  assert.ok(bytes < PAGE_BYTES_MAX, `${bytes} bytes`);
+  assert.ok(bytes < DESK_BYTES_MAX, `${bytes} bytes`);
   await visit("/browse", {}, async (page, requests) => {
     await answered(page);
     const paths = requests.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).pathname);
@@ -29,8 +31,8 @@ test("all shipments are counted, paged and divided by facets", async () => {
   await visit("/browse", {}, async (page) => {
     await answered(page);
     assert.equal(await summary(page), `${SHIPMENTS} shipments`);
-    assert.equal(await range(page), `1–25 of ${SHIPMENTS}`);
-    assert.equal((await numbers(page)).length, 25);
+    assert.equal(await range(page), `1–50 of ${SHIPMENTS}`);
+    assert.equal((await numbers(page)).length, 50);
     const cells = await page.locator("tbody tr").first().locator("td").allTextContents();
     assert.deepEqual(cells, ["TN12345678", "DHL", "in-transit", "Street 1, 10115 Berlin, Germany", "Street 10, 75001 Paris, France", "2"]);
     assert.deepEqual((await shown(page, "Carrier")).slice(0, 3), [["DHL", CROWD / 2 + 1, false], ["UPS", CROWD / 2 + 1, false], ["GLS", 14, false]]);
@@ -70,18 +72,18 @@ test("filters narrow the list and the other facets, and their own facet still of
 test("the address reproduces the view, and back leads to the view before", async () => {
   await visit("/browse", {}, async (page) => {
     await value(page, "Carrier", "DHL").click();
-    await eventually(() => range(page), "1–25 of 66");
-    await page.getByRole("link", { name: "Next" }).click();
-    await eventually(() => range(page), "26–50 of 66");
+    await eventually(() => range(page), "1–50 of 66");
+    await leaf(page, "Next").click();
+    await eventually(() => range(page), "51–66 of 66");
     const [rows, address] = [await numbers(page), search(page)];
-    assert.equal(address, "?carrier=DHL&offset=25");
+    assert.equal(address, "?carrier=DHL&offset=50");
     await visit(`/browse${address}`, {}, async (again) => {
       await answered(again);
       assert.deepEqual(await numbers(again), rows);
       assert.equal(await value(again, "Carrier", "DHL").isChecked(), true);
     });
     await page.goBack();
-    await eventually(() => range(page), "1–25 of 66");
+    await eventually(() => range(page), "1–50 of 66");
     await page.goBack();
     await eventually(() => summary(page), `${SHIPMENTS} shipments`);
     assert.equal(await value(page, "Carrier", "DHL").isChecked(), false);
@@ -100,19 +102,19 @@ test("pages follow each other to the end and back", async () => {
     await eventually(() => range(page), `1–10 of ${count}`);
     const seen = await numbers(page);
     for (const [first, last] of [[11, 20], [21, 30], [31, 40], [41, 50], [51, 53]]) {
-      await page.getByRole("link", { name: "Next" }).click();
+      await leaf(page, "Next").click();
       await eventually(() => range(page), `${first}–${last} of ${count}`);
       seen.push(...(await numbers(page)));
     }
-    assert.equal(await page.getByRole("link", { name: "Next" }).count(), 0);
-    assert.equal(await page.getByRole("link", { name: "Last" }).count(), 0);
+    assert.equal(await leaf(page, "Next").count(), 0);
+    assert.equal(await leaf(page, "Last").count(), 0);
     assert.deepEqual(seen, ["TN12345678", ...crowd(0, CROWD).filter((number) => [0, 2].includes(Number(number.slice(5)) % 5))]);
-    await page.getByRole("link", { name: "Previous" }).click();
+    await leaf(page, "Previous").click();
     await eventually(() => range(page), `41–50 of ${count}`);
     assert.match(search(page), /limit=10&offset=40/);
-    await page.getByRole("link", { name: "First" }).click();
+    await leaf(page, "First").click();
     await eventually(() => range(page), `1–10 of ${count}`);
-    await page.getByRole("link", { name: "Last" }).click();
+    await leaf(page, "Last").click();
     await eventually(() => range(page), `51–53 of ${count}`);
     // Another filter starts again.
     await value(page, "Carrier", "UPS").click();
@@ -121,7 +123,7 @@ test("pages follow each other to the end and back", async () => {
   await visit("/browse?offset=5000", {}, async (page) => {
     await page.locator("#none", { hasText: "There is nothing on this page" }).waitFor();
     await assertAccessible(page);
-    await page.getByRole("link", { name: "Previous" }).click();
+    await leaf(page, "Previous").click();
     await eventually(() => range(page), `151–${SHIPMENTS} of ${SHIPMENTS}`);
   });
   await visit("/browse?limit=7&offset=-1&what=ever&carrier=", {}, async (page) => {
@@ -129,35 +131,92 @@ test("pages follow each other to the end and back", async () => {
     assert.equal(await page.getByLabel("Per page").inputValue(), "7");
   });
   await visit("/browse?limit=0", {}, async (page) => {
-    await eventually(() => range(page), `1–25 of ${SHIPMENTS}`);
+    await eventually(() => range(page), `1–50 of ${SHIPMENTS}`);
   });
 });
 
-test("a tracking number is searched as typed and without blanks and dashes", async () => {
+test("numbers are found as they are typed, by how they begin", async () => {
   await visit("/browse", {}, async (page) => {
+    await answered(page);
+    const field = page.getByLabel("Tracking number");
     for (const [typed, expected] of [
-      ["00340 4341-6109 4938", ["00340434161094938"]],
-      ["shared-1", ["SHARED-1", "SHARED-1"]],
-      ["RR 12, 34-5", ["RR 12, 34-5"]],
-      ["EXACT TN-12345678", ["TN12345678", "EXACT"]],
+      ["00340 4341-6109", ["00340434161094938"]],
+      ["shared", ["SHARED-1", "SHARED-1"]],
+      ["RR 12, 34", ["RR 12, 34-5"]],
+      ["crowd100", crowd(0, 10)],
     ]) {
-      await page.getByLabel("Tracking number").fill(typed);
-      await page.keyboard.press("Enter");
+      await field.fill(typed);
       await eventually(() => numbers(page), expected);
-      assert.equal(new URL(page.url()).searchParams.get("tracking_number"), typed);
+      assert.equal(search(page), `?${new URLSearchParams({ tracking_number_prefix: typed })}`);
+      assert.equal(await focused(page), "number");
       await page.reload();
       await eventually(() => numbers(page), expected);
-      assert.equal(await page.getByLabel("Tracking number").inputValue(), typed);
+      assert.equal(await field.inputValue(), typed);
     }
-    await page.getByLabel("Tracking number").fill("NOPE");
-    await page.getByRole("button", { name: "Search" }).click();
+    await field.press("Enter");
+    await eventually(() => focused(page), "summary");
+    await field.fill("NOPE");
     await page.locator("#none", { hasText: "No shipment matches all of these filters." }).waitFor();
     assert.equal(await summary(page), "0 shipments");
-    assert.equal(await focused(page), "summary");
     await assertAccessible(page);
-    await page.getByLabel("Tracking number").fill("");
-    await page.keyboard.press("Enter");
+    await field.press("Escape");
     await eventually(() => summary(page), `${SHIPMENTS} shipments`);
+    assert.equal(search(page), "");
+  });
+});
+
+test("each letter is no step of the history, and an answer that comes late is not shown", async () => {
+  let slow;
+  const late = (page) => page.route(/tracking_number_prefix=CROWD1&/, (route) => (slow = route));
+  await visit("/browse?carrier=DHL", { prepare: late }, async (page) => {
+    await answered(page);
+    await page.evaluate(() => (window.before = history.length));
+    const field = page.getByLabel("Tracking number");
+    await field.pressSequentially("CROWD1", { delay: 5 });
+    await eventually(() => Boolean(slow), true);
+    await field.pressSequentially("01");
+    await eventually(() => summary(page), "5 shipments");
+    await slow.continue().catch(() => {});
+    assert.deepEqual(await numbers(page), crowd(10, 20).filter((_, at) => at % 2 === 0));
+    assert.equal(await page.evaluate(() => history.length - window.before), 0);
+    assert.equal(search(page), "?tracking_number_prefix=CROWD101&carrier=DHL");
+  });
+});
+
+test("an exact number of the address is a filter that can be removed", async () => {
+  await visit("/browse?tracking_number=shared-1&carrier=DPD", {}, async (page) => {
+    await eventually(() => numbers(page), ["SHARED-1"]);
+    assert.deepEqual(await chips(page), ["Remove filter Number: shared-1", "Remove filter Carrier: DPD", "Clear all"]);
+    await value(page, "Carrier", "FedEx").click();
+    await eventually(() => summary(page), "2 shipments");
+    await page.getByRole("link", { name: "Remove filter Number: shared-1" }).click();
+    await eventually(() => search(page), "?carrier=DPD&carrier=FedEx");
+  });
+});
+
+test("the list is sorted by number, up, down and as in the file", async () => {
+  await visit("/browse?limit=10&tracking_number_prefix=crowd", {}, async (page) => {
+    await answered(page);
+    const head = page.getByRole("columnheader", { name: "Number" });
+    const sort = () => head.evaluate((cell) => cell.ariaSort);
+    assert.equal(await sort(), "none");
+    await head.getByRole("button").click();
+    await eventually(sort, "ascending");
+    assert.equal(new URL(page.url()).searchParams.get("sort"), "tracking_number");
+    assert.deepEqual(await numbers(page), crowd(0, 10));
+    await page.keyboard.press("Enter");
+    await eventually(sort, "descending");
+    assert.deepEqual(await numbers(page), crowd(CROWD - 10, CROWD).reverse());
+    assert.equal(new URL(await page.locator("#download").evaluate(({ href }) => href)).searchParams.get("sort"), "-tracking_number");
+    await assertAccessible(page);
+    await page.keyboard.press("Enter");
+    await eventually(sort, "none");
+    assert.equal(new URL(page.url()).searchParams.get("sort"), null);
+  });
+  await visit("/browse?limit=10", { width: NARROW }, async (page) => {
+    await answered(page);
+    await page.getByLabel("Order").selectOption("Number, descending");
+    await eventually(async () => (await numbers(page))[0], "TOWN9");
   });
 });
 
@@ -204,6 +263,31 @@ test("long facets are shown on demand", async () => {
   });
 });
 
+test("long facets can be searched", async () => {
+  await visit("/browse", {}, async (page) => {
+    await answered(page);
+    const facet = page.getByRole("group", { name: "From city", exact: true });
+    const find = facet.getByRole("searchbox", { name: "Find in From city" });
+    await find.fill("town 1");
+    assert.deepEqual((await shown(page, "From city")).map(([name]) => name).sort(), ["Town 1", "Town 10", "Town 11"]);
+    await assertAccessible(page);
+    await value(page, "From city", "Town 11").click();
+    await eventually(() => summary(page), "1 shipment");
+    // What is searched for stays, and what is chosen is shown whatever it is.
+    assert.equal(await find.inputValue(), "town 1");
+    await find.fill("nowhere");
+    assert.deepEqual((await shown(page, "From city")).map(([name]) => name), ["Town 11"]);
+    await facet.getByText("None of the listed.").waitFor();
+    await assertAccessible(page);
+    await find.press("Enter");
+    await find.press("Escape");
+    assert.equal(await find.inputValue(), "");
+    assert.equal((await shown(page, "From city")).length, 9);
+    assert.equal(await summary(page), "1 shipment");
+    assert.equal(await page.getByRole("group", { name: "Carrier", exact: true }).getByRole("searchbox").count(), 0);
+  });
+});
+
 test("each row leads to its shipment on the tracking page", async () => {
   for (const [number, carrier] of [["RR 12, 34-5", "GLS"], ["HOSTILE", SCRIPT], ["SHARED-1", "FedEx"]]) {
     await visit(`/browse?${new URLSearchParams({ tracking_number: number, carrier })}`, {}, async (page) => {
@@ -239,7 +323,7 @@ test("the keyboard is enough, and a filter keeps the focus", async () => {
     await answered(page);
     await page.keyboard.press("Tab");
     assert.equal(await focused(page), "Skip the filters");
-    for (const stop of ["Waybill", "Track", "Browse", "API", "number", "Search"]) {
+    for (const stop of ["Waybill", "Track", "Browse", "API", "number"]) {
       await page.keyboard.press("Tab");
       assert.equal(await focused(page), stop);
     }
@@ -262,9 +346,17 @@ test("on a phone the filters are folded and the list has no columns", async () =
     await assertAccessible(page);
     await page.locator("summary").focus();
     await page.keyboard.press("Enter");
+    const done = page.getByRole("button", { name: "Show" }).filter({ hasText: "shipment" });
+    await eventually(() => done.textContent(), "Show 56 shipments");
     await value(page, "Carrier", "DHL").click();
-    await eventually(() => summary(page), "22 shipments");
+    await eventually(() => done.textContent(), "Show 22 shipments");
+    // It is in sight wherever somebody is among the filters.
+    const { y, height } = await done.boundingBox();
+    assert.ok(y > 0 && y + height <= 800, `${y} ${height}`);
     await assertAccessible(page);
+    await done.click();
+    assert.equal(await focused(page), "summary");
+    assert.ok(!(await value(page, "Carrier", "DHL").isVisible()));
     await page.setViewportSize({ width: WIDE, height: 800 });
     assert.ok(await value(page, "Carrier", "DHL").isVisible());
   });

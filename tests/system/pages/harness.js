@@ -17,6 +17,7 @@ const DEADLINE_MS = 30000;
 export const NARROW = 320;
 export const WIDE = 1280;
 export const PAGE_BYTES_MAX = 40000;
+export const DESK_BYTES_MAX = 72000;
 
 /** Starts a server of its own, with `more` flags; `end` ends it. `data` is its file. */
 export async function serve(...more) {
@@ -64,8 +65,8 @@ after(async () => {
  * `prepare` gets the page before it is there.
  */
 export async function visit(path, options, look) {
-  const { width = WIDE, colorScheme = "light", failing = false, javaScriptEnabled = true, prepare, url = shared.url } = options;
-  const context = await shared.browser.newContext({ viewport: { width, height: 800 }, colorScheme, javaScriptEnabled, reducedMotion: "reduce", locale: "en-GB" });
+  const { width = WIDE, colorScheme = "light", locale = "en-GB", failing = false, javaScriptEnabled = true, prepare, url = shared.url } = options;
+  const context = await shared.browser.newContext({ viewport: { width, height: 800 }, colorScheme, javaScriptEnabled, reducedMotion: "reduce", locale });
   context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
   const requests = [];

@@ -90,7 +90,7 @@ test("the shipments can be filtered by stage", async () => {
   await visit("/browse?stage=delivered", { url: full.url }, async (page) => {
     await page.getByRole("group", { name: "Stage" }).waitFor();
     assert.equal(await page.getByRole("group", { name: "Stage" }).getByRole("checkbox", { checked: true }).count(), 1);
-    assert.deepEqual(new Set(await page.locator(".status").allTextContents()), new Set(["delivered"]));
+    assert.deepEqual(new Set(await page.locator(".state").allTextContents()), new Set(["delivered"]));
     await assertAccessible(page);
   });
 });

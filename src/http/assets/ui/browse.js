@@ -1,43 +1,47 @@
 
-// The browsing page. Its address is its state: the API's own parameters, without those at their defaults.
+// The desk. Its address is its state: the API's own parameters, without those at their defaults.
 
-const FACETS = {
-  carrier: "Carrier",
-  status: "Status",
-  stage: "Stage",
-  receiver_country: "To country",
-  receiver_city: "To city",
-  sender_country: "From country",
-  sender_city: "From city",
-};
 const NUMBER = "tracking_number";
-/** Values of a facet that are shown at first, and that the API gives at most. */
-const VALUES_SHOWN = 8;
-const VALUES_MAX = 100;
-const LIMIT = 25;
+const PREFIX = "tracking_number_prefix";
+const SORTS = ["", NUMBER, `-${NUMBER}`];
+const LIMIT = 50;
 const LIMIT_MAX = 1000;
+/** How long typing has to rest before it is asked for. */
+const REST_MS = 120;
+const SITE = document.title.split(" · ").at(-1);
 
 const form = byId("form");
+const field = byId("number");
 const limits = byId("limit");
+const sorts = byId("sort");
 const filters = byId("filters");
-/** Facets of which all values are shown. */
-const unfolded = new Set();
 
-/** `{filters, limit, offset}` of an address or form, what is unusable left out: filters are `[name, value]`, each once. */
+/** `{filters, sort, limit, offset}` of an address, what is unusable left out: filters are `[name, value]`, each once. */
 function stateOf(parameters) {
-  const usable = [...parameters].filter(([name, value]) => (name in FACETS || name === NUMBER) && value.trim());
+  const isFilter = (name) => FACETS.includes(name) || name === NUMBER || name === PREFIX;
+  const usable = [...parameters].filter(([name, value]) => isFilter(name) && value.trim());
   const seen = new Map(usable.map(([name, value]) => [`${name} ${fold(value)}`, [name, value]]));
   const whole = (name, least, most, otherwise) => {
     const text = parameters.get(name) || "";
     return /^\d{1,15}$/.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : otherwise;
   };
-  return { filters: [...seen.values()], limit: whole("limit", 1, LIMIT_MAX, LIMIT), offset: whole("offset", 0, Infinity, 0) };
+  const sort = parameters.get("sort");
+  return { filters: [...seen.values()], sort: SORTS.includes(sort) ? sort : "", limit: whole("limit", 1, LIMIT_MAX, LIMIT), offset: whole("offset", 0, Infinity, 0) };
 }
 
 const stateOfAddress = () => stateOf(new URLSearchParams(location.search));
 
-function addressOf({ filters, limit, offset }) {
+/** The state that is chosen on the page, from its first page on. Numbers of the address are not in a field. */
+function stateChosen() {
+  const facets = [...byId("facets").querySelectorAll(":checked")].map(({ name, value }) => [name, value]);
+  const numbers = stateOfAddress().filters.filter(([name]) => name === NUMBER);
+  const prefix = field.value.trim() ? [[PREFIX, field.value.trim()]] : [];
+  return { filters: [...numbers, ...prefix, ...facets], sort: sorts.value, limit: Number(limits.value), offset: 0 };
+}
+
+function addressOf({ filters, sort, limit, offset }) {
   const parameters = new URLSearchParams(filters);
+  if (sort) parameters.set("sort", sort);
   if (limit !== LIMIT) parameters.set("limit", limit);
   if (offset) parameters.set("offset", offset);
   inLanguage(parameters);
@@ -45,165 +49,169 @@ function addressOf({ filters, limit, offset }) {
 }
 
 /**
- * The filters as the API takes them. A tracking number is asked for as typed and without blanks and dashes, and so is
- * each word of it: several values of one parameter mean any of them.
+ * The filters as the API takes them. A number, or its beginning, is asked for as typed and without blanks and dashes:
+ * several values of one parameter mean any of them.
  */
 function asked(filters) {
-  const numbers = ([, value]) => [value, ...value.split(/[\s,;]+/)].flatMap((text) => [text.trim(), bare(text)]);
-  const wanted = new Set(filters.filter(([name]) => name === NUMBER).flatMap(numbers));
-  wanted.delete("");
-  return new URLSearchParams([...filters.filter(([name]) => name !== NUMBER), ...[...wanted].map((number) => [NUMBER, number])]);
+  const readings = ([name, value]) => [[name, value.trim()], [name, bare(value)]];
+  const all = filters.flatMap((filter) => (filter[0] === NUMBER || filter[0] === PREFIX ? readings(filter) : [filter]));
+  const once = new Map(all.filter(([, value]) => value).map((filter) => [filter.join(" "), filter]));
+  return new URLSearchParams([...once.values()]);
 }
 
-/**
- * Counts of all facets. The API applies every filter to every facet; to offer what else could be chosen, a facet with
- * chosen values is counted without them.
- */
-async function countFacets(filters, asking) {
-  const without = (left) => ask(`/v1/facets?${asked(filters.filter(([name]) => name !== left))}`, asking);
-  const chosen = Object.keys(FACETS).filter((facet) => filters.some(([name]) => name === facet));
-  const [all, ...others] = await Promise.all([without(null), ...chosen.map(without)]);
-  chosen.forEach((facet, at) => (all.facets[facet] = others[at].facets[facet]));
-  return all.facets;
-}
-
-function facetBox(facet, values, filters) {
-  const chosen = filters.filter(([name]) => name === facet).map(([, value]) => value);
-  const isChosen = (value) => chosen.some((one) => fold(one) === fold(value));
-  const gone = chosen.filter((one) => !values.some(({ value }) => fold(value) === fold(one)));
-  const all = [...values, ...gone.map((value) => ({ value, count: "0" }))];
-  const box = element("fieldset", {}, element("legend", {}, FACETS[facet]));
-  all.forEach(({ value, count }, at) => {
-    const check = element("input", { type: "checkbox", name: facet, value });
-    check.checked = isChosen(value);
-    // The API has no filter for what is empty.
-    check.disabled = value.trim() === "";
-    const label = element("label", {}, check, datum(value, "(none)"), element("span", { class: "count" }, Number(count).toLocaleString("en")));
-    label.hidden = at >= VALUES_SHOWN && !check.checked && !unfolded.has(facet);
-    box.append(label);
-  });
-  if (all.length > VALUES_SHOWN) box.append(unfolder(facet, all.length, values.length));
-  if (!all.length) box.append(element("p", { class: "quiet" }, "none"));
-  return box;
-}
-
-function unfolder(facet, count, given) {
-  const text = () => (unfolded.has(facet) ? "Show fewer" : given < VALUES_MAX ? `Show all ${count}` : `Show the ${count} most frequent`);
-  const button = element("button", { type: "button", class: "link", "aria-expanded": unfolded.has(facet) }, text());
-  button.addEventListener("click", () => {
-    if (!unfolded.delete(facet)) unfolded.add(facet);
-    button.textContent = text();
-    button.setAttribute("aria-expanded", unfolded.has(facet));
-    [...button.parentElement.querySelectorAll("label")].forEach((label, at) => {
-      label.hidden = at >= VALUES_SHOWN && !label.firstChild.checked && !unfolded.has(facet);
-    });
-  });
-  return button;
-}
-
-/** The box that had the focus keeps it, though it is another now; the focus of one that is no more goes to the answer. */
-function showFacets(counts, filters) {
-  const { name, value } = document.activeElement;
-  byId("facets").replaceChildren(...Object.keys(FACETS).filter((facet) => counts[facet]).map((facet) => facetBox(facet, counts[facet], filters)));
-  const same = [...form.elements].find((one) => one.type === "checkbox" && one.name === name && fold(one.value) === fold(value || ""));
-  if (same) same.focus();
-  else if (name in FACETS) byId("summary").focus();
-}
-
-function row({ tracking_number, carrier, status, sender_address, receiver_address, articles }) {
-  const address = `/?${new URLSearchParams({ n: tracking_number, carrier })}`;
-  const link = element("a", { href: address, dir: "auto", class: "number" }, tracking_number);
-  const pill = element("span", { class: "status" }, datum(status, "no status"));
-  const cell = (label, ...content) => element("td", { role: "cell", "data-label": label }, ...content);
-  return element(
-    "tr",
-    { role: "row" },
-    cell("Number", link),
-    cell("Carrier", datum(carrier, "")),
-    cell("Status", pill),
-    cell("From", ...linesOfAddress(sender_address)),
-    cell("To", ...linesOfAddress(receiver_address)),
-    cell("Articles", String(articles.length)),
-  );
+function exportOf({ filters, sort }) {
+  const parameters = asked(filters);
+  if (sort) parameters.set("sort", sort);
+  return `/v1/shipments.csv${parameters.size ? `?${parameters}` : ""}`;
 }
 
 function showChosen(state) {
+  const chips = state.filters.filter(([name]) => name !== PREFIX);
   const chip = ([name, value]) => {
     const left = state.filters.filter((filter) => filter[0] !== name || filter[1] !== value);
     const link = element("a", { href: addressOf({ ...state, filters: left, offset: 0 }) });
-    link.append(element("span", { class: "off-screen" }, "Remove filter "), `${FACETS[name] || "Number"}: `, datum(value, ""));
+    link.append(element("span", { class: "off-screen" }, `${t("remove_filter")} `), `${name === NUMBER ? t("number") : t(`facet.${name}`)}: `, datum(worded(name, value), ""));
     return element("li", {}, link);
   };
-  const clear = element("li", {}, element("a", { href: addressOf({ filters: [], limit: state.limit, offset: 0 }) }, "Clear all"));
-  byId("chosen").replaceChildren(...(state.filters.length ? [...state.filters.map(chip), clear] : []));
-  byId("chosen").hidden = !state.filters.length;
+  const clear = element("li", {}, element("a", { href: addressOf({ ...state, filters: [], offset: 0 }) }, t("clear_all")));
+  byId("chosen").replaceChildren(...(chips.length ? [...chips.map(chip), clear] : []));
+  byId("chosen").hidden = !chips.length;
+}
+
+/** Fills the pagers above and below the table; a link that leads nowhere is a text. */
+function fillPagers(before, range, after) {
+  const link = ([key, address]) => (address ? element("a", { href: address }, t(key)) : element("span", { "aria-disabled": "true" }, t(key)));
+  for (const pages of document.querySelectorAll(".pages")) pages.replaceChildren(...before.map(link), element("b", {}, range), ...after.map(link));
 }
 
 function showPager(state, shown, count) {
   const { limit, offset } = state;
   const last = Math.max(0, Math.ceil(count / limit) - 1) * limit;
-  const to = (text, target, there) => {
-    if (!there) return element("span", { "aria-disabled": "true" }, text);
-    return element("a", { href: addressOf({ ...state, offset: target }) }, text);
-  };
-  const range = shown ? `${(offset + 1).toLocaleString("en")}–${(offset + shown).toLocaleString("en")} of ${count.toLocaleString("en")}` : "";
-  byId("pages").replaceChildren(
-    to("First", 0, offset > 0),
-    to("Previous", Math.min(Math.max(0, offset - limit), last), offset > 0),
-    element("b", {}, range),
-    to("Next", offset + limit, offset + limit < count),
-    to("Last", last, offset < last),
+  const at = (target, isThere) => (isThere ? addressOf({ ...state, offset: target }) : null);
+  const range = shown ? t("range", { from: offset + 1, to: offset + shown, n: count }) : "";
+  fillPagers(
+    [["first", at(0, offset > 0)], ["previous", at(Math.min(Math.max(0, offset - limit), last), offset > 0)]],
+    range,
+    [["next", at(offset + limit, offset + limit < count)], ["last", at(last, offset < last)]],
   );
+  byId("pager").hidden = !count;
+  byId("pager-below").hidden = count <= limit || shown < 10;
   return range;
 }
 
-/** Shows a state; `byHand` when the focus goes to the answer. */
-async function show(state, byHand, asking) {
+/** The head of the column of numbers sorts by them: up, down, and in the order of the file again. */
+function numberHead({ sort }) {
+  const button = element("button", { type: "button", class: "sort" }, t("number"), element("span", { "aria-hidden": "true" }, ["", " ↑", " ↓"][SORTS.indexOf(sort)]));
+  button.addEventListener("click", () => {
+    sorts.value = SORTS[(SORTS.indexOf(sort) + 1) % SORTS.length];
+    go(addressOf(stateChosen()), false);
+  });
+  return button;
+}
+
+/** Shows shipments; `byHand` when the focus goes to the answer. */
+async function showShipments(byHand, asking) {
+  setView("shipments");
+  const state = stateOfAddress();
   const results = byId("results");
-  if (results.hidden) say("Loading…");
-  askDataset(asking).then(showAge, () => {});
+  results.hidden = results.hidden || byId("table").className !== "shipments";
+  if (results.hidden) say(t("loading_view"));
+  askDataset(asking).then(noteDataset, () => {});
   const page = asked(state.filters);
+  if (state.sort) page.set("sort", state.sort);
   page.set("limit", state.limit);
   page.set("offset", state.offset);
   const [shipments, counts] = await Promise.all([ask(`/v1/shipments?${page}`, asking), countFacets(state.filters, asking)]);
   if (asking.signal.aborted) return;
   const count = Number(shipments.count);
   const shown = shipments.results.length;
+  if (byHand && !count && isSeveral(field.value)) return openList([field.value]);
   const range = showPager(state, shown, count);
-  byId("summary").textContent = counted(count, "shipment");
-  byId("none").textContent = count ? "There is nothing on this page: the list is shorter." : "No shipment matches all of these filters.";
+  const isSorting = document.activeElement.className === "sort";
+  showColumns("shipments", ["number", numberHead(state)], ...SHIPMENT_COLUMNS);
+  byId("columns").firstChild.setAttribute("aria-sort", ["none", "ascending", "descending"][SORTS.indexOf(state.sort)]);
+  if (isSorting) byId("columns").querySelector("button").focus();
+  const make = rowMaker();
+  byId("rows").replaceChildren(...shipments.results.map((shipment) => make(shipment)));
+  byId("summary").textContent = t("shipments", { n: count });
+  byId("none").textContent = count ? t("nothing_here") : t("none_match");
   byId("none").hidden = shown > 0;
   byId("table").hidden = !shown;
-  byId("pager").hidden = !count;
-  byId("rows").replaceChildren(...shipments.results.map(row));
+  byId("done").textContent = t("show_results", { n: count });
+  byId("download").href = exportOf(state);
+  byId("download").hidden = !count;
   showChosen(state);
   showFacets(counts, state.filters);
   results.hidden = false;
-  say(range ? `${counted(count, "shipment")}, ${range} shown` : byId("none").textContent, true);
+  document.title = `${t("shipments", { n: count })} · ${SITE}`;
+  say(range ? `${byId("summary").textContent}, ${range}` : byId("none").textContent, true);
   if (byHand) byId("summary").focus();
 }
 
-function showAddress(byHand) {
+/** What of the page is there in a view. */
+function setView(view) {
+  document.body.dataset.view = view;
+  const isShipments = view === "shipments";
+  byId("back").hidden = isShipments;
+  byId("back").href = addressOf({ filters: [], sort: "", limit: LIMIT, offset: 0 });
+  byId("order").hidden = filters.hidden = !isShipments;
+  byId("full").hidden = view === "changes";
+  byId("copy").hidden = true;
+  byId("download").hidden = false;
+  if (isShipments) return (byId("narrow").hidden = true);
+  byId("chosen").hidden = byId("pager").hidden = byId("pager-below").hidden = true;
+  byId("download").href = "#";
+}
+
+/** Shows what the address says. What is being typed is left alone. */
+function showAddress(byHand, isTyping) {
+  const parameters = new URLSearchParams(location.search);
+  if (location.hash === LIST_HASH) return run((asking) => showList(byHand, asking));
+  if (parameters.get(SINCE)) return run((asking) => showChanges(byHand, asking));
   const state = stateOfAddress();
-  byId("number").value = state.filters.filter(([name]) => name === NUMBER).map(([, value]) => value).join(", ");
+  if (!isTyping) field.value = state.filters.filter(([name]) => name === PREFIX).map(([, value]) => value).join(", ");
   const limit = String(state.limit);
   if (![...limits.options].some(({ value }) => value === limit)) limits.append(element("option", {}, limit));
   limits.value = limit;
-  run((asking) => show(state, byHand, asking));
+  sorts.value = state.sort;
+  return run((asking) => showShipments(byHand, asking));
 }
 
 function go(address, byHand) {
-  if (address !== location.pathname + location.search) history.pushState(null, "", address);
+  clearTimeout(resting);
+  if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
   showAddress(byHand);
 }
 
+/** Whether a text may be more than one number. */
+const isSeveral = (text) => linesOf(text).flatMap(piecesOf).reduce((sum, piece) => sum + piece.words.length, 0) > 1;
+const areSeveral = (text) => linesOf(text).flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0) > 1;
+
+let resting;
+field.addEventListener("input", () => {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    const address = addressOf(stateChosen());
+    // Other views stay in the history; each letter does not.
+    if (document.body.dataset.view === "shipments") history.replaceState(null, "", address);
+    else history.pushState(null, "", address);
+    showAddress(false, true);
+  }, REST_MS);
+});
+// The field would put lines together: a list is read as it was copied.
+field.addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text/plain");
+  if (!areSeveral(text)) return;
+  event.preventDefault();
+  openList(text.split(/[\r\n]+/));
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  go(addressOf(stateOf(new URLSearchParams(new FormData(form)))), true);
+  go(addressOf(stateChosen()), true);
 });
 // A filter takes effect at once, and the focus stays where it is.
-for (const part of [byId("facets"), limits]) {
-  part.addEventListener("change", () => go(addressOf(stateOf(new URLSearchParams(new FormData(form)))), false));
+for (const part of [byId("facets"), limits, sorts]) {
+  part.addEventListener("change", ({ target }) => target.className !== "find" && go(addressOf(stateChosen()), false));
 }
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
@@ -212,11 +220,94 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.pathname + link.search, true);
 });
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.key === "/" && !event.target.closest("input:not([type=checkbox]), select, textarea")) {
+    event.preventDefault();
+    field.focus();
+    field.select();
+  }
+  if (event.key === "Escape" && event.target === field && field.value) {
+    event.preventDefault();
+    field.value = "";
+    field.dispatchEvent(new Event("input"));
+  }
+});
+
+// A download is the browser's own, but for those who have to show a key.
+let downloading = null;
+byId("download").addEventListener("click", async (event) => {
+  const { view: kind } = document.body.dataset;
+  if (kind === "shipments" && !key) return;
+  event.preventDefault();
+  if (kind === "list") return saveList();
+  if (downloading) return downloading.abort();
+  const link = byId("download");
+  const address = link.getAttribute("href");
+  const { signal } = (downloading = new AbortController());
+  const onProgress = (text) => (link.textContent = `${text} · ${t("cancel")}`);
+  onProgress(t("downloading"));
+  try {
+    await (kind === "changes" ? saveChanges(signal, onProgress) : saveExport(address, signal, onProgress));
+  } catch {
+    if (!signal.aborted) alarm(t("download_failed"));
+  } finally {
+    downloading = null;
+    link.textContent = t("download");
+  }
+});
+
+/** Browsers put large blobs on disk: what is in memory is one part. */
+async function saveExport(address, signal, onProgress) {
+  const PART = 4 << 20;
+  const answer = await fetch(address, { signal, headers: { "X-API-Key": key } });
+  if (!answer.ok) throw new Error(String(answer.status));
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"))?.[1] || "shipments.csv";
+  let [blob, parts, waiting, all] = [new Blob([], { type: "text/csv" }), [], 0, 0];
+  for await (const part of chunksOf(answer.body)) {
+    parts.push(part);
+    waiting += part.length;
+    all += part.length;
+    if (waiting < PART) continue;
+    [blob, parts, waiting] = [new Blob([blob, ...parts], { type: "text/csv" }), [], 0];
+    onProgress(`${numeral(Math.round(all / 1e6))} MB`);
+  }
+  save(new Blob([blob, ...parts], { type: "text/csv" }), name);
+}
+
+async function* chunksOf(stream) {
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+const FULL = "waybill-full";
+const showFull = (isFull) => {
+  document.body.classList.toggle("full", isFull);
+  byId("full").setAttribute("aria-pressed", isFull);
+};
+byId("full").addEventListener("click", () => {
+  const isFull = !document.body.classList.contains("full");
+  showFull(isFull);
+  try {
+    localStorage.setItem(FULL, isFull ? "1" : "");
+  } catch {}
+});
+try {
+  showFull(Boolean(localStorage.getItem(FULL)));
+} catch {}
 
 const wide = matchMedia("(min-width: 64.01rem)");
 const unfoldFilters = () => (filters.open = wide.matches);
 wide.addEventListener("change", unfoldFilters);
 unfoldFilters();
+byId("done").addEventListener("click", () => {
+  filters.open = false;
+  byId("summary").focus();
+});
 
 addEventListener("popstate", () => showAddress(false));
 showAddress(false);

@@ -1,11 +1,6 @@
 
 // The tracking page. Its address is its state: `/?n=…&n=…&carrier=…`, each `n` a line of the field.
 
-/** Numbers that are looked up at once, and lookups that one request takes, with a key. */
-const NUMBERS_MAX = 1000;
-const LOOKUPS_MAX = 1000;
-/** Seconds that a list waits for its next lookups. */
-const WAIT_MAX_S = 20;
 /** Longer addresses would not get through: their state goes behind `#`, which is never sent. */
 const ADDRESS_MAX = 4000;
 
@@ -14,39 +9,6 @@ const field = byId("n");
 const carriers = byId("carrier");
 const TITLE = document.title;
 const entitle = (text) => (document.title = text + TITLE.slice(TITLE.lastIndexOf(" · ")));
-
-/** Lookups that one request takes. */
-const lookupsMax = () => (key ? LOOKUPS_MAX : Number(form.dataset.keylessLookupsMax));
-
-function askBatch(lookups, asking) {
-  return ask("/v1/lookup", { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) });
-}
-
-/** The same, waiting where it is asked too fast: a long list is many requests for those without a key. */
-async function askBatchInTime(lookups, asking) {
-  for (;;) {
-    try {
-      return await askBatch(lookups, asking);
-    } catch (failure) {
-      if (!(failure instanceof TooMany) || failure.seconds > WAIT_MAX_S) throw failure;
-      await pause(1000 * failure.seconds);
-      if (asking.signal.aborted) throw new Failure("");
-    }
-  }
-}
-
-/** The readings that found something, with their shipments. */
-async function lookUp(readings, carrier, asking) {
-  const found = new Map();
-  for (let at = 0; at < readings.length; ) {
-    const taken = readings.slice(at, at + lookupsMax());
-    const lookups = taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null }));
-    const { results } = await askBatchInTime(lookups, asking);
-    results.forEach(({ shipments }, number) => shipments.length && found.set(taken[number], shipments));
-    at += taken.length;
-  }
-  return found;
-}
 
 /** Decimals are added as whole numbers of their smallest unit: exact at any length. */
 const decimalsOf = (price) => (price.split(".")[1] || "").length;
@@ -202,12 +164,6 @@ function summaryOf(numbers) {
   if (!known.length) return t("found_none");
   if (numbers.length > 1) return t("found_some", { found: known.length, n: numbers.length });
   return t("found", { n: known[0].shipments.length });
-}
-
-/** A number that was typed in two ways is shown once. */
-function once(numbers) {
-  const seen = new Set();
-  return numbers.filter(({ number }) => !seen.has(fold(number)) && seen.add(fold(number)));
 }
 
 function addressOf({ lines, carrier }) {

@@ -1,0 +1,180 @@
+
+// What changed with the last export, and that there is a newer one. Servers that keep no changes tell nothing of it.
+
+const LOOK_EVERY_MS = 30000;
+const KINDS = ["added", "changed", "removed"];
+const CHANGES_LIMIT = 50;
+const CHANGES_LIMIT_MAX = 1000;
+const SINCE = "since";
+
+/** The version that is shown, and the one whose changes are told above. */
+let shownVersion = null;
+let toldVersion = null;
+
+/** What a view learns of the dataset that it shows. */
+function noteDataset(dataset) {
+  shownVersion = dataset.version;
+  byId("news").replaceChildren();
+  showAge(dataset);
+  if (dataset.previous_version && toldVersion !== dataset.version) tellLastExport(dataset);
+  byId("export").hidden = !dataset.previous_version;
+}
+
+/** Asks without a word where it fails: nobody has asked for it. */
+async function quietly(path) {
+  const answer = await fetch(path, { cache: "no-store", headers: key ? { "X-API-Key": key } : {} }).catch(() => null);
+  return answer?.ok ? readJson(await answer.text()) : null;
+}
+
+async function tellLastExport({ version, previous_version }) {
+  toldVersion = version;
+  const line = byId("export");
+  line.replaceChildren();
+  const count = (kind) => quietly(`/v1/changes?${new URLSearchParams({ since: previous_version, kind, limit: 1 })}`);
+  const pages = await Promise.all(KINDS.map(count));
+  // A key without the scope sees nothing of it.
+  if (toldVersion !== version || pages.some((page) => page?.version !== version)) return;
+  const counts = pages.map((page) => Number(page.count));
+  if (!counts.some(Boolean)) return line.append(t("nothing_changed"));
+  const links = KINDS.map((kind, at) => {
+    const text = t(`count.${kind}`, { n: counts[at] });
+    return counts[at] ? element("a", { href: changesAddress({ since: previous_version, kind }) }, text) : text;
+  });
+  line.append(...pieces("last_export", { added: links[0], changed: links[1], removed: links[2] }));
+}
+
+/** `{since, kind, carrier, status, cursor, version, offset}`: the API's own parameters, and the number of changes before. */
+function changesAddress(state) {
+  const parameters = new URLSearchParams(Object.entries(state).filter(([, value]) => value));
+  return `/browse?${inLanguage(parameters)}`;
+}
+
+function changesOfAddress() {
+  const parameters = new URLSearchParams(location.search);
+  const names = [SINCE, "kind", "carrier", "status", "cursor", "version", "offset"];
+  return Object.fromEntries(names.map((name) => [name, parameters.get(name) || ""]));
+}
+
+function changesPath({ offset, ...state }, limit) {
+  const parameters = new URLSearchParams(Object.entries(state).filter(([, value]) => value));
+  parameters.set("limit", limit);
+  return `/v1/changes?${parameters}`;
+}
+
+/** The addresses of pages before, as far as somebody came from them. */
+const cameFrom = new Map();
+
+async function showChanges(byHand, asking) {
+  setView("changes");
+  const state = changesOfAddress();
+  const results = byId("results");
+  results.hidden = results.hidden || byId("table").className !== "changes";
+  if (results.hidden) say(t("loading_view"));
+  askDataset(asking).then(noteDataset, () => {});
+  const [page, { facets }] = await Promise.all([ask(changesPath(state, CHANGES_LIMIT), asking), ask("/v1/facets", asking)]);
+  if (asking.signal.aborted) return;
+  const count = Number(page.count);
+  const offset = Number(state.offset) || 0;
+  byId("number").value = "";
+  byId("summary").textContent = t("changes", { n: count });
+  showColumns("changes", ["change"], ["number"], ["facet.carrier"], ["before"], ["now"], ["fields"]);
+  byId("rows").replaceChildren(...page.results.map(changeRow));
+  byId("none").textContent = t("no_changes");
+  byId("none").hidden = count > 0;
+  byId("table").hidden = !page.results.length;
+  showChangesPager(state, page, offset, count);
+  showChangesNarrowing(state, facets);
+  results.hidden = false;
+  document.title = `${t("what_changed")} · ${SITE}`;
+  say(byHand ? "" : byId("summary").textContent, true);
+  if (byHand) byId("summary").focus();
+}
+
+function changeRow({ kind, carrier, tracking_number, status, previous_status, fields = [] }) {
+  const number = kind === "removed" ? datum(tracking_number, "", "span", { class: "number" }) : linkTo(tracking_number, carrier);
+  const names = fields.map((field) => t(`field.${field}`)).join(", ");
+  const state = (text) => (text === null ? "" : datum(text, t("no_status")));
+  const isOther = status !== previous_status;
+  const now = element("span", isOther && status !== null ? { class: "new" } : {}, state(status));
+  return element(
+    "tr",
+    { role: "row", class: kind },
+    cell(t("change"), element("span", { class: `kind ${kind}` }, t(`kind.${kind}`))),
+    cell(t("number"), number),
+    cell(t("facet.carrier"), datum(carrier, "")),
+    cell(t("before"), state(previous_status)),
+    cell(t("now"), now),
+    cell(t("fields"), names),
+  );
+}
+
+/** The API leads from page to page; the way back is where somebody came from. */
+function showChangesPager(state, page, offset, count) {
+  const here = location.pathname + location.search;
+  const { cursor, version, offset: _, ...first } = state;
+  const links = [["first", offset ? changesAddress(first) : null], ["previous", offset ? cameFrom.get(here) : null]];
+  let next = null;
+  if (page.next) {
+    const parameters = new URL(page.next).searchParams;
+    next = changesAddress({ ...first, cursor: parameters.get("cursor"), version: parameters.get("version"), offset: offset + page.results.length });
+    cameFrom.set(next, here);
+  }
+  const range = page.results.length ? t("range", { from: offset + 1, to: offset + page.results.length, n: count }) : "";
+  fillPagers(links, range, [["next", next]]);
+  byId("pager").hidden = byId("pager-below").hidden = !count || (!page.next && !offset);
+}
+
+/** Kinds to choose from, and the carriers and statuses that there are now. */
+function showChangesNarrowing(state, facets) {
+  const { cursor, version, offset, ...filters } = state;
+  const kinds = ["", ...KINDS].map((kind) => {
+    const link = element("a", { href: changesAddress({ ...filters, kind }) }, kind ? t(`kind.${kind}`) : t("all"));
+    if (filters.kind === kind) link.setAttribute("aria-current", "true");
+    return link;
+  });
+  const select = (name, any) => {
+    const values = facets[name].map(({ value }) => value).filter((value) => value.trim());
+    if (filters[name] && !values.some((value) => fold(value) === fold(filters[name]))) values.push(filters[name]);
+    const options = values.map((value) => element("option", { value }, value));
+    const box = element("select", { "aria-label": t(`facet.${name}`) }, element("option", { value: "" }, any), ...options);
+    box.value = values.find((value) => fold(value) === fold(filters[name])) || "";
+    box.addEventListener("change", () => go(changesAddress({ ...filters, [name]: box.value }), true));
+    return box;
+  };
+  byId("narrow").replaceChildren(...kinds, select("carrier", t("any_carrier")), select("status", t("any_status")));
+  byId("narrow").hidden = false;
+}
+
+/** All pages of the view as a table for spreadsheets. */
+async function saveChanges(signal, onProgress) {
+  const { cursor, version, ...state } = changesOfAddress();
+  const rows = [["change", "tracking_number", "carrier", "previous_status", "status", "fields"]];
+  const asking = { signal, onLoading() {} };
+  for (let path = changesPath(state, CHANGES_LIMIT_MAX); path; ) {
+    const page = await ask(path, asking);
+    for (const { kind, tracking_number, carrier, previous_status, status, fields = [] } of page.results) {
+      rows.push([kind, tracking_number, carrier, previous_status ?? "", status ?? "", fields.join(" ")]);
+    }
+    onProgress(t("downloaded_rows", { n: rows.length - 1 }));
+    const next = page.next && new URL(page.next);
+    path = next && next.pathname + next.search;
+  }
+  save(csvOf(rows), "changes.csv");
+}
+
+/** Looks for a newer export while somebody looks at the page. Nothing moves: a button offers to show it. */
+async function look() {
+  if (document.visibilityState !== "visible" || !shownVersion || byId("news").firstChild) return;
+  const dataset = await quietly("/v1/dataset");
+  if (!dataset) return;
+  if (dataset.version === shownVersion) return showAge(dataset);
+  const button = element("button", { type: "button", class: "button" }, t("show"));
+  button.addEventListener("click", () => {
+    byId("news").replaceChildren();
+    byId("summary").focus();
+    showAddress(false);
+  });
+  byId("news").replaceChildren(element("span", {}, t("new_data")), " ", button);
+}
+setInterval(look, LOOK_EVERY_MS);
+document.addEventListener("visibilitychange", look);
