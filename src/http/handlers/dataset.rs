@@ -11,7 +11,7 @@ use crate::changes::ChangeLog;
 use crate::http::app::App;
 use crate::http::request::forwarded::Peer;
 use crate::http::response::Response;
-use crate::http::response::dataset::{DatasetFields, Variant};
+use crate::http::response::dataset::Variant;
 use crate::http::response::document;
 use crate::http::response::problem;
 use crate::http::response::reply::Reply;
@@ -42,50 +42,27 @@ struct ChangesBody<'a> {
 
 /// `GET /v1/dataset`
 pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
-    if worker.app.offered.changes {
-        return dataset_with_changes(worker, peer, headers);
+    let store = &worker.app.store;
+    let current = if worker.app.offered.changes {
+        store.with_changes().map(|(snapshot, log)| (snapshot, Some(log)))
+    } else {
+        store.load().clone().map(|snapshot| (snapshot, None))
+    };
+    let Some((snapshot, log)) = current else { return Reply::now(problem::loading()) };
+    if snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX {
+        let response = worker.dataset_response(&snapshot, headers, |out| render(&snapshot, log.as_deref(), out));
+        return Reply::now(response);
     }
-    let current = worker.app.store.load();
-    let Some(snapshot) = current.as_ref() else { return Reply::now(problem::loading()) };
-    if is_short(snapshot) {
-        return Reply::now(worker.dataset_response(snapshot, headers, |out| render(snapshot, None, out)));
-    }
-    let fields = worker.dataset_fields(snapshot);
+    let fields = worker.dataset_fields(&snapshot);
     if fields.are_known(headers) {
         return Reply::now(fields.not_modified());
     }
     let client = worker.client(peer, headers);
-    worker.offload(client, Arc::clone(snapshot), |snapshot| {
+    worker.offload(client, Arc::clone(&snapshot), move |snapshot| {
         let mut out = Vec::new();
-        render(snapshot, None, &mut out);
+        render(snapshot, log.as_deref(), &mut out);
         Made::Body(out, Variant::Ordinary)
     })
-}
-
-/// The same with the version replaced last. It may be another each time that a version is served, so the tag tells it, too.
-fn dataset_with_changes(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
-    let Some((snapshot, log)) = worker.app.store.with_changes() else { return Reply::now(problem::loading()) };
-    let version = &snapshot.summary.version;
-    let tag = log.previous_version().map_or_else(|| version.clone(), |previous| format!("{version}-{previous}"));
-    let fields = Box::new(DatasetFields::new(&tag, Variant::Ordinary));
-    if fields.are_known(headers) {
-        return Reply::now(fields.not_modified());
-    }
-    let respond = move |snapshot: &Snapshot| {
-        let mut out = Vec::new();
-        render(snapshot, Some(&log), &mut out);
-        Made::Tagged(fields, Some(out))
-    };
-    let client = worker.client(peer, headers);
-    if is_short(&snapshot) {
-        let made = respond(&snapshot);
-        return Reply::now(worker.made(&snapshot, client, made));
-    }
-    worker.offload(client, snapshot, respond)
-}
-
-fn is_short(snapshot: &Snapshot) -> bool {
-    snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX
 }
 
 fn render(snapshot: &Snapshot, log: Option<&ChangeLog>, out: &mut Vec<u8>) {

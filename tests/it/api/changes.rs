@@ -46,28 +46,12 @@ fn the_dataset_names_the_version_before() {
     let [old, new] = ["a", "b"].map(|status| csv(&[one("TN1", "DHL", status)]));
     assert_eq!(Server::start(old.clone(), &[]).get("/v1/dataset").json().get("previous_version"), None);
     let server = Server::start(old.clone(), &["--changes", "1"]);
-    let mut tags = Vec::new();
-    let mut assert_previous = |previous: Option<&str>| {
+    let assert_previous = |previous: Option<&str>| {
         let answer = server.get("/v1/dataset");
         let body = answer.json();
         assert_eq!(body["previous_version"], json!(previous), "{body}");
         assert!(body.get("previous_version").is_some());
-        let tag = answer.field("etag").unwrap();
-        let known = format!("If-None-Match: {tag}");
-        for (method, target) in [("GET", "/v1/dataset"), ("HEAD", "/v1/dataset")] {
-            let again = server.client().request(method, target, &[&known]);
-            assert_eq!((again.status, again.field("etag")), (304, Some(tag.clone())));
-        }
-        // What was known before is another representation, though its version may be the same.
-        for earlier in &tags {
-            assert_eq!(
-                server.client().request("GET", "/v1/dataset", &[&format!("If-None-Match: {earlier}")]).status,
-                200
-            );
-        }
-        let behind = previous.map_or(String::new(), |previous| format!("-{previous}"));
-        assert_eq!(tag, format!("\"{}{behind}\"", body["version"].as_str().unwrap()));
-        tags.push(tag);
+        assert_eq!(answer.field("etag"), Some(format!("\"{}\"", body["version"].as_str().unwrap())));
         previous.map(|previous| since(&server, previous)["count"].as_u64().unwrap())
     };
     let first = version(&server);

@@ -108,6 +108,11 @@ fn many(count: usize, status: &str) -> String {
     csv(&(0..count).map(|at| one(&format!("TN{at}"), ["DHL", "UPS"][at % 2], status)).collect::<Vec<_>>())
 }
 
+/// Few shipments whose changes take more than a socket does: some 4 KB each.
+fn large(status: &str) -> String {
+    many(4000, &status.repeat(2000))
+}
+
 fn told(since: &str, version: &str, count: usize) -> Value {
     json!({"since": since, "version": version, "count": count})
 }
@@ -305,43 +310,43 @@ fn draining_ends_streams_in_order() {
 
 #[test]
 fn a_stream_whose_place_is_forgotten_is_reset() {
-    let server = Server::start(many(60_000, "a"), &CHANGES);
+    let server = Server::start(large("a"), &CHANGES);
     let first = version(&server);
     let mut stream = Stream::open(&server, "", &[]);
     stream.next_version();
-    publish(&server, &many(60_000, "b"));
+    publish(&server, &large("b"));
     // It takes nothing until what it was told from is gone.
-    publish(&server, &many(60_000, "c"));
-    let last = publish(&server, &many(60_000, "d"));
+    publish(&server, &large("c"));
+    let last = publish(&server, &large("d"));
     let mut event = stream.next().unwrap();
     while event.name != "reset" {
-        assert!(event.name.is_empty() || event.json()["previous_status"] == "a", "{event:?}");
+        assert!(event.name.is_empty() || event.json()["previous_status"] == "a".repeat(2000), "{event:?}");
         event = stream.next().unwrap();
     }
     assert_eq!((&*event.name, event.json()), ("reset", json!({"version": last})));
     assert_eq!(stream.next_version(), (told(&last, &last, 0), vec![]));
     let mut stream = Stream::open(&server, &format!("?since={first}"), &[]);
     stream.next_version();
-    assert_eq!(stream.next_version().0, told(&first, &last, 60_000));
+    assert_eq!(stream.next_version().0, told(&first, &last, 4000));
     server.stop();
 }
 
 #[test]
 fn a_reader_that_takes_too_little_is_ended_and_one_that_waits_is_not() {
     let server =
-        Server::start(many(60_000, "a"), &[&CHANGES[..], &["--write-timeout", "1s", "--idle-timeout", "1s"]].concat());
+        Server::start(large("a"), &[&CHANGES[..], &["--write-timeout", "1s", "--idle-timeout", "1s"]].concat());
     let mut waiting = Stream::open(&server, "?carrier=none", &[]);
     waiting.next_version();
     let mut slow = Stream::open(&server, "", &[]);
     slow.next_version();
-    publish(&server, &many(60_000, "b"));
+    publish(&server, &large("b"));
     let deadline = Instant::now() + crate::support::DEADLINE;
     while server.metric("waybill_http_connections_timed_out_total{phase=\"write\"}") == 0 {
         assert!(Instant::now() < deadline);
     }
     let (data, entries) = waiting.next_version();
     assert_eq!((&data["count"], entries), (&json!(0), vec![]));
-    publish(&server, &many(60_000, "c"));
+    publish(&server, &large("c"));
     assert_eq!(waiting.next_version().0["count"], 0);
     server.stop();
 }
