@@ -29,6 +29,15 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(super) struct Fingerprint(u32);
 
 impl Fingerprint {
+    /// Number of intervals of fingerprints.
+    pub(super) const BUCKETS: usize = 256;
+
+    /// The interval that it is in.
+    #[inline]
+    pub(super) fn bucket(self) -> usize {
+        (self.0 >> (u32::BITS - Self::BUCKETS.ilog2())) as usize
+    }
+
     #[inline]
     pub(super) fn of(number: &FoldedKey) -> Fingerprint {
         Fingerprint(xxh3_64(number.as_bytes()) as u32)
@@ -117,7 +126,7 @@ impl IndexBuilder {
     }
 
     /// Sets the record with `fingerprint`.
-    pub(super) fn assign(&mut self, fingerprint: Fingerprint, position: Position) {
+    pub(super) fn assign(&self, fingerprint: Fingerprint, position: Position) {
         self.map.insert(fingerprint, position.0);
     }
 

@@ -84,7 +84,7 @@ impl Block {
 pub(super) type Place = (u32, u32);
 
 /// Fragment that collided with another one, ordered by fingerprint, then as in the file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fragment {
     pub(super) fingerprint: Fingerprint,
     pub(super) block: u32,
@@ -104,12 +104,15 @@ pub(super) struct Link {
     pub(super) later: Place,
 }
 
-/// What the collisions have come to.
+/// What collisions have come to.
+#[derive(Default)]
 pub(super) struct Resolved {
     /// Fragments to be joined to the first ones of their shipments, in file order of these.
     pub(super) links: Vec<Link>,
     /// First fragments of shipments that share a fingerprint, in the order of fingerprints, then as in the file.
     pub(super) shared: Vec<Fragment>,
+    /// About the bytes of the fragments of shipments that have several.
+    pub(super) joined_bytes: usize,
 }
 
 /// Position of a fragment that was joined to another one, or left out.

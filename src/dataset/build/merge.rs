@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::Builder;
 use super::account::{Account, Gauge};
 use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
-use super::encode::{self, Written, record_of};
+use super::collisions::Collisions;
+use super::encode::{self, record_of};
 use super::postings;
 use super::sort;
 use crate::cancel::{Cancel, Cancelled};
@@ -71,12 +72,13 @@ impl Builder {
         let parts = mutex::into_inner(self.collisions);
         let collided: u64 = parts.iter().map(|part| part.len() as u64).sum();
         check(collided * COLLISION_BYTES)?;
-        let collisions = merge.gather(parts)?;
-        let Resolved { links, shared } = merge.resolve(collisions, on_conflict)?;
+        let collisions = Collisions::gather(parts, &merge.blocks);
+        merge.account.take(collisions.bytes() as u64)?;
+        let Resolved { links, shared, joined_bytes } = merge.resolve(collisions, on_conflict)?;
         for block in &mut merge.blocks {
             block.forget_lines();
         }
-        if merge.wastes(&links) {
+        if merge.wastes(joined_bytes) {
             merge.rewrite(&links, &mut || check(0))?;
         } else {
             merge.join(&links)?;
@@ -95,8 +97,8 @@ pub(super) struct Merge {
     pub(super) columns: [Column; 3],
     pub(super) articles: u64,
     huge_pages: bool,
-    /// Number of threads that sort by number and find the postings.
-    threads: usize,
+    /// Number of threads that resolve collisions, sort by number and find the postings.
+    pub(super) threads: usize,
     pub(super) account: Arc<Account>,
     /// Memory that the writers have taken for themselves.
     threads_bytes: u64,
@@ -114,60 +116,9 @@ impl Merge {
         self.blocks[block as usize].positions[at as usize] = position;
     }
 
-    /// Puts the collisions of all blocks together, with the fragments that they collided with, and sorts them. The
-    /// blocks' numbers become ranks among the blocks that have rows.
-    fn gather(&self, parts: Vec<Box<[Fragment]>>) -> Result<Vec<Fragment>, ArenaError> {
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        let mut collisions = Vec::with_capacity(2 * len);
-        for part in parts {
-            collisions.extend(part.iter().map(|collision| {
-                let rank = self.blocks.partition_point(|block| block.number < collision.block) as u32;
-                Fragment { block: rank, ..*collision }
-            }));
-        }
-        collisions.sort_unstable();
-        self.add_first_inserted(&mut collisions);
-        self.account.take(size_of_val(&collisions[..]) as u64)?;
-        Ok(collisions)
-    }
-
-    /// Adds the fragments that were inserted first, with which the others collided. They are the first in time, not
-    /// necessarily in the file.
-    fn add_first_inserted(&self, collisions: &mut Vec<Fragment>) {
-        // A segment belongs to one writer, so blocks do not interleave in it, but a block may continue in the next
-        // segment.
-        let mut starts: Vec<(Position, u32)> = (0..)
-            .zip(&self.blocks)
-            .flat_map(|(rank, block)| {
-                let parts = block.positions.chunk_by(|a, b| a.segment() == b.segment());
-                parts.map(move |part| (part[0], rank))
-            })
-            .collect();
-        starts.sort_unstable();
-        let (len, mut at) = (collisions.len(), 0);
-        while at < len {
-            let fingerprint = collisions[at].fingerprint;
-            at += collisions[at..len].partition_point(|collision| collision.fingerprint == fingerprint);
-            collisions.extend(self.first_inserted(fingerprint, &starts));
-        }
-        collisions.sort_unstable();
-    }
-
-    fn first_inserted(&self, fingerprint: Fingerprint, starts: &[(Position, u32)]) -> Option<Fragment> {
-        let position = self.index.first(fingerprint)?;
-        let after = starts.partition_point(|(start, _)| *start <= position);
-        let (_, block) = starts[after.checked_sub(1)?];
-        let at = self.blocks[block as usize].find(position)?;
-        Some(Fragment { fingerprint, block, at })
-    }
-
-    /// Returns whether joining the fragments beside the others would waste much memory.
-    fn wastes(&mut self, links: &[Link]) -> bool {
-        let bytes_of = |place| Written::new(self.arena.at(self.position(place))).bytes();
-        let joined: usize = of_shipments(links)
-            .map(|links| bytes_of(links[0].first) + links.iter().map(|link| bytes_of(link.later)).sum::<usize>())
-            .sum();
-        (self.rewritten_bytes + joined) * WASTE_SHARE > self.arena.used_bytes()
+    /// Returns whether joining fragments of so many bytes beside the others would waste much memory.
+    fn wastes(&self, joined_bytes: usize) -> bool {
+        (self.rewritten_bytes + joined_bytes) * WASTE_SHARE > self.arena.used_bytes()
     }
 
     /// Joins the fragments of each shipment to one record, in new segments, which are in file order like all others.

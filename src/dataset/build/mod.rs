@@ -9,6 +9,7 @@
 
 mod account;
 mod block;
+mod collisions;
 mod encode;
 mod facet_values;
 mod merge;

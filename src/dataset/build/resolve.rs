@@ -3,18 +3,24 @@
 use std::collections::HashMap;
 
 use super::block::{Block, Conflict, ConflictDetails, Fragment, Link, Place, REMOVED, Resolved};
+use super::collisions::{Collisions, Group, Starts};
 use super::encode::{Written, record_of};
 use super::merge::Merge;
-use crate::dataset::arena::ArenaError;
+use super::posting_lists::in_parallel;
+use crate::dataset::arena::{ArenaError, Position};
 use crate::dataset::groups::hash_of_pair;
 use crate::dataset::record::Record;
+use crate::mutex;
 use crate::shipment::Column;
 
 /// Fragments of one fingerprint up to which each is compared with all shipments before it.
 const COMPARED_MAX: usize = 16;
 
 /// Memory for each member of a group while its roles are found.
-const MEMBER_BYTES: usize = size_of::<(u64, usize)>() + size_of::<Role>();
+const MEMBER_BYTES: usize = size_of::<(u64, usize)>() + size_of::<Role>() + size_of::<(Fragment, Position)>();
+
+/// Links that one thread sorts faster than two.
+const SORTED_ALONE: usize = 1 << 16;
 
 /// What a fragment is.
 #[derive(Clone, Copy)]
@@ -35,66 +41,132 @@ struct Contradiction {
     column: Column,
 }
 
+/// What the fragments of a bucket are.
+#[derive(Default)]
+struct OfBucket {
+    resolved: Resolved,
+    conflicts: Vec<Contradiction>,
+}
+
+/// Memory in which a thread resolves bucket after bucket.
+#[derive(Default)]
+struct Scratch {
+    origins: Vec<Position>,
+    group: Group,
+    roles: Vec<Role>,
+    /// Members of the largest group so far.
+    largest: usize,
+}
+
 impl Merge {
-    /// Separates the shipments of each fingerprint, and leaves out conflicting fragments. `collisions` are sorted.
+    /// Separates the shipments of each fingerprint, and leaves out conflicting fragments.
     pub(super) fn resolve(
         &mut self,
-        collisions: Vec<Fragment>,
+        mut collisions: Collisions,
         on_conflict: &mut dyn FnMut(Conflict<'_>),
     ) -> Result<Resolved, ArenaError> {
-        let groups = || collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint);
-        let largest = groups().map(<[Fragment]>::len).max().unwrap_or_default();
-        self.account.take((largest * MEMBER_BYTES) as u64)?;
-        // Memory is taken where it is written.
-        let mut links = Vec::with_capacity(collisions.len());
-        let mut shared = Vec::new();
-        let mut conflicts = Vec::new();
-        let mut roles = Vec::new();
-        for group in groups() {
-            self.cancel.check()?;
-            self.find_roles(group, &mut roles);
-            let before = shared.len();
-            for (fragment, role) in group.iter().zip(&roles) {
-                match role {
-                    Role::First => shared.push(*fragment),
-                    Role::Later(first) => links.push(Link { first: group[*first].place(), later: fragment.place() }),
-                    Role::Conflict(first, column) => conflicts.push(Contradiction {
-                        place: fragment.place(),
-                        first: group[*first].place(),
-                        column: *column,
-                    }),
-                }
-            }
-            if let [first] = shared[before..] {
-                shared.pop();
-                // In time, another one may have been the first.
-                self.index.assign(first.fingerprint, self.position(first.place()));
-            }
+        let merge = &*self;
+        let starts = Starts::of(&merge.blocks);
+        let buckets = collisions.buckets();
+        let resolved = in_parallel(merge.threads, buckets.len(), || {
+            let mut scratch = Scratch::default();
+            let (buckets, starts) = (&buckets, &starts);
+            move |bucket: usize| merge.resolve_bucket(&mut mutex::lock(&buckets[bucket]), starts, &mut scratch)
+        });
+        let (mut all, mut conflicts) = (Resolved::default(), Vec::new());
+        for of_bucket in resolved {
+            let of_bucket = of_bucket?;
+            all.links.extend(of_bucket.resolved.links);
+            all.shared.extend(of_bucket.resolved.shared);
+            all.joined_bytes += of_bucket.resolved.joined_bytes;
+            conflicts.extend(of_bucket.conflicts);
         }
+        drop(buckets);
         drop(collisions);
-        self.account.take((size_of_val(&links[..]) + size_of_val(&shared[..])) as u64)?;
-        links.sort_unstable();
+        self.account.take((size_of_val(&all.links[..]) + size_of_val(&all.shared[..])) as u64)?;
+        sort(&mut all.links, self.threads);
         conflicts.sort_unstable_by_key(|conflict| conflict.place);
         for of_block in conflicts.chunk_by(|a, b| a.place.0 == b.place.0) {
             self.leave_out(of_block, on_conflict);
         }
-        Ok(Resolved { links, shared })
+        Ok(all)
+    }
+
+    /// Does it for one bucket: sorts it, and separates the shipments.
+    fn resolve_bucket(
+        &self,
+        collisions: &mut [Fragment],
+        starts: &Starts,
+        scratch: &mut Scratch,
+    ) -> Result<OfBucket, ArenaError> {
+        let Scratch { origins, group, roles, largest } = scratch;
+        collisions.sort_unstable();
+        self.origins(collisions, origins);
+        let mut of_bucket = OfBucket::default();
+        let OfBucket { resolved: Resolved { links, shared, joined_bytes }, conflicts } = &mut of_bucket;
+        let mut origins = &origins[..];
+        for collided in collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
+            self.cancel.check()?;
+            let (of_group, others) = origins.split_at(collided.len());
+            origins = others;
+            if collided.len() > *largest {
+                let more = collided.len() - std::mem::replace(largest, collided.len());
+                self.account.take((more * MEMBER_BYTES) as u64)?;
+            }
+            group.fill(self, starts, collided, of_group);
+            self.find_roles(group, roles);
+            let fragments = &group.fragments;
+            let (shared_before, links_before) = (shared.len(), links.len());
+            for (fragment, role) in fragments.iter().zip(&*roles) {
+                match role {
+                    Role::First => shared.push(*fragment),
+                    Role::Later(first) => {
+                        links.push(Link { first: fragments[*first].place(), later: fragment.place() });
+                    }
+                    Role::Conflict(first, column) => conflicts.push(Contradiction {
+                        place: fragment.place(),
+                        first: fragments[*first].place(),
+                        column: *column,
+                    }),
+                }
+            }
+            let has_links = links.len() > links_before;
+            if has_links {
+                let bytes_of =
+                    |fragment: &Fragment| Written::new(self.arena.at(self.position(fragment.place()))).bytes();
+                *joined_bytes += fragments.iter().map(bytes_of).sum::<usize>();
+            }
+            if let [first] = shared[shared_before..] {
+                shared.pop();
+                // In time, another one may have been the first. What is joined is written elsewhere anyway.
+                if !has_links {
+                    self.index.assign(first.fingerprint, self.position(first.place()));
+                }
+            }
+        }
+        Ok(of_bucket)
     }
 
     /// Finds the roles of the fragments with one fingerprint, which are in file order.
-    fn find_roles(&self, group: &[Fragment], roles: &mut Vec<Role>) {
+    fn find_roles(&self, group: &Group, roles: &mut Vec<Role>) {
+        let Group { fragments, origins } = group;
         roles.clear();
         let mut firsts: Vec<usize> = Vec::new();
         let mut by_key: HashMap<u64, usize> = HashMap::new();
         // Rows of one shipment often follow one another here.
         let mut last = 0;
-        for (at, fragment) in group.iter().enumerate() {
-            let record = self.record(fragment.place());
-            let is_of = |first: usize| is_of(record, self.record(group[first].place()));
+        for at in 0..fragments.len() {
+            // With the head of that record it says the same.
+            if at > 0 && origins[at] == origins[last] {
+                roles.push(Role::Later(last));
+                continue;
+            }
+            let record = self.record(origins[at]);
+            let is_of = |first: usize| is_of(record, self.record(origins[first]));
             let hash = || hash_of_pair(&record.folded_number(), record.folded_carrier());
             let known = if at > 0 && is_of(last) {
                 Some(last)
-            } else if group.len() <= COMPARED_MAX {
+            } else if fragments.len() <= COMPARED_MAX {
                 firsts.iter().copied().find(|first| is_of(*first))
             } else {
                 match by_key.get(&hash()) {
@@ -106,7 +178,7 @@ impl Merge {
             };
             roles.push(match known {
                 None => {
-                    if group.len() > COMPARED_MAX {
+                    if fragments.len() > COMPARED_MAX {
                         by_key.entry(hash()).or_insert(at);
                     }
                     firsts.push(at);
@@ -115,11 +187,8 @@ impl Merge {
                 }
                 Some(first) => {
                     last = first;
-                    {
-                        let first_record = self.record(group[first].place());
-                        let difference = self.difference(record, first_record);
-                        difference.map_or(Role::Later(first), |column| Role::Conflict(first, column))
-                    }
+                    let difference = self.difference(record, self.record(origins[first]));
+                    difference.map_or(Role::Later(first), |column| Role::Conflict(first, column))
                 }
             });
         }
@@ -157,16 +226,36 @@ impl Merge {
         ConflictDetails {
             first_block: block.number,
             first_line: block.lines()[first.1 as usize].first().copied().unwrap_or_default(),
-            first_value: self.record(*first).shared_value(*column),
-            value: self.record(*place).shared_value(*column),
+            first_value: self.record_of(*first).shared_value(*column),
+            value: self.record_of(*place).shared_value(*column),
         }
     }
 
     /// The record of a fragment, or the one whose head it shares.
-    fn record(&self, place: Place) -> Record<'_> {
+    fn record_of(&self, place: Place) -> Record<'_> {
         let bytes = self.arena.at(self.position(place));
         Record::new(record_of(bytes, |earlier| self.arena.at(earlier)), &self.dictionaries)
     }
+
+    /// The record there.
+    fn record(&self, position: Position) -> Record<'_> {
+        Record::new(self.arena.at(position), &self.dictionaries)
+    }
+}
+
+/// Sorts `links` on so many threads.
+fn sort(links: &mut [Link], threads: usize) {
+    if threads < 2 || links.len() < SORTED_ALONE {
+        links.sort_unstable();
+        return;
+    }
+    let middle = links.len() / 2;
+    links.select_nth_unstable(middle);
+    let (one, other) = links.split_at_mut(middle);
+    std::thread::scope(|scope| {
+        scope.spawn(|| sort(one, threads / 2));
+        sort(other, threads - threads / 2);
+    });
 }
 
 /// Returns whether a record is of the same shipment as a `first` one.

@@ -30,10 +30,12 @@ use crate::http::handlers::shipments::{self, Lookup};
 use crate::http::pipeline::Service;
 use crate::http::request::correlation;
 use crate::http::request::forwarded::{self, Peer};
-use crate::http::request::route::{Listener, Route};
+use crate::http::request::route::{Listener, Route, RouteId};
+use crate::http::telemetry::access_log::Sampler;
 use crate::http::telemetry::access_log::line::Line;
 use crate::http::worker::{Ending, Worker};
 use crate::shipment::FoldedKey;
+use crate::store::Snapshot;
 
 /// Answers of a connection in a turn, after which others have theirs.
 pub(super) const TURN_MAX: usize = 64;
@@ -49,6 +51,17 @@ const MISSING_PATH_BYTES_MAX: usize = 1 << 10;
 pub(super) struct FastPath {
     worker: Rc<Worker>,
     answers: Answers,
+}
+
+/// What is logged of an answer.
+struct Answered {
+    client: Peer,
+    caller: Caller,
+    route: RouteId,
+    status: StatusCode,
+    body_bytes: usize,
+    started: Instant,
+    ended: Instant,
 }
 
 /// Why no more is taken of what has arrived.
@@ -163,13 +176,15 @@ impl FastPath {
                     Poll::Pending => return (taken, Stop::Full),
                 }
             }
-            let (lookup, lookup_bytes) = match head::next(&bytes[taken..]) {
-                Next::Lookup(lookup, bytes) => (lookup, bytes),
-                Next::Hypers(bytes) => return (taken, Stop::Hypers(bytes)),
+            // It stays where it was read to: a copy costs as much as the rest of this.
+            let next = head::next(&bytes[taken..]);
+            let (lookup, lookup_bytes) = match &next {
+                Next::Lookup(lookup, bytes) => (lookup, *bytes),
+                Next::Hypers(bytes) => return (taken, Stop::Hypers(*bytes)),
                 Next::Partial => return (taken, Stop::Partial),
             };
             // What panics does so again with hyper, where that is answered and counted.
-            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_one(&lookup, started, socket)));
+            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_one(lookup, started, socket)));
             let Ok(Some(ended)) = answered else { return (taken, Stop::Hypers(lookup_bytes)) };
             socket.answered();
             started = ended;
@@ -198,7 +213,7 @@ impl FastPath {
         }
         let client = match &worker.sampler {
             None => socket.peer,
-            Some(_) => self.client(lookup, socket.peer)?,
+            Some(_) => self.client(lookup.said, socket.peer)?,
         };
         // It is paid for only when it is answered here.
         let caller = match &worker.app.access {
@@ -235,30 +250,43 @@ impl FastPath {
             worker.counters.count_key(name_number, status);
         }
         if let Some(sampler) = &worker.sampler {
-            let keys = worker.app.secrets.api_keys.as_ref();
-            let key = || if let Caller::Key(number) = caller { keys.map(|keys| keys.name(number)) } else { None };
-            sampler.choose_and_log(ended, ended - started, || Line {
-                client,
-                method: if lookup.is_head { "HEAD" } else { "GET" },
-                path: lookup.path,
-                version: Version::HTTP_11,
-                route: Some(route.id),
-                status,
-                body_bytes: Some(if lookup.is_head { 0 } else { body_bytes as u64 }),
-                duration: ended - started,
-                request_id,
-                trace_id: lookup.traceparent.and_then(correlation::trace_in),
-                key: key(),
-                dataset: Some(&snapshot.summary.version),
-            });
+            let answered = Answered { client, caller, route: route.id, status, body_bytes, started, ended };
+            self.log(sampler, lookup, snapshot, &answered);
         }
         Some(ended)
     }
 
-    /// The client of a lookup that came from `peer`, unless hyper must be asked.
-    fn client(&self, lookup: &Plain<'_>, peer: Peer) -> Option<Peer> {
+    /// Logs an answer from `snapshot`, if it is to be logged. Kept out of the way of servers that log nothing.
+    #[cold]
+    #[inline(never)]
+    fn log(&self, sampler: &Sampler, lookup: &Plain<'_>, snapshot: &Snapshot, answered: &Answered) {
+        let Answered { client, caller, route, status, body_bytes, started, ended } = *answered;
+        let duration = ended - started;
+        if !sampler.choose().is_some_and(|choice| choice.holds(duration)) {
+            return;
+        }
+        let keys = self.worker.app.secrets.api_keys.as_ref();
+        let line = Line {
+            client,
+            method: if lookup.is_head { "HEAD" } else { "GET" },
+            path: lookup.path,
+            version: Version::HTTP_11,
+            route: Some(route),
+            status,
+            body_bytes: Some(if lookup.is_head { 0 } else { body_bytes as u64 }),
+            duration,
+            request_id: lookup.request_id.and_then(correlation::id_in),
+            trace_id: lookup.traceparent.and_then(correlation::trace_in),
+            key: if let Caller::Key(number) = caller { keys.map(|keys| keys.name(number)) } else { None },
+            dataset: Some(&snapshot.summary.version),
+        };
+        sampler.log(ended, &line);
+    }
+
+    /// The client of a lookup that came from `peer`, of which proxies have `said` so much, unless hyper must be asked.
+    fn client(&self, said: Said<'_>, peer: Peer) -> Option<Peer> {
         let trusted = &self.worker.app.trusted_proxies;
-        match lookup.said {
+        match said {
             Said::More if !trusted.is_empty() => None,
             Said::List(list) if !trusted.is_empty() => Some(forwarded::client_in_list(trusted, peer, list)),
             _ => Some(peer),
@@ -268,7 +296,7 @@ impl FastPath {
     /// Admits a lookup that came at `at`, unless it is hyper's to decide.
     fn admit(&self, access: &Access, lookup: &Plain<'_>, at: Instant, peer: Peer) -> Option<Caller> {
         let app = &self.worker.app;
-        let client = &|| self.client(lookup, peer).map(forwarded::one_of_network);
+        let client = &|| self.client(lookup.said, peer).map(forwarded::one_of_network);
         let Plain { api_key, authorization, .. } = *lookup;
         access.admit_lookup(app.secrets.api_keys.as_ref(), &PlainLookup { api_key, authorization, client, at })
     }

@@ -130,14 +130,6 @@ impl Sampler {
         Some(Choice::Sampled)
     }
 
-    /// Chooses whether a request is logged whose response was ready at `ready`, after `duration`, and logs it then.
-    #[inline]
-    pub(crate) fn choose_and_log<'r>(&self, ready: Instant, duration: Duration, line: impl FnOnce() -> Line<'r>) {
-        if self.choose().is_some_and(|choice| choice.holds(duration)) {
-            self.log(ready, &line());
-        }
-    }
-
     /// Adds the line of a response that was ready at `ready`.
     pub(crate) fn log(&self, ready: Instant, line: &Line<'_>) {
         let clock = &mut *self.clock.borrow_mut();
