@@ -15,4 +15,4 @@ WAYBILL_BIN=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 export WAYBILL_BIN
 cd tests/system/pages
 npm ci --silent --no-audit --no-fund --ignore-scripts
-node --test --test-concurrency 1 track.test.js browse.test.js shopper.test.js stages.test.js
+node --test --test-concurrency 1 track.test.js browse.test.js desk.test.js shopper.test.js stages.test.js

@@ -215,8 +215,13 @@ for (const part of [byId("facets"), limits, sorts]) {
 }
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
+  if (link?.matches(".skip")) {
+    // Its address would be another view.
+    event.preventDefault();
+    byId("shipments").focus();
+  }
   const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
-  if (!link || !plain || link.pathname !== "/browse" || link.hash) return;
+  if (!link || event.defaultPrevented || !plain || link.pathname !== "/browse" || link.hash) return;
   event.preventDefault();
   go(link.pathname + link.search, true);
 });

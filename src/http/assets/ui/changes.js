@@ -28,19 +28,18 @@ async function quietly(path) {
 
 async function tellLastExport({ version, previous_version }) {
   toldVersion = version;
-  const line = byId("export");
-  line.replaceChildren();
   const count = (kind) => quietly(`/v1/changes?${new URLSearchParams({ since: previous_version, kind, limit: 1 })}`);
   const pages = await Promise.all(KINDS.map(count));
   // A key without the scope sees nothing of it.
   if (toldVersion !== version || pages.some((page) => page?.version !== version)) return;
   const counts = pages.map((page) => Number(page.count));
-  if (!counts.some(Boolean)) return line.append(t("nothing_changed"));
+  const line = byId("export");
+  if (!counts.some(Boolean)) return line.replaceChildren(t("nothing_changed"));
   const links = KINDS.map((kind, at) => {
     const text = t(`count.${kind}`, { n: counts[at] });
     return counts[at] ? element("a", { href: changesAddress({ since: previous_version, kind }) }, text) : text;
   });
-  line.append(...pieces("last_export", { added: links[0], changed: links[1], removed: links[2] }));
+  line.replaceChildren(...pieces("last_export", { added: links[0], changed: links[1], removed: links[2] }));
 }
 
 /** `{since, kind, carrier, status, cursor, version, offset}`: the API's own parameters, and the number of changes before. */
@@ -71,13 +70,20 @@ async function showChanges(byHand, asking) {
   results.hidden = results.hidden || byId("table").className !== "changes";
   if (results.hidden) say(t("loading_view"));
   askDataset(asking).then(noteDataset, () => {});
-  const [page, { facets }] = await Promise.all([ask(changesPath(state, CHANGES_LIMIT), asking), ask("/v1/facets", asking)]);
+  const [page, { facets }] = await Promise.all([ask(changesPath(state, CHANGES_LIMIT), asking).catch(orGone), ask("/v1/facets", asking)]);
   if (asking.signal.aborted) return;
+  // Pages of one version end with it; the changes up to the next one have a first page.
+  if (!page && state.version) {
+    const { cursor, version, offset, ...first } = state;
+    history.replaceState(null, "", changesAddress(first));
+    return showChanges(byHand, asking);
+  }
+  showColumns("changes", ["change"], ["number"], ["facet.carrier"], ["before"], ["now"], ["fields"]);
+  if (!page) return showGone(byHand);
   const count = Number(page.count);
   const offset = Number(state.offset) || 0;
   byId("number").value = "";
   byId("summary").textContent = t("changes", { n: count });
-  showColumns("changes", ["change"], ["number"], ["facet.carrier"], ["before"], ["now"], ["fields"]);
   byId("rows").replaceChildren(...page.results.map(changeRow));
   byId("none").textContent = t("no_changes");
   byId("none").hidden = count > 0;
@@ -87,6 +93,22 @@ async function showChanges(byHand, asking) {
   results.hidden = false;
   document.title = `${t("what_changed")} · ${SITE}`;
   say(byHand ? "" : byId("summary").textContent, true);
+  if (byHand) byId("summary").focus();
+}
+
+/** Nothing, for a failure that says that the version is forgotten. */
+function orGone(failure) {
+  if (failure.status !== 410) throw failure;
+  return null;
+}
+
+function showGone(byHand) {
+  byId("summary").textContent = t("what_changed");
+  byId("none").textContent = t("changes_gone");
+  byId("none").hidden = false;
+  byId("table").hidden = byId("narrow").hidden = byId("download").hidden = true;
+  byId("results").hidden = false;
+  say(byHand ? "" : t("changes_gone"), true);
   if (byHand) byId("summary").focus();
 }
 

@@ -23,7 +23,7 @@ function keptList() {
 
 function openList(lines) {
   keepList(lines);
-  go(`/browse${inLanguage(new URLSearchParams()).size ? `?${inLanguage(new URLSearchParams())}` : ""}${LIST_HASH}`, true);
+  go(addressOf({ filters: [], sort: "", limit: LIMIT, offset: 0 }) + LIST_HASH, true);
 }
 
 /** The rows of the list: `{typed, number, shipment}`, without a shipment where nothing is known. */
@@ -55,6 +55,11 @@ async function showList(byHand, asking) {
   const found = await lookUp(readings, "", asking);
   const all = lines.flatMap((line) => numbersOf(line, found));
   const numbers = once(all);
+  if (numbers.length === 1) {
+    // One number with blanks or commas in it.
+    history.replaceState(null, "", addressOf({ filters: [[PREFIX, numbers[0].number]], sort: "", limit: LIMIT, offset: 0 }));
+    return showAddress(byHand);
+  }
   listed = numbers.flatMap(({ typed, number, shipments }) => (shipments.length ? shipments.map((shipment) => ({ typed, number, shipment })) : [{ typed, number }]));
   narrowedTo = null;
   const make = rowMaker();

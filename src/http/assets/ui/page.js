@@ -146,7 +146,7 @@ async function ask(path, { onLoading, ...request }) {
     if (answer.status === 401 && (await renewKey(shown, request.signal))) continue;
     if (request.signal.aborted) throw new Failure("");
     if (answer.status === 429) throw new TooMany(Number(answer.headers.get("Retry-After")) || 1);
-    if (answer.status !== 503) throw new Failure(t("refused", { detail: detailOf(text) || String(answer.status) }));
+    if (answer.status !== 503) throw Object.assign(new Failure(t("refused", { detail: detailOf(text) || String(answer.status) })), { status: answer.status });
     onLoading();
     await pause(1000 * (Number(answer.headers.get("Retry-After")) || 1));
     if (request.signal.aborted) throw new Failure("");
