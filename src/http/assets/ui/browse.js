@@ -76,6 +76,9 @@ function showChosen(state) {
   const clear = element("li", {}, element("a", { href: addressOf({ ...state, filters: [], offset: 0 }) }, t("clear_all")));
   byId("chosen").replaceChildren(...(chips.length ? [...chips.map(chip), clear] : []));
   byId("chosen").hidden = !chips.length;
+  const { dataset } = filters.firstElementChild;
+  if (chips.length) dataset.n = numeral(chips.length);
+  else delete dataset.n;
 }
 
 /** Fills the pagers above and below the table; a link that leads nowhere is a text. */
@@ -89,7 +92,9 @@ function showPager(state, shown, count) {
   const last = Math.max(0, Math.ceil(count / limit) - 1) * limit;
   const at = (target, isThere) => (isThere ? addressOf({ ...state, offset: target }) : null);
   const range = shown ? t("range", { from: offset + 1, to: offset + shown, n: count }) : "";
-  fillPagers(
+  // One page has nowhere to go.
+  if (count <= limit && !offset) fillPagers([], range, []);
+  else fillPagers(
     [["first", at(0, offset > 0)], ["previous", at(Math.min(Math.max(0, offset - limit), last), offset > 0)]],
     range,
     [["next", at(offset + limit, offset + limit < count)], ["last", at(last, offset < last)]],
@@ -139,7 +144,7 @@ async function showShipments(byHand, asking) {
   byId("table").hidden = !shown;
   byId("done").textContent = t("show_results", { n: count });
   byId("download").href = exportOf(state);
-  byId("download").hidden = !count;
+  byId("download").hidden = byId("order").hidden = byId("full").hidden = !count;
   showChosen(state);
   showFacets(counts, state.filters);
   results.hidden = false;

@@ -116,8 +116,8 @@ function changeRow({ kind, carrier, tracking_number, status, previous_status, fi
   const number = kind === "removed" ? datum(tracking_number, "", "span", { class: "number" }) : linkTo(tracking_number, carrier);
   const names = fields.map((field) => t(`field.${field}`)).join(", ");
   const state = (text) => (text === null ? "" : datum(text, t("no_status")));
-  const isOther = status !== previous_status;
-  const now = element("span", isOther && status !== null ? { class: "new" } : {}, state(status));
+  const isOther = status !== null && status !== previous_status;
+  const now = isOther ? element("b", {}, state(status)) : state(status);
   return element(
     "tr",
     { role: "row", class: kind },
