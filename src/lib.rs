@@ -22,6 +22,7 @@
 //! - [`memory`]: what a dataset will take and what there is
 //! - [`store`]: the dataset that is served, and perhaps the one before it
 //! - [`reload`]: the one loader thread
+//! - [`brand`]: whose the pages are, and what they look like
 //! - [`http`]: request → route → handler → response, and the server around it
 //! - [`cli`], [`config`]: the command line as defined; with variables and file added to it, and checked
 //! - [`systemd`]: the sockets that the service manager hands over, and what it is told
@@ -66,6 +67,8 @@ pub mod memory;
 pub mod store;
 
 pub mod reload;
+
+pub mod brand;
 
 pub mod http;
 

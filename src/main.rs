@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::CommandFactory;
 use waybill::cli::{Cli, Command, GenerateArgs, ServeArgs, Target, man};
 use waybill::commands::serve::{
-    Control, Data, Listeners, ServeError, Server, check_source, open_access_log, read_secrets,
+    Control, Data, Listeners, ServeError, Server, check_source, open_access_log, read_pages, read_secrets,
 };
 use waybill::commands::{check, generate, health, key, log};
 use waybill::config::{Layer, Layers, LayersError, Settings, SettingsError, health_target};
@@ -83,6 +83,7 @@ fn run_serve(args: &ServeArgs, layers: &Layers) -> Result<ExitCode> {
 fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
     let control = Control::start()?;
     let secrets = read_secrets(settings)?;
+    let pages = read_pages(settings)?;
     let listeners = Listeners::bind(settings, &secrets)?;
     // Dropped last, so that all lines are written.
     let (access_log, _writing) = settings.access_log.as_ref().map(open_access_log).transpose()?.unzip();
@@ -90,7 +91,7 @@ fn serve(settings: &Settings) -> std::result::Result<(), ServeError> {
     // From this line of the log on, clients can connect, and signals are handled.
     listeners.announce();
     let data = Data::load(&settings.reload, log::progress_display())?;
-    let mut server = Server::start(settings, control, secrets, access_log, listeners, data)?;
+    let mut server = Server::start(settings, control, secrets, pages, access_log, listeners, data)?;
     server.serve()?;
     server.drain();
     Ok(())

@@ -193,6 +193,10 @@ pub struct ServeArgs {
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_PAGES", value_name = "on|off", default_value = "on", hide_possible_values = true)]
     pub pages: Switch,
 
+    /// File of the brand of these pages: name, logo, colours, links, texts; read again at each reload
+    #[arg(long, help_heading = LISTENERS, env = "WAYBILL_BRAND", value_name = "FILE")]
+    pub brand: Option<PathBuf>,
+
     /// Compress pages, facets, batches, exports and documents for clients that take zstd or gzip
     #[arg(long, help_heading = LISTENERS, env = "WAYBILL_COMPRESSION", value_name = "on|off", default_value = "on", hide_possible_values = true)]
     pub compression: Switch,

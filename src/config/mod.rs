@@ -52,6 +52,8 @@ pub struct Settings {
     pub listen: Address,
     /// True if the public listener has the pages for people beside the API.
     pub with_pages: bool,
+    /// File of the brand of these pages, if there is one.
+    pub brand_file: Option<PathBuf>,
     /// True if responses are compressed for clients that take that.
     pub with_compression: bool,
     /// Files of the certificate chain and its key, if TLS is enabled.
@@ -110,6 +112,7 @@ impl Settings {
         Ok(Settings {
             listen: args.listen.clone(),
             with_pages: args.pages == Switch::On,
+            brand_file: args.brand.clone(),
             with_compression: args.compression == Switch::On,
             tls: tls_files(args)?,
             hsts: args.hsts,

@@ -7,9 +7,8 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 
 use crate::http::access::Access;
-use crate::http::access::public::Public;
 use crate::http::budget::Budget;
-use crate::http::pages::Pages;
+use crate::http::pages::ServedPages;
 use crate::http::request::cors::Cors;
 use crate::http::request::forwarded::TrustedProxy;
 use crate::http::request::route::Offered;
@@ -47,7 +46,7 @@ pub struct App {
     /// The routes that only some servers have.
     pub offered: Offered,
     /// The pages.
-    pub pages: Pages,
+    pub pages: ServedPages,
     /// Connections of the public listener that may be open at a time.
     pub connections_max: usize,
     /// False as long as the public listener gets no connections because there is no data yet: `/readyz` says so.
@@ -88,7 +87,7 @@ impl App {
             with_compression: true,
             with_stages: false,
             offered: Offered { pages: true, changes: false },
-            pages: Pages::new(None, &Public::default()),
+            pages: ServedPages::default(),
             connections_max: usize::MAX,
             listening: AtomicBool::new(true),
             draining: AtomicBool::new(false),
@@ -114,10 +113,11 @@ impl App {
         self.data_age_max.is_some_and(|age_max| snapshot.is_older_than(age_max))
     }
 
-    /// Opens the files beside the data again that a reload renews: the access log, certificates, tokens, keys.
+    /// Opens the files beside the data again that a reload renews: the access log, certificates, tokens, keys, the brand.
     pub fn reopen_files(&self) {
         self.reopen_access_log();
         self.secrets.reload();
+        self.pages.reload();
     }
 
     /// Opens the access log again, if there is one: its file may have been renamed.

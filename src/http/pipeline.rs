@@ -215,8 +215,8 @@ impl Service {
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
             RouteId::Track => ui::track(app, headers, uri.query()),
             RouteId::Browse => ui::browse(app, headers, uri.query()),
-            RouteId::Docs => docs::page(headers),
-            RouteId::DocsAsset => docs::asset(headers, route.asset)
+            RouteId::Docs => docs::page(app, headers),
+            RouteId::DocsAsset => docs::asset(app, headers, route.asset)
                 .unwrap_or_else(|| not_found::not_found(app, self.listener, request.method(), headers)),
             RouteId::OpenApi => docs::openapi(headers),
             RouteId::Robots => ui::robots(headers),

@@ -2,7 +2,7 @@
 # Drives the tracking page and the browsing page in headless Chromium: what they show, to shoppers without a key too, that nothing in the data runs,
 # keyboard, screen readers (axe), narrow and wide, light and dark.
 #
-# Needs chromium, node and npm, which fetches two packages as tests/system/pages/package-lock.json says, and a release
+# Needs chromium, node and npm, which fetches three packages as tests/system/pages/package-lock.json says, and a release
 # build. WAYBILL_BIN is the binary, CHROMIUM the browser. With BASE_URL nothing is started: a server is asked there that
 # serves what `node -e 'import("./tests/system/pages/data.js").then(({ CSV }) => process.stdout.write(CSV))'` prints.
 set -euo pipefail
@@ -15,4 +15,5 @@ WAYBILL_BIN=$(realpath "${WAYBILL_BIN:-target/release/waybill}")
 export WAYBILL_BIN
 cd tests/system/pages
 npm ci --silent --no-audit --no-fund --ignore-scripts
+node minify.js --check
 node --test --test-concurrency 1 track.test.js browse.test.js desk.test.js shopper.test.js stages.test.js

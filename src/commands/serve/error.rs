@@ -1,5 +1,6 @@
 //! Errors of `waybill serve`.
 
+use crate::brand::BrandError;
 use crate::http::listener::Address;
 use crate::http::secrets::SecretsError;
 use crate::http::telemetry::access_log::settings::Target;
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The status map cannot be used.
     #[error(transparent)]
     StatusMap(#[from] StatusMapError),
+    /// The brand file cannot be used.
+    #[error(transparent)]
+    Brand(#[from] BrandError),
     /// The first load failed.
     #[error("{0}")]
     Data(String),

@@ -25,9 +25,9 @@ use crate::http::access::Access;
 use crate::http::app::App;
 use crate::http::budget::Budget;
 use crate::http::connection::places::Places;
-use crate::http::handlers::reload::outcome_response;
+use crate::http::handlers::reload::{NotRead, outcome_response};
 use crate::http::listener::{Address, Held, SocketFile};
-use crate::http::pages::Pages;
+use crate::http::pages::{PageSettings, ServedPages};
 use crate::http::request::cors::Cors;
 use crate::http::request::route::{Listener, Offered, RouteId};
 use crate::http::response;
@@ -46,6 +46,12 @@ use listeners::{ConnectionsMax, ListenerSockets};
 pub fn read_secrets(settings: &Settings) -> Result<Secrets, ServeError> {
     let certificates = settings.tls.as_ref().map(|(certificate, key)| (&**certificate, &**key));
     Ok(Secrets::load(certificates, settings.admin_token_file.as_deref(), settings.api_keys_file.as_deref())?)
+}
+
+/// Makes the pages, with the brand of its file.
+pub fn read_pages(settings: &Settings) -> Result<ServedPages, ServeError> {
+    let of_pages = PageSettings { data_age_max: settings.data_age_max, public: settings.public };
+    Ok(ServedPages::read(of_pages, settings.brand_file.as_deref())?)
 }
 
 /// Opens the access log.
@@ -74,6 +80,7 @@ impl<'s> Server<'s> {
         settings: &'s Settings,
         control: Control,
         secrets: Secrets,
+        pages: ServedPages,
         access_log: Option<AccessLog>,
         listeners: Listeners,
         data: Data,
@@ -89,7 +96,7 @@ impl<'s> Server<'s> {
         app.with_stages = settings.reload.status_map.is_some();
         app.offered = Offered { pages: settings.with_pages, changes: settings.reload.changes.is_some() };
         app.with_compression = settings.with_compression;
-        app.pages = Pages::new(settings.data_age_max, &settings.public);
+        app.pages = pages;
         app.cors = Cors::new(&settings.cors_origins);
         app.transport_security = settings.hsts.map(response::transport_security);
         app.trusted_proxies.clone_from(&settings.trusted_proxies);
@@ -245,7 +252,7 @@ async fn until_shutdown(app: &App, signals: &mut Signals) {
                 tokio::spawn(async move {
                     // Details are in the log and in /-/dataset.
                     let outcome = reloader.reload(Request::default()).await;
-                    audited.end(Some(RouteId::Reload), &outcome_response(&outcome, Vec::new()));
+                    audited.end(Some(RouteId::Reload), &outcome_response(&outcome, NotRead::default()));
                     if matches!(outcome.as_ref(), Err(ReloadError::ShuttingDown)) {
                         return;
                     }

@@ -5,37 +5,18 @@ use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
-use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 
-use crate::http::pages;
-use crate::http::request::language::Language;
+use crate::http::app::App;
 use crate::http::response::coding::Coding;
-use crate::http::response::document::{Document, HTML, NO_INDEX, NO_REFERRER, TEXT};
+use crate::http::response::document::{CSS, Document, TEXT};
 use crate::http::response::{Field, Response};
 
-const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
 const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
 const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
-/// All that the page loads comes from this server; the viewer's style has its icons as `data:` URLs.
-const POLICY: Field = (
-    CONTENT_SECURITY_POLICY,
-    HeaderValue::from_static(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-);
-
 type Kept = LazyLock<Document>;
 static OPENAPI: Kept = LazyLock::new(|| Document::new(include_str!("../assets/openapi.json"), [JSON]));
-static PAGE: Kept = LazyLock::new(|| {
-    let page =
-        include_str!("../assets/docs/page.html").replacen("{{bar}}", &pages::bar(Language::English, "/docs", true), 1);
-    Document::new(page, [HTML, POLICY, NO_REFERRER, NO_INDEX])
-});
-static PAGE_CSS: Kept = LazyLock::new(|| {
-    Document::new(concat!(include_str!("../assets/ui/bar.css"), include_str!("../assets/docs/page.css")), [CSS])
-});
 static PAGE_JS: Kept = LazyLock::new(|| Document::new(include_str!("../assets/docs/page.js"), [JAVASCRIPT]));
 
 const VIEWER_CSS_GZIP: &[u8] = include_bytes!("../assets/docs/swagger-ui/swagger-ui.css.gz");
@@ -60,14 +41,14 @@ pub(crate) fn openapi(headers: &HeaderMap) -> Response {
 }
 
 /// `GET /docs`
-pub(crate) fn page(headers: &HeaderMap) -> Response {
-    PAGE.response(headers)
+pub(crate) fn page(app: &App, headers: &HeaderMap) -> Response {
+    app.pages.load().docs.response(headers)
 }
 
 /// `GET /docs/{asset}`, if there is such an asset.
-pub(crate) fn asset(headers: &HeaderMap, name: &str) -> Option<Response> {
+pub(crate) fn asset(app: &App, headers: &HeaderMap, name: &str) -> Option<Response> {
     Some(match name {
-        "page.css" => PAGE_CSS.response(headers),
+        "page.css" => app.pages.load().docs_style.response(headers),
         "page.js" => PAGE_JS.response(headers),
         "swagger-ui.css" => VIEWER_CSS.response(headers),
         "swagger-ui-bundle.js" => VIEWER_JS.response(headers),

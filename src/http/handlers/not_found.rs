@@ -16,7 +16,12 @@ pub(crate) fn not_found(app: &App, listener: Listener, method: &Method, headers:
         return problem::response(Code::RouteNotFound, "nothing is at this path");
     }
     if matches!(*method, Method::GET | Method::HEAD) && is_browser(headers) {
-        return app.pages.not_found.in_language(Language::of_request(headers, None)).error(StatusCode::NOT_FOUND);
+        return app
+            .pages
+            .load()
+            .not_found
+            .in_language(Language::of_request(headers, None))
+            .error(StatusCode::NOT_FOUND);
     }
     problem::response(Code::RouteNotFound, "nothing is at this path; /docs describes the API")
 }

@@ -30,8 +30,12 @@ pub(crate) fn reload(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>) -
     let app = Arc::clone(app);
     Reply::later(async move {
         let outcome = app.reloader.reload(request).await;
-        let unread = if request.dry_run { Vec::new() } else { app.secrets.unread() };
-        outcome_response(&outcome, unread)
+        let not_read = if request.dry_run {
+            NotRead::default()
+        } else {
+            NotRead { secrets: app.secrets.unread(), brand: app.pages.is_unread() }
+        };
+        outcome_response(&outcome, not_read)
     })
 }
 
@@ -59,13 +63,26 @@ pub(crate) fn roll_back(app: &Arc<App>, headers: &HeaderMap, query: Option<&str>
         return Reply::now(problem::response(Code::InvalidParameter, "a rollback takes no parameters"));
     }
     let app = Arc::clone(app);
-    Reply::later(async move { outcome_response(&app.reloader.roll_back().await, Vec::new()) })
+    Reply::later(async move { outcome_response(&app.reloader.roll_back().await, NotRead::default()) })
 }
 
-/// The response that tells `outcome`, and which kinds of secrets could not be read again with it.
-pub(crate) fn outcome_response(outcome: &Outcome, secrets_not_read: Vec<&'static str>) -> Response {
+/// What could not be read again with the data.
+#[derive(Default)]
+pub(crate) struct NotRead {
+    /// Kinds of secrets.
+    secrets: Vec<&'static str>,
+    /// True if the brand of the pages was not.
+    brand: bool,
+}
+
+/// The response that tells `outcome`, and what could not be read again with it.
+pub(crate) fn outcome_response(outcome: &Outcome, not_read: NotRead) -> Response {
     match outcome.as_ref() {
-        Ok(report) => document::json(&ReportBody { secrets_not_read, ..ReportBody::from(report) }),
+        Ok(report) => document::json(&ReportBody {
+            secrets_not_read: not_read.secrets,
+            brand_not_read: not_read.brand,
+            ..ReportBody::from(report)
+        }),
         Err(error) => failure(error),
     }
 }
@@ -123,6 +140,9 @@ struct ReportBody<'a> {
     /// Kinds of secrets that could not be read again, so that those from before still hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     secrets_not_read: Vec<&'static str>,
+    /// True if the brand file could not be read again, so that the pages stay as they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    brand_not_read: bool,
 }
 
 impl<'a> From<&'a Report> for ReportBody<'a> {
@@ -143,6 +163,7 @@ impl<'a> From<&'a Report> for ReportBody<'a> {
             changed: changes.changed,
             load_seconds: *load_seconds,
             secrets_not_read: Vec::new(),
+            brand_not_read: false,
         }
     }
 }

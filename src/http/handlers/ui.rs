@@ -18,7 +18,7 @@ static ROBOTS: LazyLock<Document> = LazyLock::new(|| Document::new("User-agent: 
 
 /// `GET /`
 pub(crate) fn track(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
-    let mut response = app.pages.track.in_language(Language::of_request(headers, query)).response(headers);
+    let mut response = app.pages.load().track.in_language(Language::of_request(headers, query)).response(headers);
     let mut names = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(|(name, _)| name);
     if names.any(|name| name == NUMBER) {
         response.headers_mut().extend([NO_INDEX]);
@@ -28,7 +28,7 @@ pub(crate) fn track(app: &App, headers: &HeaderMap, query: Option<&str>) -> Resp
 
 /// `GET /browse`
 pub(crate) fn browse(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
-    app.pages.browse.in_language(Language::of_request(headers, query)).response(headers)
+    app.pages.load().browse.in_language(Language::of_request(headers, query)).response(headers)
 }
 
 /// `GET /robots.txt`

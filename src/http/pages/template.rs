@@ -1,5 +1,7 @@
 //! Templates: HTML with places such as `{{name}}`.
 
+use super::texts::Texts;
+
 /// `template` with each place filled by what `value` says for its name. What is filled in has no places; one without a
 /// value stays as it is.
 pub(super) fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> String {
@@ -29,6 +31,26 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     html
+}
+
+/// What begins a line of a template that only those see who may use the pages that it links to.
+const FOR_ALL: &str = "{{for-all}}";
+
+/// `html` without the lines for callers who may do all, or without the mark of these lines.
+pub(super) fn linked(html: &str, with_links: bool) -> String {
+    let lines = html.lines().filter(|line| with_links || !line.trim_start().starts_with(FOR_ALL));
+    lines.flat_map(|line| [line, "\n"]).collect::<String>().replace(FOR_ALL, "")
+}
+
+/// The text in a place such as `text:key` or `text:key name=value`, whose own place `{name}` is filled.
+pub(super) fn text(texts: &Texts, section: &str, place: &str) -> Option<String> {
+    let mut words = place.strip_prefix("text:")?.split(' ');
+    let text = escaped(texts.text(section, words.next()?)?);
+    Some(
+        words
+            .filter_map(|word| word.split_once('='))
+            .fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value)),
+    )
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use super::{Field, JSON, NEVER_CACHE, NO_SNIFF, REVALIDATE, Response, etag, neve
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// Of a page for a browser.
 pub const HTML: Field = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+/// Of a style.
+pub const CSS: Field = (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
 /// Of a text for people.
 pub const TEXT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
 /// Of a page that no search engine may list.

@@ -13,7 +13,7 @@ const LANGUAGES: [(&str, &str); 6] = [
 ];
 /// Most bytes of the tracking page, as it is and compressed.
 const BYTES_MAX: usize = 40_000;
-const COMPRESSED_BYTES_MAX: usize = 13_000;
+const COMPRESSED_BYTES_MAX: usize = 14_300;
 
 fn assert_is_in(answer: &Answer, language: &str, heading: &str) {
     assert!(answer.text().contains(&format!("<html lang=\"{language}\">")), "{language}: {}", answer.head);
@@ -130,6 +130,8 @@ fn texts_that_a_script_uses_are_in_its_page() {
             "/",
             concat!(
                 include_str!("../../../src/http/assets/ui/page.js"),
+                include_str!("../../../src/http/assets/ui/card.js"),
+                include_str!("../../../src/http/assets/ui/follow.js"),
                 include_str!("../../../src/http/assets/ui/track.js")
             ),
         ),

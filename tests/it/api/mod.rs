@@ -1,6 +1,7 @@
 //! What each resource of the HTTP API answers.
 
 mod batch_lookup;
+mod brand;
 mod changes;
 mod exports;
 mod languages;

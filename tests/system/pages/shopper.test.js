@@ -100,7 +100,7 @@ test("the keyboard is enough for a shopper", async () => {
     await answered(page);
     await assertAccessible(page);
     await page.locator("#link").focus();
-    const stops = ["copy", await postcode(page).first().getAttribute("id")];
+    const stops = ["copy", "Follow it at DPD", await postcode(page).first().getAttribute("id")];
     for (const stop of stops) {
       await page.keyboard.press("Tab");
       assert.equal(await focused(page), stop);
@@ -122,7 +122,7 @@ test("a shopper's page links to nothing that needs a key, and looks up many numb
     await page.getByLabel("Tracking numbers").fill(numbers.join("\n"));
     await page.getByRole("button", { name: "Track" }).click();
     await answered(page);
-    assert.equal(await page.locator("article").count(), numbers.length);
+    assert.equal(await page.locator("#list > .line").count(), numbers.length);
     assert.equal(requests.filter((url) => url.endsWith("/v1/lookup")).length, 3);
     await assertAccessible(page);
   });
@@ -136,7 +136,7 @@ test("a long list is looked up in time where each client has a rate", async () =
       await page.getByLabel("Tracking numbers").fill(numbers.join("\n"));
       await page.getByRole("button", { name: "Track" }).click();
       await answered(page);
-      assert.equal(await page.locator("article").count(), numbers.length);
+      assert.equal(await page.locator("#list > .line").count(), numbers.length);
     });
   } finally {
     await end();

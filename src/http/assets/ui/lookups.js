@@ -27,12 +27,12 @@ async function askBatchInTime(lookups, asking) {
   }
 }
 
-/** The readings that found something, with their shipments. */
-async function lookUp(readings, carrier, asking) {
+/** The readings that found something, with their shipments. `postcodes` are by folded numbers. */
+async function lookUp(readings, carrier, asking, postcodes = new Map()) {
   const found = new Map();
   for (let at = 0; at < readings.length; ) {
     const taken = readings.slice(at, at + lookupsMax());
-    const lookups = taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null }));
+    const lookups = taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null, postcode: postcodes.get(fold(tracking_number)) }));
     const { results } = await askBatchInTime(lookups, asking);
     results.forEach(({ shipments }, number) => shipments.length && found.set(taken[number], shipments));
     at += taken.length;

@@ -3,6 +3,8 @@
 
 /** Runs of words of one text that are tried, at most. */
 const RUNS_MAX = 20000;
+/** Parts of one address that are tried, at most. */
+const PARTS_MAX = 30;
 /** No carrier has longer numbers: words are put together up to this length. */
 const JOINED_MAX = 40;
 
@@ -15,6 +17,9 @@ const JOINED_MAX = 40;
  * 2. Else its words are grouped so that the fewest are left over; then so that the fewest blanks and dashes have to be
  *    dropped, since as typed comes first; then into the fewest numbers.
  * 3. Words left over side by side are one unknown number (`00340 4341-6109 4938`), unless each looks like a whole one.
+ *    Words without a digit before them are none of it.
+ *
+ * What stands around a number (`#TN1.`) may be dropped as blanks are, and an address may have it in one of its parts.
  */
 const linesOf = (text) => text.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => bare(line.replace(/[,;]/g, "")));
 
@@ -32,8 +37,22 @@ function* runsBefore(piece, end) {
     const typed = between(piece, start, end);
     const joined = bare(typed);
     if (joined.length > JOINED_MAX && start < end - 1) return;
-    yield { start, readings: joined && joined !== typed ? [typed, joined] : [typed] };
+    const plain = joined.replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, "");
+    yield { start, readings: [...new Set([typed, joined, plain, ...(start === end - 1 ? partsOf(typed) : [])])].filter(Boolean) };
   }
+}
+
+/** What stands in an address: the segments of its path and the values of its parameters. */
+function partsOf(word) {
+  if (!/^(https?:\/\/|www\.)/i.test(word)) return [];
+  const decoded = (part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  };
+  return word.split(/[/?#&=]+/).slice(1, PARTS_MAX).map(decoded);
 }
 
 /** Whether a word that nobody knows looks like a whole number rather than a group of one. */
@@ -62,8 +81,17 @@ function readingsOf(lines) {
 
 /** The numbers of a line: `{typed, number, shipments}`, the shipments being none where nothing is known. */
 function numbersOf(line, found) {
-  if (found.has(line)) return [{ typed: line, number: line, shipments: found.get(line) }];
-  return piecesOf(line).flatMap((piece) => grouped(piece, found));
+  if (found.has(line)) return [{ typed: line, number: line, shipments: [...found.get(line)] }];
+  const numbers = piecesOf(line).flatMap((piece) => grouped(piece, found));
+  // A cell with the carrier says whose shipment is meant.
+  const cells = new Set(line.split(/[\t,;]/).map(fold));
+  for (const number of numbers) {
+    const named = number.shipments.filter(({ carrier }) => cells.has(fold(carrier)));
+    if (named.length) number.shipments = named;
+  }
+  // Words beside numbers are words: `Tracking number: TN1`.
+  const isNumber = ({ number, shipments }) => shipments.length || /\p{N}/u.test(number);
+  return numbers.some(isNumber) ? numbers.filter(isNumber) : numbers;
 }
 
 function grouped(piece, found) {
@@ -85,10 +113,13 @@ function grouped(piece, found) {
     let { start, number } = best[end];
     if (number === undefined) {
       while (start > 0 && best[start].number === undefined) start = best[start].start;
-      const unknown = apart(piece, start, end) ? piece.words.slice(start, end).map(([word]) => word) : [between(piece, start, end)];
+      const isWord = (at) => !/\p{N}/u.test(piece.words[at][0]);
+      const first = piece.words.findIndex((_, at) => at >= start && at < end && !isWord(at));
+      const from = first < 0 ? start : first;
+      const unknown = apart(piece, from, end) ? piece.words.slice(from, end).map(([word]) => word) : [between(piece, from, end)];
       numbers.unshift(...unknown.map((typed) => ({ typed, number: typed, shipments: [] })));
     } else {
-      numbers.unshift({ typed: between(piece, start, end), number, shipments: found.get(number) });
+      numbers.unshift({ typed: between(piece, start, end), number, shipments: [...found.get(number)] });
     }
     end = start;
   }

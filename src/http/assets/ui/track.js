@@ -7,156 +7,85 @@ const ADDRESS_MAX = 4000;
 const form = byId("form");
 const field = byId("n");
 const carriers = byId("carrier");
+const another = byId("another");
 const TITLE = document.title;
 const entitle = (text) => (document.title = text + TITLE.slice(TITLE.lastIndexOf(" · ")));
 
-/** Decimals are added as whole numbers of their smallest unit: exact at any length. */
-const decimalsOf = (price) => (price.split(".")[1] || "").length;
-function times(quantity, price, decimals) {
-  return BigInt(quantity) * BigInt(price.replace(".", "")) * 10n ** BigInt(decimals - decimalsOf(price));
-}
-function digits(units, decimals) {
-  const text = String(units).padStart(decimals + 1, "0");
-  return decimals ? `${text.slice(0, -decimals)}.${text.slice(-decimals)}` : text;
-}
-function totalOf(articles) {
-  const decimals = articles.reduce((most, { price }) => Math.max(most, decimalsOf(price)), 0);
-  return digits(articles.reduce((sum, { quantity, price }) => sum + times(quantity, price, decimals), 0n), decimals);
-}
+/** Longer lists have a line for each shipment, which opens to its card. */
+const CARDS_MAX = 20;
 
-/** The steps of a parcel, and the step of each stage, if it is on one. */
-const STEPS = [0, 1, 2, 3];
-const STAGES = {
-  __proto__: null,
-  pre_transit: 0,
-  in_transit: 1,
-  out_for_delivery: 2,
-  available_for_pickup: 2,
-  delivered: 3,
-  attempt_failed: 2,
-  returning: -1,
-  exception: -1,
-  cancelled: -1,
-};
+/** What is shown now: `{typed, number, shipments}` of each number, and how they were asked for. */
+let numbers = [];
+let state = null;
+const opened = new Set();
 
-/** Stages of the most usual statuses, for the look of this page alone where the server has no map of them. */
-const USUAL = {
-  pre_transit: "announced,pre transit,label created,information received,angekündigt,aangemeld,annoncé",
-  in_transit: "in transit,transit,scanned,inbound scan,shipped,picked up,on the way,customs,unterwegs,onderweg,en tránsito,in transito",
-  out_for_delivery: "out for delivery,on vehicle,delivery,in zustellung,en cours de livraison,en reparto,in consegna",
-  available_for_pickup: "available for pickup,ready for pickup,ready for collection,abholbereit",
-  delivered: "delivered,zugestellt,livré,entregado,consegnato,bezorgd",
-  attempt_failed: "delivery attempt,attempt failed,delivery failed,not delivered",
-  returning: "return,returned,return to sender,retour,devuelto",
-  exception: "exception,damaged,lost",
-  cancelled: "cancelled,canceled",
-};
-const usualStage = (status) => Object.keys(USUAL).find((stage) => USUAL[stage].split(",").includes(fold(status).replace(/[-_]/g, " ")));
-
-/** Where a parcel is on its way; nothing where that is not known. */
-function stepsOf(stage) {
-  const now = STAGES[stage];
-  if (now === undefined) return "";
-  const name = `name.${stage}` in TEXTS && t(`name.${stage}`);
-  const step = (at) => {
-    if (at !== now) return element("li", { class: at < now ? "past" : "" }, t(`step.${at}`));
-    const isOdd = name && stage !== "available_for_pickup";
-    return element("li", { class: isOdd ? "odd" : at === 3 ? "past" : "", "aria-current": "step" }, name || t(`step.${at}`));
-  };
-  const steps = now < 0 ? [step(now)] : STEPS.map(step);
-  return element("div", { class: "steps" }, element("ol", {}, ...steps), element("p", {}, t(`stage.${stage}`)));
-}
-
-function card(shipment, typed) {
-  const { tracking_number, carrier, status, sender_address, receiver_address, articles } = shipment;
-  const title = element("div", {}, datum(tracking_number, "", "h3", { class: "number" }), datum(carrier, "", "p"));
-  if (fold(typed) !== fold(tracking_number)) title.append(element("p", { class: "quiet hint" }, ...pieces("typed_as", { text: datum(typed, "") })));
-  const pill = element("p", { class: "status" }, datum(status, t("no_status")));
-  const head = [element("div", { class: "title" }, title, pill), stepsOf(shipment.stage || usualStage(status))];
-  if (shipment.limited) return limitedCard(shipment, typed, head);
-  const route = element("dl", { class: "route" }, place(t("from"), sender_address), place(t("to"), receiver_address));
-  return element("article", { class: "card" }, ...head, route, table(articles, tracking_number));
-}
-
-/** What everybody may see; the postcode of the receiver shows the rest. It is kept nowhere, in no address either. */
-let limitedCards = 0;
-function limitedCard({ tracking_number, carrier, sender_country, receiver_country }, typed, head) {
-  const country = (label, name) => element("div", {}, element("dt", {}, label), element("dd", {}, datum(name || "", t("not_known"))));
-  const route = element("dl", { class: "route" }, country(t("from"), sender_country), country(t("to"), receiver_country));
-  const made = element("article", { class: "card" }, ...head, route);
-  if (receiver_country === null) {
-    made.append(element("p", { class: "more quiet" }, t("no_postcode")));
-    return made;
+function entry({ typed, number, shipments }, isLong) {
+  if (!shipments.length) {
+    const none = state.carrier ? t("unknown_with", { carrier: state.carrier }) : t("unknown");
+    const title = element("div", { class: "title" }, datum(number, "", "h3", { class: "number" }), element("p", { class: "quiet" }, none));
+    return [element("article", { class: "card missing" }, title)];
   }
-  const id = `postcode-${++limitedCards}`;
-  const said = element("p", { role: "status", id: `${id}-said` });
-  const postcode = element("input", { id, autocomplete: "postal-code", spellcheck: "false", required: "", "aria-describedby": said.id });
-  const label = element("label", { for: id }, t("postcode"));
-  const why = element("p", { class: "quiet hint" }, t("postcode_why"));
-  const more = element("form", { class: "more" }, label, why, postcode, element("button", { class: "button" }, t("show_all")), said);
-  more.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    // A wrong one that is sent twice counts twice.
-    if (more.ariaBusy === "true") return;
-    more.ariaBusy = "true";
-    said.textContent = t("looking");
-    const asking = { signal: view.signal, onLoading: () => (said.textContent = t("loading")) };
-    try {
-      const { results } = await askBatch([{ tracking_number, carrier, postcode: postcode.value.trim() || null }], asking);
-      const [shipment] = results[0].shipments;
-      if (shipment && !shipment.limited) {
-        const whole = card(shipment, typed);
-        made.replaceWith(whole);
-        const title = whole.querySelector("h3");
-        title.tabIndex = -1;
-        title.focus();
-        return;
-      }
-      said.textContent = shipment ? t("wrong_postcode") : t("gone");
-    } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
-      said.textContent = failure.message;
-    } finally {
-      more.ariaBusy = "false";
-    }
-    postcode.focus();
+  if (isLong) return shipments.map((shipment) => line(shipment, typed));
+  const cards = shipments.map((shipment) => card(shipment, typed));
+  if (cards.length === 1) return cards;
+  const note = element("p", {}, ...pieces("shared", { n: cards.length, number: datum(number, "", "b", { class: "number" }) }));
+  return [element("section", { class: "several" }, note, ...cards)];
+}
+
+/** One line for a shipment; its card is made when it is opened. */
+function line(shipment, typed) {
+  const { tracking_number, carrier, status } = shipment;
+  const id = `${fold(carrier)} ${fold(tracking_number)}`;
+  const pill = element("span", { class: "status" }, datum(status, t("no_status")));
+  const summary = element("summary", {}, datum(tracking_number, "", "b", { class: "number" }), datum(carrier, ""), pill);
+  const made = element("details", { class: "card line" }, summary);
+  if (opened.has(id)) made.append(card(shipment, typed));
+  made.open = opened.has(id);
+  made.addEventListener("toggle", () => {
+    if (!made.open) return opened.delete(id);
+    opened.add(id);
+    if (made.children.length === 1) made.append(card(shipment, typed));
   });
-  made.append(more);
   return made;
 }
 
-const place = (label, address) => element("div", {}, element("dt", {}, label), element("dd", {}, ...linesOfAddress(address)));
-
-function table(articles, tracking_number) {
-  const header = (text) => element("th", { scope: "col" }, text);
-  const row = ({ name, SKU, quantity, price }) => {
-    const article = element("th", { scope: "row" }, datum(name, t("no_name")));
-    if (SKU.trim()) article.append(" ", datum(SKU, "", "small"));
-    const decimals = decimalsOf(price);
-    const cells = [quantity, price, digits(times(quantity, price, decimals), decimals)];
-    return element("tr", {}, article, ...cells.map((text) => element("td", {}, text)));
-  };
-  const total = element("tr", {}, element("th", { scope: "row" }, t("total")), element("td", { colspan: 3 }, totalOf(articles)));
-  return element(
-    "table",
-    {},
-    element("caption", { class: "off-screen" }, t("articles_of", { number: tracking_number })),
-    element("thead", {}, element("tr", {}, ...[t("article"), t("quantity"), t("price"), t("amount")].map(header))),
-    element("tbody", {}, ...articles.map(row)),
-    element("tfoot", {}, total),
-  );
+/** How many shipments of a long list have which status. */
+function countsOf() {
+  const counts = new Map();
+  const add = (status, count) => count && counts.set(status, (counts.get(status) || 0) + count);
+  numbers.forEach(({ shipments }) => shipments.forEach(({ status }) => add(status.trim(), 1)));
+  const item = ([status, count]) => element("li", {}, element("b", {}, numeral(count)), " ", datum(status, t("no_status")));
+  const items = [...counts].sort((one, other) => other[1] - one[1]).map(item);
+  const missing = numbers.filter(({ shipments }) => !shipments.length).length;
+  if (missing) items.push(element("li", { class: "none" }, element("b", {}, numeral(missing)), ` ${t("missing")}`));
+  return items;
 }
 
-function entry({ typed, number, shipments }, carrier) {
-  if (!shipments.length) {
-    const none = carrier ? t("unknown_with", { carrier }) : t("unknown");
-    const title = element("div", { class: "title" }, datum(number, "", "h3", { class: "number" }), element("p", { class: "quiet" }, none));
-    return element("article", { class: "card missing" }, title);
+/** Shows the numbers; what is the same stays as it is. */
+function draw() {
+  const isLong = numbers.length > CARDS_MAX;
+  byId("summary").textContent = summaryOf(numbers);
+  byId("counts").replaceChildren(...(isLong ? countsOf() : []));
+  byId("counts").hidden = !isLong;
+  byId("none").hidden = numbers.some(({ shipments }) => shipments.length);
+  if (byId("table")) byId("table").hidden = !isLong;
+  const fresh = element("div", { id: "list" });
+  fresh.append(...numbers.flatMap((number) => entry(number, isLong)));
+  renew(byId("list"), fresh);
+}
+
+/** Shows a shipment in place of what is shown of it. False if that is the same. */
+function replaceShipment(fresh) {
+  let isNew = false;
+  for (const { shipments } of numbers) {
+    shipments.forEach((shipment, at) => {
+      if (shipment.tracking_number !== fresh.tracking_number || shipment.carrier !== fresh.carrier) return;
+      isNew ||= JSON.stringify(shipment) !== JSON.stringify(fresh);
+      shipments[at] = fresh;
+    });
   }
-  const cards = shipments.map((shipment) => card(shipment, typed));
-  if (cards.length === 1) return cards[0];
-  const note = element("p", {}, ...pieces("shared", { n: cards.length, number: datum(number, "", "b", { class: "number" }) }));
-  return element("section", { class: "several" }, note, ...cards);
+  if (isNew) draw();
+  return isNew;
 }
 
 function summaryOf(numbers) {
@@ -194,9 +123,20 @@ function offer(names) {
   choose(chosen);
 }
 
+/** Looks up what the lines of the state may mean. */
+async function find(readings, asking) {
+  const found = await lookUp(readings, state.carrier, asking, postcodes);
+  numbers = once(state.lines.flatMap((line) => numbersOf(line, found)));
+  draw();
+}
+
 /** Shows `{lines, carrier}`; `byHand` when somebody just asked for it. */
-async function show(state, byHand, asking) {
+async function show(asked, byHand, asking) {
   const results = byId("results");
+  state = asked;
+  postcodes.clear();
+  opened.clear();
+  byId("renewed").textContent = "";
   askDataset(asking).then((dataset) => {
     offer(dataset.carriers);
     showAge(dataset);
@@ -205,8 +145,11 @@ async function show(state, byHand, asking) {
     results.hidden = true;
     say("");
     document.title = TITLE;
+    unfoldForm();
     return;
   }
+  // The answer comes first for whoever followed a link.
+  if (!byHand) foldForm();
   const guess = state.lines.flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0);
   const readings = readingsOf(state.lines);
   if (guess > NUMBERS_MAX || !readings.length) {
@@ -216,20 +159,31 @@ async function show(state, byHand, asking) {
     return;
   }
   say(t("looking_up", { n: guess }));
-  const found = await lookUp(readings, state.carrier, asking);
-  const numbers = once(state.lines.flatMap((line) => numbersOf(line, found)));
+  await find(readings, asking);
   const summary = summaryOf(numbers);
-  byId("summary").textContent = summary;
   byId("link").href = addressOf(state);
-  byId("none").hidden = found.size > 0;
   byId("any").hidden = !state.carrier;
   byId("any").firstElementChild.href = addressOf({ lines: state.lines });
-  byId("list").replaceChildren(...numbers.map((number) => entry(number, state.carrier)));
   results.hidden = false;
   entitle(numbers.length === 1 ? numbers[0].number : summary);
   // Who asked is taken to the answer, and it is read out by that.
   say(byHand ? "" : summary, true);
   if (byHand) byId("summary").focus();
+  const shipments = numbers.flatMap((number) => number.shipments);
+  if (shipments.length > FOLLOWED_MAX) followList(() => find(readings, asking).then(() => true), asking);
+  else shipments.forEach((shipment) => follow(shipment, asking));
+}
+
+/** Puts the form behind the answer, folded, or where it is without one. */
+function foldForm() {
+  another.open = false;
+  another.className = "later";
+  byId("results").after(another);
+}
+function unfoldForm() {
+  another.open = true;
+  another.className = "";
+  byId("status").before(another);
 }
 
 function showAddress() {
@@ -238,6 +192,15 @@ function showAddress() {
   choose(state.carrier);
   run((asking) => show(state, false, asking));
 }
+
+another.addEventListener("toggle", () => another.className && another.open && field.select());
+
+// The desk reads the list out of this tab's memory: it may be too long for an address.
+byId("table")?.addEventListener("click", () => {
+  try {
+    sessionStorage.setItem("waybill-list", JSON.stringify(state.lines));
+  } catch {}
+});
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -258,11 +221,15 @@ field.addEventListener("keydown", (event) => {
   form.requestSubmit();
 });
 
-if (navigator.clipboard) {
+if (navigator.share || navigator.clipboard) {
   const copy = byId("copy");
   copy.hidden = false;
+  if (navigator.share) copy.textContent = t("share");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(byId("link").href);
+    const url = byId("link").href;
+    // Whoever changes their mind shares nothing.
+    if (navigator.share) return navigator.share({ title: document.title, url }).catch(() => {});
+    await navigator.clipboard.writeText(url);
     copy.textContent = t("copied");
     setTimeout(() => (copy.textContent = t("copy")), 2000);
   });
