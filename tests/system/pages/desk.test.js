@@ -16,8 +16,8 @@ const firsts = (page) => page.locator("#rows tr:visible td:first-child").allText
 const search = (page) => new URL(page.url()).search;
 
 /** Pastes a text into the search, as browsers do. */
-async function paste(page, text) {
-  await page.getByLabel("Tracking number").focus();
+async function paste(page, text, isFocused = true) {
+  if (isFocused) await page.getByLabel("Tracking number").focus();
   await page.evaluate((text) => {
     const clipboardData = new DataTransfer();
     clipboardData.setData("text/plain", text);
@@ -135,6 +135,10 @@ test("one number stays one, whatever stands in it", async () => {
     await paste(page, "RR 12, 34-5");
     await eventually(() => firsts(page), ["RR 12, 34-5"]);
     assert.equal(search(page), "?tracking_number_prefix=RR+12%2C+34-5");
+    // It may be pasted anywhere.
+    await page.getByRole("checkbox", { name: "GLS" }).focus();
+    await paste(page, " TOWN10\n", false);
+    await eventually(() => firsts(page), ["TOWN10"]);
     // Several that were typed are a list when nothing begins so.
     await page.getByLabel("Tracking number").fill("EXACT TN-12345678");
     await page.keyboard.press("Enter");
@@ -346,4 +350,35 @@ test("on paper the list has its columns and no controls", async () => {
     const pages = pdf.toString("latin1").match(/\/Type \/Page\b/g).length;
     assert.ok(pages >= 2 && pages <= 3, `${pages} pages`);
   });
+});
+
+test("the desk fits in all languages", async () => {
+  for (const [locale, text] of [["de", "Sendungen"], ["fr", "envois"], ["es", "envíos"], ["it", "spedizioni"], ["nl", "zendingen"]]) {
+    await visit("/browse?carrier=DHL", { url: live.url, width: NARROW, locale }, async (page) => {
+      await answered(page);
+      assert.ok((await summary(page)).endsWith(` ${text}`), await summary(page));
+      await assertFits(page);
+      await page.setViewportSize({ width: WIDE, height: 800 });
+      await assertFits(page);
+      const broken = await page.locator("th").evaluateAll((heads) => heads.filter((head) => head.offsetHeight > 36).map((head) => head.textContent));
+      assert.deepEqual(broken, []);
+    });
+  }
+});
+
+test("callers without a key have lists of what they may see", async () => {
+  const server = await serve("--public-view", "limited", "--anonymous", "lookup");
+  const kept = (page) => page.addInitScript((lines) => sessionStorage.setItem("waybill-list", lines), JSON.stringify(Array.from({ length: 25 }, (_, at) => `CROWD${1000 + at}`)));
+  try {
+    await visit("/browse#list", { url: server.url, prepare: kept }, async (page, requests) => {
+      await eventually(() => summary(page).catch(() => ""), "25 of 25 numbers found");
+      const cells = await page.locator("#rows tr").first().locator("td").allTextContents();
+      assert.deepEqual(cells, ["CROWD1000", "DHL", "in-transit", "Germany", "Germany", ""]);
+      // Each request may have 20 lookups.
+      assert.equal(requests.filter((url) => url.endsWith("/v1/lookup")).length, 2);
+      await assertAccessible(page);
+    });
+  } finally {
+    await server.end();
+  }
 });

@@ -8,6 +8,8 @@ const LIMIT = 50;
 const LIMIT_MAX = 1000;
 /** How long typing has to rest before it is asked for. */
 const REST_MS = 120;
+/** What takes typed or pasted text. */
+const FIELDS = "input:not([type=checkbox]), select, textarea";
 const SITE = document.title.split(" · ").at(-1);
 
 const form = byId("form");
@@ -55,8 +57,8 @@ function addressOf({ filters, sort, limit, offset }) {
 function asked(filters) {
   const readings = ([name, value]) => [[name, value.trim()], [name, bare(value)]];
   const all = filters.flatMap((filter) => (filter[0] === NUMBER || filter[0] === PREFIX ? readings(filter) : [filter]));
-  const once = new Map(all.filter(([, value]) => value).map((filter) => [filter.join(" "), filter]));
-  return new URLSearchParams([...once.values()]);
+  const distinct = new Map(all.filter(([, value]) => value).map((filter) => [filter.join(" "), filter]));
+  return new URLSearchParams([...distinct.values()]);
 }
 
 function exportOf({ filters, sort }) {
@@ -203,12 +205,18 @@ field.addEventListener("input", () => {
     showAddress(false, true);
   }, REST_MS);
 });
-// The field would put lines together: a list is read as it was copied.
-field.addEventListener("paste", (event) => {
+// The field would put lines together: a list is read as it was copied. One may be pasted anywhere but into other fields.
+document.addEventListener("paste", (event) => {
+  if (event.target !== field && event.target.closest?.(FIELDS)) return;
   const text = event.clipboardData.getData("text/plain");
-  if (!areSeveral(text)) return;
-  event.preventDefault();
-  openList(text.split(/[\r\n]+/));
+  if (areSeveral(text)) {
+    event.preventDefault();
+    openList(text.split(/[\r\n]+/));
+  } else if (event.target !== field && text.trim()) {
+    field.focus();
+    field.value = text.trim();
+    field.dispatchEvent(new Event("input"));
+  }
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -232,7 +240,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (event.key === "/" && !event.target.closest("input:not([type=checkbox]), select, textarea")) {
+  if (event.key === "/" && !event.target.closest(FIELDS)) {
     event.preventDefault();
     field.focus();
     field.select();

@@ -4,6 +4,8 @@
 const FACETS = ["carrier", "status", "stage", "receiver_country", "receiver_city", "sender_country", "sender_city"];
 /** Values of a facet that are shown at first, and that the API gives at most. */
 const VALUES_SHOWN = 8;
+/** So few more are shown, too. */
+const VALUES_MORE = 2;
 const VALUES_MAX = 100;
 /** Values from which on a facet can be searched. */
 const VALUES_SEARCHED = 12;
@@ -42,7 +44,7 @@ function facetBox(facet, values, filters) {
     if (facet === "stage") text.prepend(...stageIcon(value));
     return element("label", {}, check, text, element("span", { class: "count" }, numeral(Number(count))));
   });
-  const isLong = all.length > VALUES_SHOWN;
+  const isLong = all.length > VALUES_SHOWN + VALUES_MORE;
   const unfold = element("button", { type: "button", class: "link" });
   const search = element("input", { type: "search", class: "find", "aria-label": t("find_in", { facet: t(`facet.${facet}`) }), placeholder: t("find"), autocomplete: "off" });
   const note = element("p", { class: "quiet hint", role: "status" });
