@@ -1,32 +1,28 @@
 //! Merging the results of all blocks: file order, complete shipments, a complete index.
 //!
-//! Except for the order by number and the postings, everything here runs on one thread, after all writers are done. Usually it touches only the
-//! fragments that collided; all other records stay where they were written.
+//! All of it runs after all writers are done. Usually it touches only the fragments that collided; all other records stay
+//! where they were written.
 
 use std::sync::Arc;
 
 use super::Builder;
-use super::account::{Account, Gauge};
+use super::account::Account;
 use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
 use super::collisions::Collisions;
 use super::encode::{self, record_of};
 use super::postings;
 use super::sort;
-use crate::cancel::{Cancel, Cancelled};
+use crate::cancel::Cancel;
 use crate::dataset::Dataset;
-use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, DrainedArena, Position};
+use crate::dataset::arena::{Arena, ArenaBuilder, ArenaError, ArenaWriter, Position};
 use crate::dataset::dictionaries::Dictionaries;
 use crate::dataset::index::{Fingerprint, IndexBuilder};
 use crate::dataset::order::Order;
-use crate::dataset::record::{Record, head_of, whole};
+use crate::dataset::record::{Record, head_of};
 use crate::dataset::records::Records;
 use crate::mutex;
 use crate::shipment::Column;
 
-/// Number of bytes written until the build is watched again.
-const CHECKED_BYTES: usize = 2 << 20;
-/// Number of fragments that take about as long to join as the allocator keeps what is free.
-const LINKS_OF_A_SECOND: usize = 400_000;
 /// Memory of a carrier's spelling in the list of carriers, and of what finds the first one.
 const CARRIER_BYTES: usize = 2 * size_of::<String>();
 /// Memory that resolving a collision takes at least.
@@ -79,11 +75,11 @@ impl Builder {
             block.forget_lines();
         }
         if merge.wastes(joined_bytes) {
-            merge.rewrite(&links, &mut || check(0))?;
+            merge.rewrite(links, &mut || check(0))?;
         } else {
             merge.join(&links)?;
+            drop(links);
         }
-        drop(links);
         check(0)?;
         merge.freeze(&shared)
     }
@@ -96,12 +92,12 @@ pub(super) struct Merge {
     pub(super) index: IndexBuilder,
     pub(super) columns: [Column; 3],
     pub(super) articles: u64,
-    huge_pages: bool,
+    pub(super) huge_pages: bool,
     /// Number of threads that resolve collisions, sort by number and find the postings.
     pub(super) threads: usize,
     pub(super) account: Arc<Account>,
     /// Memory that the writers have taken for themselves.
-    threads_bytes: u64,
+    pub(super) threads_bytes: u64,
     /// Size of the fragments that nothing refers to any more.
     pub(super) rewritten_bytes: usize,
     pub(super) cancel: Cancel,
@@ -142,58 +138,6 @@ impl Merge {
         self.account.take(writer.used_bytes() as u64)?;
         drop(writer);
         self.arena.append(joined.finish());
-        Ok(())
-    }
-
-    /// Writes all records to a new arena, in file order, and joins the fragments of each shipment meanwhile. What was
-    /// written before goes segment by segment.
-    fn rewrite(&mut self, links: &[Link], check: &mut dyn FnMut() -> Result<(), Cancelled>) -> Result<(), ArenaError> {
-        let fresh = ArenaBuilder::new(self.huge_pages);
-        let mut writer = ArenaWriter::new(&fresh);
-        let live = self.blocks.iter().flat_map(|block| &block.positions).copied().filter(|at| *at != REMOVED);
-        let mut gauge = Gauge::counted(self.arena.used_bytes());
-        let mut old = DrainedArena::new(std::mem::take(&mut self.arena), live);
-        let mut checked_bytes = 0;
-        if links.len() >= LINKS_OF_A_SECOND {
-            // By then the allocator has given it back.
-            self.account.give_back(self.threads_bytes);
-        }
-        let mut shipments = of_shipments(links).peekable();
-        let mut positions = Vec::new();
-        for block in 0..self.blocks.len() as u32 {
-            for at in 0..self.blocks[block as usize].positions.len() as u32 {
-                positions.clear();
-                positions.push(self.position((block, at)));
-                if positions[0] == REMOVED {
-                    continue;
-                }
-                let links = shipments.next_if(|links| links[0].first == (block, at)).unwrap_or_default();
-                for link in links {
-                    positions.push(self.position(link.later));
-                    self.set_position(link.later, REMOVED);
-                }
-                let fragments: Vec<&[u8]> = positions.iter().map(|position| old.at(*position)).collect();
-                let record = record_of(fragments[0], |position| old.at(position));
-                let position = match links {
-                    [] => writer.push(&[whole(record)])?,
-                    _ => encode::join(head_of(record), &fragments, &mut writer)?,
-                };
-                let number = Record::new(record, &self.dictionaries).folded_number();
-                self.index.assign(Fingerprint::of(&number), position);
-                self.set_position((block, at), position);
-                if writer.used_bytes() - checked_bytes >= CHECKED_BYTES {
-                    checked_bytes = writer.used_bytes();
-                    gauge.set(old.used_bytes() + checked_bytes, &self.account)?;
-                    check()?;
-                }
-                for position in &positions {
-                    old.take(*position);
-                }
-            }
-        }
-        gauge.set(old.used_bytes() + writer.used_bytes(), &self.account)?;
-        drop(writer);
-        self.arena = fresh.finish();
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod merge;
 mod posting_lists;
 mod postings;
 mod resolve;
+mod rewrite;
 mod sort;
 
 pub use account::{Account, BuildMemory};

@@ -104,21 +104,31 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
         return Next::Hypers(ALL);
     }
     let mut is_plain = path.starts_with(LOOKUP) && path.bytes().all(|byte| IN_PATH[usize::from(byte)]);
-    let (mut host, mut if_none_match, mut body_bytes) = (None, None, None);
-    let (mut api_key, mut authorization, mut said) = (None, None, Said::Nothing);
-    let (mut request_id, mut traceparent) = (None, None);
+    let (mut host, mut body_bytes) = (None, None);
+    let mut plain = Plain {
+        is_head: method == "HEAD",
+        path,
+        if_none_match: None,
+        api_key: None,
+        authorization: None,
+        request_id: None,
+        traceparent: None,
+        said: Said::Nothing,
+    };
     for Header { name, value } in request.headers.iter() {
         match meaning(name) {
             Meaning::Nothing => {}
             Meaning::Host => is_plain &= host.replace(*value).is_none(),
             Meaning::Connection => is_plain &= value.eq_ignore_ascii_case(b"keep-alive"),
-            Meaning::IfNoneMatch => is_plain &= if_none_match.replace(*value).is_none(),
-            Meaning::ApiKey => is_plain &= api_key.replace(*value).is_none(),
-            Meaning::Authorization => is_plain &= authorization.replace(*value).is_none(),
-            Meaning::RequestId => is_plain &= request_id.replace(*value).is_none(),
-            Meaning::Traceparent => is_plain &= traceparent.replace(*value).is_none(),
-            Meaning::ForwardedFor => said = if said == Said::Nothing { Said::List(value) } else { Said::More },
-            Meaning::Forwarded => said = Said::More,
+            Meaning::IfNoneMatch => is_plain &= plain.if_none_match.replace(*value).is_none(),
+            Meaning::ApiKey => is_plain &= plain.api_key.replace(*value).is_none(),
+            Meaning::Authorization => is_plain &= plain.authorization.replace(*value).is_none(),
+            Meaning::RequestId => is_plain &= plain.request_id.replace(*value).is_none(),
+            Meaning::Traceparent => is_plain &= plain.traceparent.replace(*value).is_none(),
+            Meaning::ForwardedFor => {
+                plain.said = if plain.said == Said::Nothing { Said::List(value) } else { Said::More };
+            }
+            Meaning::Forwarded => plain.said = Said::More,
             Meaning::Another => is_plain = false,
             Meaning::Length => match length(value) {
                 Some(bytes) if body_bytes.is_none() => body_bytes = Some(bytes),
@@ -130,8 +140,6 @@ fn read<'b>(request: &Request<'_, 'b>, head_bytes: usize) -> Next<'b> {
     }
     match (method, host, body_bytes) {
         ("GET" | "HEAD", Some(host), None) if is_plain && validate::is_valid_host(host) => {
-            let is_head = method == "HEAD";
-            let plain = Plain { is_head, path, if_none_match, api_key, authorization, request_id, traceparent, said };
             Next::Lookup(plain, head_bytes)
         }
         // What comes after it may be no request.
