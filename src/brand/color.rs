@@ -4,8 +4,10 @@ use std::fmt;
 
 /// Least contrast of text to what is behind it (WCAG 2.2, success criterion 1.4.3).
 pub(super) const CONTRAST_MIN: f64 = 4.5;
-/// Contrast of colours that are derived.
-const CONTRAST_DERIVED: f64 = 7.0;
+/// Contrast of accents that are derived: enough on all backgrounds, and not so much that the colour is lost.
+const CONTRAST_OF_ACCENT: f64 = 5.5;
+/// Contrast of text on areas that are derived.
+const CONTRAST_OF_TEXT: f64 = 7.0;
 /// Part by which a derived colour is moved until it has that.
 const STEP: f64 = 0.04;
 
@@ -45,7 +47,7 @@ impl Palette {
             strong: accent.mixed(BLACK, 0.25),
             on_accent: accent.text_on(),
             tint,
-            on_tint: accent.moved(BLACK, tint),
+            on_tint: accent.moved(BLACK, tint, CONTRAST_OF_TEXT),
         }
     }
 
@@ -57,7 +59,7 @@ impl Palette {
             strong: accent.mixed(WHITE, 0.35),
             on_accent: accent.text_on(),
             tint,
-            on_tint: accent.moved(WHITE, tint),
+            on_tint: accent.moved(WHITE, tint, CONTRAST_OF_TEXT),
         }
     }
 }
@@ -76,7 +78,7 @@ impl Color {
 
     /// The accent of dark pages that belongs to that of light ones.
     pub(super) fn lightened(self) -> Color {
-        self.moved(WHITE, DARK_BACKGROUND)
+        self.moved(WHITE, DARK_BACKGROUND, CONTRAST_OF_ACCENT)
     }
 
     /// Contrast to another, from 1 to 21 (WCAG 2.2, "contrast ratio").
@@ -107,10 +109,10 @@ impl Color {
         Color(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
     }
 
-    /// The colour, moved towards `end` until it can be read well on `background`.
-    fn moved(self, end: Color, background: Color) -> Color {
+    /// The colour, moved towards `end` until it has this contrast to `background`, or is `end`.
+    fn moved(self, end: Color, background: Color, contrast: f64) -> Color {
         let mut color = self;
-        while color.contrast(background) < CONTRAST_DERIVED && color != end {
+        while color.contrast(background) < contrast && color != end {
             let next = color.mixed(end, STEP);
             color = if next == color { end } else { next };
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 pub(super) const PLACE: &str = "{tracking_number}";
 
 /// Pages of carriers, by their names without regard to case.
-const BUILTIN: [(&str, &str); 17] = [
+const BUILTIN: [(&str, &str); 14] = [
     ("chronopost", "https://www.chronopost.fr/tracking-no-cms/suivi-page?listeNumerosLT={tracking_number}"),
     ("colissimo", "https://www.laposte.fr/outils/suivre-vos-envois?code={tracking_number}"),
     (
@@ -15,16 +15,13 @@ const BUILTIN: [(&str, &str); 17] = [
     ),
     ("dhl", "https://www.dhl.com/global-en/home/tracking.html?tracking-id={tracking_number}"),
     ("dpd", "https://tracking.dpd.de/status/en_US/parcel/{tracking_number}"),
-    ("evri", "https://www.evri.com/track/parcel/{tracking_number}"),
     ("fedex", "https://www.fedex.com/fedextrack/?trknbr={tracking_number}"),
     ("gls", "https://gls-group.eu/track/{tracking_number}"),
     ("hermes", "https://www.myhermes.de/empfangen/sendungsverfolgung/sendungsinformation#{tracking_number}"),
     ("la poste", "https://www.laposte.fr/outils/suivre-vos-envois?code={tracking_number}"),
-    ("post.at", "https://www.post.at/sv/sendungsdetails?snr={tracking_number}"),
     ("poste italiane", "https://www.poste.it/cerca/index.html#/risultati-spedizioni/{tracking_number}"),
     ("postnl", "https://postnl.nl/tracktrace/?B={tracking_number}"),
     ("royal mail", "https://www.royalmail.com/track-your-item#/tracking-results/{tracking_number}"),
-    ("tnt", "https://www.tnt.com/express/en_us/site/shipping-tools/tracking.html?cons={tracking_number}"),
     ("ups", "https://www.ups.com/track?tracknum={tracking_number}"),
     ("usps", "https://tools.usps.com/go/TrackConfirmAction?tLabels={tracking_number}"),
 ];

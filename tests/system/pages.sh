@@ -16,4 +16,4 @@ export WAYBILL_BIN
 cd tests/system/pages
 npm ci --silent --no-audit --no-fund --ignore-scripts
 node minify.js --check
-node --test --test-concurrency 1 track.test.js browse.test.js desk.test.js shopper.test.js stages.test.js
+node --test --test-concurrency 1 track.test.js browse.test.js desk.test.js shopper.test.js stages.test.js brand.test.js

@@ -31,7 +31,7 @@ impl<'b> Identity<'b> {
     pub(super) fn value(&self, place: &str) -> Option<String> {
         match place {
             "name" => Some(escaped(&self.brand.name)),
-            "icon" => Some(format!("data:image/svg+xml,{}", utf8_percent_encode(&self.mark(), NOT_IN_URL))),
+            "icon" => Some(self.icon()),
             "settings" => Some(self.settings()),
             _ => None,
         }
@@ -87,8 +87,13 @@ impl<'b> Identity<'b> {
         match &self.brand.logo {
             Some(logo) if self.brand.shows_name => format!("<img src=\"{}\" alt=\"\">{name}", escaped(logo)),
             Some(logo) => format!("<img src=\"{}\" alt=\"{name}\">", escaped(logo)),
-            None => self.mark().replacen("<svg ", "<svg aria-hidden='true' ", 1) + &name,
+            None => format!("<img src=\"{}\" alt=\"\">{name}", self.icon()),
         }
+    }
+
+    /// The mark, for the tab of the browser too.
+    fn icon(&self) -> String {
+        format!("data:image/svg+xml,{}", utf8_percent_encode(&self.mark(), NOT_IN_URL))
     }
 
     /// A square with the first letter of the name.

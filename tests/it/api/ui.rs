@@ -56,7 +56,9 @@ fn pages_are_small_and_need_nothing_else() {
         let text = page.text().split("id=\"settings\">").enumerate();
         let text: String =
             text.map(|(at, part)| if at == 0 { part } else { part.split_once("</script>").unwrap().1 }).collect();
-        for foreign in ["https:", " src=", " style=", " onclick=", "@import", "url(", "{{", "innerHTML", "eval("] {
+        for foreign in
+            ["https:", " src=\"http", " src=\"/", " style=", " onclick=", "@import", "url(", "{{", "innerHTML", "eval("]
+        {
             assert!(!text.contains(foreign), "{path}: {foreign}");
         }
         // The namespace of a picture within the page is a name, not a place.
