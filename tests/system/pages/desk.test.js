@@ -135,6 +135,10 @@ test("one number stays one, whatever stands in it", async () => {
     await paste(page, "RR 12, 34-5");
     await eventually(() => firsts(page), ["RR 12, 34-5"]);
     assert.equal(search(page), "?tracking_number_prefix=RR+12%2C+34-5");
+    for (const [pasted, number] of [["#TN12345678.", "TN12345678"], ["TN12345678\tDHL", "TN12345678"], ["Tracking number: EXACT", "EXACT"], ["https://example.com/track?number=TOWN7&lang=en", "TOWN7"]]) {
+      await paste(page, pasted);
+      await eventually(() => firsts(page), [number]);
+    }
     // It may be pasted anywhere.
     await page.getByRole("checkbox", { name: "GLS" }).focus();
     await paste(page, " TOWN10\n", false);
@@ -322,7 +326,7 @@ test("a new export is offered, and nothing moves until it is wanted", async () =
     await eventually(() => page.locator("#rows a", { hasText: "CROWD1000" }).count(), 1);
     await eventually(() => summary(page), "67 shipments");
     assert.equal(await page.locator("#news").textContent(), "");
-    assert.equal((await page.locator("#rows tr").first().boundingBox()).y, place.y);
+    await eventually(async () => (await page.locator("#rows tr").first().boundingBox())?.y, place.y);
   });
 });
 

@@ -132,7 +132,7 @@ async function showShipments(byHand, asking) {
   if (asking.signal.aborted) return;
   const count = Number(shipments.count);
   const shown = shipments.results.length;
-  if (byHand && !count && isSeveral(field.value)) return openList([field.value]);
+  if (byHand && !count && !isPlain(field.value)) return openList([field.value]);
   const range = showPager(state, shown, count);
   const isSorting = document.activeElement.className === "sort";
   showColumns("shipments", ["number", numberHead(state)], ...SHIPMENT_COLUMNS);
@@ -190,9 +190,8 @@ function go(address, byHand) {
   showAddress(byHand);
 }
 
-/** Whether a text may be more than one number. */
-const isSeveral = (text) => linesOf(text).flatMap(piecesOf).reduce((sum, piece) => sum + piece.words.length, 0) > 1;
-const areSeveral = (text) => linesOf(text).flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0) > 1;
+/** Whether a text is a number or its beginning as it stands; others have to be read. */
+const isPlain = (text) => /^[\p{L}\p{N}-]*$/u.test(text.trim());
 
 let resting;
 field.addEventListener("input", () => {
@@ -209,7 +208,7 @@ field.addEventListener("input", () => {
 document.addEventListener("paste", (event) => {
   if (event.target !== field && event.target.closest?.(FIELDS)) return;
   const text = event.clipboardData.getData("text/plain");
-  if (areSeveral(text)) {
+  if (!isPlain(text)) {
     event.preventDefault();
     openList(text.split(/[\r\n]+/));
   } else if (event.target !== field && text.trim()) {
@@ -278,7 +277,7 @@ byId("download").addEventListener("click", async (event) => {
 /** Browsers put large blobs on disk: what is in memory is one part. */
 async function saveExport(address, signal, onProgress) {
   const PART = 4 << 20;
-  const answer = await fetch(address, { signal, headers: { "X-API-Key": key } });
+  const answer = await fetch(address, { signal, headers: keyFields() });
   if (!answer.ok) throw new Error(String(answer.status));
   const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"))?.[1] || "shipments.csv";
   let [blob, parts, waiting, all] = [new Blob([], { type: "text/csv" }), [], 0, 0];

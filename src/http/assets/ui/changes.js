@@ -20,9 +20,11 @@ function noteDataset(dataset) {
   byId("export").hidden = !dataset.previous_version;
 }
 
+const keyFields = () => (key ? { "X-API-Key": key } : {});
+
 /** Asks without a word where it fails: nobody has asked for it. */
 async function quietly(path) {
-  const answer = await fetch(path, { cache: "no-store", headers: key ? { "X-API-Key": key } : {} }).catch(() => null);
+  const answer = await fetch(path, { cache: "no-store", headers: keyFields() }).catch(() => null);
   return answer?.ok ? readJson(await answer.text()) : null;
 }
 
@@ -70,7 +72,9 @@ async function showChanges(byHand, asking) {
   results.hidden = results.hidden || byId("table").className !== "changes";
   if (results.hidden) say(t("loading_view"));
   askDataset(asking).then(noteDataset, () => {});
-  const [page, { facets }] = await Promise.all([ask(changesPath(state, CHANGES_LIMIT), asking).catch(orGone), ask("/v1/facets", asking)]);
+  const path = changesPath(state, CHANGES_LIMIT);
+  const isGone = (failure) => noneIfGone(path, failure);
+  const [page, { facets }] = await Promise.all([ask(path, asking).catch(isGone), ask("/v1/facets", asking)]);
   if (asking.signal.aborted) return;
   // Pages of one version end with it; the changes up to the next one have a first page.
   if (!page && state.version) {
@@ -96,9 +100,10 @@ async function showChanges(byHand, asking) {
   if (byHand) byId("summary").focus();
 }
 
-/** Nothing, for a failure that says that the version is forgotten. */
-function orGone(failure) {
-  if (failure.status !== 410) throw failure;
+/** Nothing, for a failure that comes of a version that is forgotten. */
+async function noneIfGone(path, failure) {
+  const answer = await fetch(path, { method: "HEAD", headers: keyFields() }).catch(() => null);
+  if (answer?.status !== 410) throw failure;
   return null;
 }
 

@@ -56,7 +56,7 @@ async function showList(byHand, asking) {
   const all = lines.flatMap((line) => numbersOf(line, found));
   const numbers = once(all);
   if (numbers.length === 1) {
-    // One number with blanks or commas in it.
+    // One number, and what stood in it or around it.
     history.replaceState(null, "", addressOf({ filters: [[PREFIX, numbers[0].number]], sort: "", limit: LIMIT, offset: 0 }));
     return showAddress(byHand);
   }
