@@ -98,14 +98,13 @@ impl Fragment {
 }
 
 /// A later fragment of a shipment, ordered by the shipment's first one, then as in the file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Link {
     pub(super) first: Place,
     pub(super) later: Place,
 }
 
-/// What collisions have come to.
-#[derive(Default)]
+/// What the collisions have come to.
 pub(super) struct Resolved {
     /// Fragments to be joined to the first ones of their shipments, in file order of these.
     pub(super) links: Vec<Link>,

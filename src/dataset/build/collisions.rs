@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::block::{Block, Fragment};
+use super::block::{Block, Fragment, Link};
 use super::encode::Written;
 use super::merge::Merge;
 use crate::dataset::arena::Position;
@@ -39,21 +39,39 @@ impl Collisions {
         Collisions { fragments, ends: next }
     }
 
+    /// Number of fragments.
+    pub(super) fn len(&self) -> usize {
+        self.fragments.len()
+    }
+
+    /// Where the buckets start.
+    pub(super) fn starts(&self) -> impl Iterator<Item = usize> + use<> {
+        std::iter::once(0).chain(self.ends)
+    }
+
     /// Memory that they take.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&self.fragments[..])
     }
 
-    /// The buckets, in no order within.
-    pub(super) fn buckets(&mut self) -> Vec<Mutex<&mut [Fragment]>> {
-        let (mut rest, mut start) = (&mut self.fragments[..], 0);
+    /// The buckets, in no order within, each with its part of `links`, of which there are as many.
+    pub(super) fn buckets<'c>(&'c mut self, links: &'c mut [Link]) -> Vec<Mutex<Bucket<'c>>> {
+        let (mut fragments, mut links, mut start) = (&mut self.fragments[..], links, 0);
         let bucket = |end: &usize| {
-            let (bucket, others) = std::mem::take(&mut rest).split_at_mut(end - std::mem::replace(&mut start, *end));
-            rest = others;
-            Mutex::new(bucket)
+            let len = end - std::mem::replace(&mut start, *end);
+            // They are as long as all buckets together.
+            let fragments = fragments.split_off_mut(..len).unwrap_or_default();
+            let links = links.split_off_mut(..len).unwrap_or_default();
+            Mutex::new(Bucket { fragments, links })
         };
         self.ends.iter().map(bucket).collect()
     }
+}
+
+/// The fragments of a bucket, and room for the links that they come to.
+pub(super) struct Bucket<'c> {
+    pub(super) fragments: &'c mut [Fragment],
+    pub(super) links: &'c mut [Link],
 }
 
 /// Where the parts of blocks start that were written at one go.

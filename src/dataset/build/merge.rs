@@ -75,11 +75,11 @@ impl Builder {
             block.forget_lines();
         }
         if merge.wastes(joined_bytes) {
-            merge.rewrite(links, &mut || check(0))?;
+            merge.rewrite(&links, &mut || check(0))?;
         } else {
             merge.join(&links)?;
-            drop(links);
         }
+        drop(links);
         check(0)?;
         merge.freeze(&shared)
     }

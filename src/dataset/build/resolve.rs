@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::block::{Block, Conflict, ConflictDetails, Fragment, Link, Place, REMOVED, Resolved};
-use super::collisions::{Collisions, Group, Starts};
+use super::collisions::{Bucket, Collisions, Group, Starts};
 use super::encode::{Written, record_of};
 use super::merge::Merge;
 use super::posting_lists::in_parallel;
@@ -44,7 +44,10 @@ struct Contradiction {
 /// What the fragments of a bucket are.
 #[derive(Default)]
 struct OfBucket {
-    resolved: Resolved,
+    /// Number of links, which are in the bucket.
+    links: usize,
+    shared: Vec<Fragment>,
+    joined_bytes: usize,
     conflicts: Vec<Contradiction>,
 }
 
@@ -67,43 +70,49 @@ impl Merge {
     ) -> Result<Resolved, ArenaError> {
         let merge = &*self;
         let starts = Starts::of(&merge.blocks);
-        let buckets = collisions.buckets();
+        // Memory is taken where it is written.
+        let mut links = vec![Link::default(); collisions.len()];
+        let buckets = collisions.buckets(&mut links);
         let resolved = in_parallel(merge.threads, buckets.len(), || {
             let mut scratch = Scratch::default();
             let (buckets, starts) = (&buckets, &starts);
             move |bucket: usize| merge.resolve_bucket(&mut mutex::lock(&buckets[bucket]), starts, &mut scratch)
         });
-        let (mut all, mut conflicts) = (Resolved::default(), Vec::new());
-        for of_bucket in resolved {
+        drop(buckets);
+        let starts_of_links = collisions.starts();
+        drop(collisions);
+        let (mut len, mut shared, mut joined_bytes, mut conflicts) = (0, Vec::new(), 0, Vec::new());
+        for (start, of_bucket) in starts_of_links.zip(resolved) {
             let of_bucket = of_bucket?;
-            all.links.extend(of_bucket.resolved.links);
-            all.shared.extend(of_bucket.resolved.shared);
-            all.joined_bytes += of_bucket.resolved.joined_bytes;
+            links.copy_within(start..start + of_bucket.links, len);
+            len += of_bucket.links;
+            shared.extend(of_bucket.shared);
+            joined_bytes += of_bucket.joined_bytes;
             conflicts.extend(of_bucket.conflicts);
         }
-        drop(buckets);
-        drop(collisions);
-        self.account.take((size_of_val(&all.links[..]) + size_of_val(&all.shared[..])) as u64)?;
-        sort(&mut all.links, self.threads);
+        links.truncate(len);
+        self.account.take((size_of_val(&links[..]) + size_of_val(&shared[..])) as u64)?;
+        sort(&mut links, self.threads);
         conflicts.sort_unstable_by_key(|conflict| conflict.place);
         for of_block in conflicts.chunk_by(|a, b| a.place.0 == b.place.0) {
             self.leave_out(of_block, on_conflict);
         }
-        Ok(all)
+        Ok(Resolved { links, shared, joined_bytes })
     }
 
     /// Does it for one bucket: sorts it, and separates the shipments.
     fn resolve_bucket(
         &self,
-        collisions: &mut [Fragment],
+        bucket: &mut Bucket<'_>,
         starts: &Starts,
         scratch: &mut Scratch,
     ) -> Result<OfBucket, ArenaError> {
         let Scratch { origins, group, roles, largest } = scratch;
+        let Bucket { fragments: collisions, links: room } = bucket;
         collisions.sort_unstable();
         self.origins(collisions, origins);
         let mut of_bucket = OfBucket::default();
-        let OfBucket { resolved: Resolved { links, shared, joined_bytes }, conflicts } = &mut of_bucket;
+        let OfBucket { links, shared, joined_bytes, conflicts } = &mut of_bucket;
         let mut origins = &origins[..];
         for collided in collisions.chunk_by(|a, b| a.fingerprint == b.fingerprint) {
             self.cancel.check()?;
@@ -116,12 +125,13 @@ impl Merge {
             group.fill(self, starts, collided, of_group);
             self.find_roles(group, roles);
             let fragments = &group.fragments;
-            let (shared_before, links_before) = (shared.len(), links.len());
+            let (shared_before, links_before) = (shared.len(), *links);
             for (fragment, role) in fragments.iter().zip(&*roles) {
                 match role {
                     Role::First => shared.push(*fragment),
                     Role::Later(first) => {
-                        links.push(Link { first: fragments[*first].place(), later: fragment.place() });
+                        room[*links] = Link { first: fragments[*first].place(), later: fragment.place() };
+                        *links += 1;
                     }
                     Role::Conflict(first, column) => conflicts.push(Contradiction {
                         place: fragment.place(),
@@ -130,7 +140,7 @@ impl Merge {
                     }),
                 }
             }
-            let has_links = links.len() > links_before;
+            let has_links = *links > links_before;
             if has_links {
                 let bytes_of =
                     |fragment: &Fragment| Written::new(self.arena.at(self.position(fragment.place()))).bytes();

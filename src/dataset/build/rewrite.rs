@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::account::Gauge;
-use super::block::{Link, Place, REMOVED};
+use super::block::{Link, REMOVED};
 use super::encode::{self, record_of};
 use super::merge::Merge;
 use super::posting_lists::in_parallel;
@@ -20,17 +20,11 @@ const ROUND_BLOCKS: usize = 4;
 /// Number of fragments that take about as long to join as the allocator keeps what is free.
 const LINKS_OF_A_SECOND: usize = 1_000_000;
 
-/// A later fragment of a shipment, ordered by the shipment's first one, then as in the file.
-struct Later {
-    first: Place,
-    position: Position,
-}
-
 impl Merge {
     /// Writes all records to a new arena, and joins the fragments of each shipment meanwhile.
     pub(super) fn rewrite(
         &mut self,
-        links: Vec<Link>,
+        links: &[Link],
         check: &mut dyn FnMut() -> Result<(), Cancelled>,
     ) -> Result<(), ArenaError> {
         let fresh = ArenaBuilder::new(self.huge_pages);
@@ -41,8 +35,10 @@ impl Merge {
             // By then the allocator has given it back.
             self.account.give_back(self.threads_bytes);
         }
-        let remove = |Link { first, later }| Later { first, position: self.remove(later) };
-        let later: Vec<Later> = links.into_iter().map(remove).collect();
+        let mut is_later: Vec<Vec<bool>> = self.blocks.iter().map(|block| vec![false; block.positions.len()]).collect();
+        for Link { later: (block, at), .. } in links {
+            is_later[*block as usize][*at as usize] = true;
+        }
         let writers: Vec<_> = (0..self.threads).map(|_| Mutex::new(ArenaWriter::new(&fresh))).collect();
         let round = ROUND_BLOCKS * writers.len();
         for start in (0..self.blocks.len()).step_by(round) {
@@ -51,21 +47,22 @@ impl Merge {
                 let start = start + task * ROUND_BLOCKS;
                 start..end.min(start + ROUND_BLOCKS)
             };
-            let (merge, old_records, later) = (&*self, &old, &later[..]);
+            let (merge, old_records, is_later) = (&*self, &old, &is_later[..]);
             let tasks = (end - start).div_ceil(ROUND_BLOCKS);
             let written = in_parallel(writers.len(), tasks, || {
                 |task: usize| {
                     let mut writer = mutex::lock(&writers[task]);
-                    merge.rewrite_blocks(blocks_of(task), later, old_records, &mut writer)
+                    merge.rewrite_blocks(blocks_of(task), links, is_later, old_records, &mut writer)
                 }
             });
             let written: Vec<_> = written.into_iter().collect::<Result<_, _>>()?;
-            for (block, positions) in (start..).zip(written.into_iter().flatten()) {
-                let before = std::mem::replace(&mut self.blocks[block].positions, positions);
-                before.into_iter().filter(|at| *at != REMOVED).for_each(|at| old.take(at));
+            for link in of_blocks(links, start..end) {
+                old.take(self.position(link.later));
             }
-            for later in of_blocks(later, start..end) {
-                old.take(later.position);
+            for (block, positions) in (start..).zip(written.into_iter().flatten()) {
+                let before = self.blocks[block].positions.iter().zip(&positions);
+                before.filter(|(_, now)| **now != REMOVED).for_each(|(before, _)| old.take(*before));
+                self.blocks[block].positions = positions;
             }
             let written_bytes: usize = writers.iter().map(|writer| mutex::lock(writer).used_bytes()).sum();
             gauge.set(old.used_bytes() + written_bytes, &self.account)?;
@@ -76,33 +73,30 @@ impl Merge {
         Ok(())
     }
 
-    /// Removes the fragment there from its block. Returns its position.
-    fn remove(&mut self, (block, at): Place) -> Position {
-        std::mem::replace(&mut self.blocks[block as usize].positions[at as usize], REMOVED)
-    }
-
-    /// Writes the records of some blocks. Returns their positions, block by block.
+    /// Writes the records of some blocks, the later fragments of which are left out. Returns their positions, block by
+    /// block.
     fn rewrite_blocks(
         &self,
         blocks: Range<usize>,
-        later: &[Later],
+        links: &[Link],
+        is_later: &[Vec<bool>],
         old: &DrainedArena,
         writer: &mut ArenaWriter<'_>,
     ) -> Result<Vec<Vec<Position>>, ArenaError> {
-        let mut shipments = of_blocks(later, blocks.clone()).chunk_by(|a, b| a.first == b.first).peekable();
+        let mut shipments = of_blocks(links, blocks.clone()).chunk_by(|a, b| a.first == b.first).peekable();
         let mut fragments = Vec::new();
-        let mut rewrite = |place: Place, position: Position| {
-            if position == REMOVED {
+        let mut rewrite = |block: usize, at: u32, position: Position| {
+            if position == REMOVED || is_later[block][at as usize] {
                 return Ok(REMOVED);
             }
             let first = old.at(position);
             let record = record_of(first, |position| old.at(position));
-            let position = match shipments.next_if(|later| later[0].first == place) {
+            let position = match shipments.next_if(|links| links[0].first == (block as u32, at)) {
                 None => writer.push(&[whole(record)])?,
-                Some(later) => {
+                Some(links) => {
                     fragments.clear();
                     fragments.push(first);
-                    fragments.extend(later.iter().map(|later| old.at(later.position)));
+                    fragments.extend(links.iter().map(|link| old.at(self.position(link.later))));
                     encode::join(head_of(record), &fragments, writer)?
                 }
             };
@@ -114,14 +108,14 @@ impl Merge {
             .map(|block| {
                 self.cancel.check()?;
                 let positions = (0..).zip(&self.blocks[block].positions);
-                positions.map(|(at, position)| rewrite((block as u32, at), *position)).collect()
+                positions.map(|(at, position)| rewrite(block, at, *position)).collect()
             })
             .collect()
     }
 }
 
-/// The later fragments of shipments that begin in these blocks.
-fn of_blocks(later: &[Later], blocks: Range<usize>) -> &[Later] {
-    let at = |block: usize| later.partition_point(|later| (later.first.0 as usize) < block);
-    &later[at(blocks.start)..at(blocks.end)]
+/// The links of shipments that begin in these blocks.
+fn of_blocks(links: &[Link], blocks: Range<usize>) -> &[Link] {
+    let at = |block: usize| links.partition_point(|link| (link.first.0 as usize) < block);
+    &links[at(blocks.start)..at(blocks.end)]
 }
