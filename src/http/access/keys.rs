@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use super::credentials::{self, CredentialsError, Hash};
 use super::key::{Key, KeyLine};
+use super::scope::Scope;
 use crate::mutex;
 
 /// Bytes of a file of keys.
@@ -150,6 +151,21 @@ pub(super) fn shown(headers: &HeaderMap) -> Result<Option<Hash>, &'static str> {
         None => credentials::bearer(headers)?,
     };
     Ok(key.map(credentials::hash))
+}
+
+/// A key that was shown, to be looked at again while a long response goes on.
+pub(crate) struct ShownKey(Hash);
+
+impl ShownKey {
+    /// The key that `headers` show, if they do.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<ShownKey> {
+        shown(headers).ok().flatten().map(ShownKey)
+    }
+
+    /// True if it is one of `keys` as they are now, which may ask for `scope`.
+    pub(crate) fn may(&self, keys: &ApiKeys, scope: Scope) -> bool {
+        keys.current().find(&self.0).is_some_and(|key| !key.has_expired() && key.may(scope))
+    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use hyper::header::HeaderName;
 use hyper::{HeaderMap, Method};
 
 use crate::changes::ChangeFilter;
+use crate::http::access::keys::ShownKey;
 use crate::http::handlers::changes::{SINCE, no_version, take_filter};
 use crate::http::request::query::{self, Invalid};
 use crate::http::response::body::Body;
 use crate::http::response::{Response, event_stream, problem};
 use crate::http::streams::blocks::Selection;
-use crate::http::streams::stream::Stream;
+use crate::http::streams::stream::{Stream, Wanted};
 use crate::http::worker::Worker;
 
 const ALLOWED: [&str; 4] = [SINCE, "carrier", "status", "kind"];
@@ -35,7 +36,9 @@ pub(crate) fn stream(worker: &Rc<Worker>, method: &Method, headers: &HeaderMap, 
     let Some(place) = app.stream_places.take() else {
         return problem::overloaded("too many streams of changes are open");
     };
-    let (stream, first, has_missed) = Stream::begin(app, &worker.streams, place, selection, since, (&snapshot, &log));
+    let key = app.secrets.api_keys.as_ref().and_then(|_| ShownKey::of(headers));
+    let wanted = Wanted { since, selection, key };
+    let (stream, first, has_missed) = Stream::begin(app, &worker.streams, place, wanted, (&snapshot, &log));
     worker.counters.streams_reset.add(u64::from(has_missed));
     event_stream(Body::of_unknown_length(first, Box::new(stream)))
 }

@@ -15,7 +15,9 @@ use crate::store::Snapshot;
 /// Bytes of events after which a block ends.
 const BLOCK_BYTES: usize = 16 << 10;
 /// Changes that are looked at for one block.
-const BLOCK_CHANGES_MAX: usize = 1000;
+const BLOCK_CHANGES_MAX: usize = 500;
+/// To look at a change takes as long as to tell so many bytes.
+const CHANGE_BYTES: usize = 64;
 /// Bytes of the blocks that are kept.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -53,6 +55,8 @@ pub(super) struct Block {
 pub(super) struct Blocks {
     kept: RefCell<VecDeque<(Place, Rc<str>, Block)>>,
     kept_bytes: Cell<usize>,
+    /// Work that was done and not taken account of, in bytes that take as long to be told.
+    work: Cell<usize>,
 }
 
 impl Blocks {
@@ -70,7 +74,8 @@ impl Blocks {
         if let Some((.., block)) = self.kept.borrow().iter().find(is_it) {
             return block.clone();
         }
-        let block = render(&place, &selection.filter, snapshot, log, budget);
+        let (block, looked_at) = render(&place, &selection.filter, snapshot, log, budget);
+        self.work.set(self.work.get() + looked_at * CHANGE_BYTES);
         self.keep(place, Rc::clone(&selection.text), block.clone());
         block
     }
@@ -86,6 +91,11 @@ impl Blocks {
         }
     }
 
+    /// The work since this was asked before, in bytes that take as long to be told.
+    pub(super) fn take_work(&self) -> usize {
+        self.work.take()
+    }
+
     /// Forgets all blocks.
     pub(super) fn clear(&self) {
         self.kept.borrow_mut().clear();
@@ -99,7 +109,14 @@ impl Block {
     }
 }
 
-fn render(place: &Place, filter: &ChangeFilter, snapshot: &Snapshot, log: &ChangeLog, budget: &Arc<Budget>) -> Block {
+/// The block, and how many changes were looked at for it.
+fn render(
+    place: &Place,
+    filter: &ChangeFilter,
+    snapshot: &Snapshot,
+    log: &ChangeLog,
+    budget: &Arc<Budget>,
+) -> (Block, usize) {
     let (mut out, mut count, mut looked_at, mut next) = (Vec::new(), 0, 0, None);
     for (end, change) in log.changes_from(place.start, place.first_step, &snapshot.dataset) {
         if out.len() >= BLOCK_BYTES || looked_at == BLOCK_CHANGES_MAX {
@@ -113,5 +130,5 @@ fn render(place: &Place, filter: &ChangeFilter, snapshot: &Snapshot, log: &Chang
         next = Some(end);
     }
     let next = next.filter(|next| *next < log.entry_count());
-    Block { bytes: budget.keep_made(out), count, next }
+    (Block { bytes: budget.keep_made(out), count, next }, looked_at)
 }

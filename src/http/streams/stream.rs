@@ -13,6 +13,8 @@ use super::events;
 use super::places::StreamPlace;
 use super::turns::Streams;
 use crate::changes::ChangeLog;
+use crate::http::access::keys::ShownKey;
+use crate::http::access::scope::Scope;
 use crate::http::app::App;
 use crate::http::response::body::Parts;
 use crate::store::{Lease, Snapshot};
@@ -20,12 +22,23 @@ use crate::store::{Lease, Snapshot};
 /// Time from one comment to the next.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
+/// What a client asks for.
+pub(crate) struct Wanted {
+    /// The version to begin with, if it names one.
+    pub(crate) since: Option<String>,
+    pub(crate) selection: Selection,
+    /// Its key, if it has one.
+    pub(crate) key: Option<ShownKey>,
+}
+
 /// Tells of each publication what has changed since the one before.
 pub(crate) struct Stream {
     app: Arc<App>,
     streams: Rc<Streams>,
     number: usize,
     selection: Selection,
+    /// The key of its client, if it has one.
+    key: Option<ShownKey>,
     /// The version up to which all is told.
     version: String,
     /// The generation that was seen last.
@@ -47,14 +60,13 @@ struct Telling {
 }
 
 impl Stream {
-    /// A stream of what has changed since `since`, or else from the current version on. Returns its first events, and
+    /// A stream of what has changed since a version, or else from the current one on. Returns its first events, and
     /// whether changes were missed.
     pub(crate) fn begin(
         app: &Arc<App>,
         streams: &Rc<Streams>,
         place: StreamPlace,
-        selection: Selection,
-        since: Option<String>,
+        Wanted { since, selection, key }: Wanted,
         (snapshot, log): (&Snapshot, &ChangeLog),
     ) -> (Stream, Bytes, bool) {
         let current = &snapshot.summary.version;
@@ -70,6 +82,7 @@ impl Stream {
             streams: Rc::clone(streams),
             number: streams.add(),
             selection,
+            key,
             version,
             generation: 0,
             telling: None,
@@ -77,6 +90,12 @@ impl Stream {
             _place: place,
         };
         (stream, Bytes::from(first), has_missed)
+    }
+
+    /// True if it is over: the server ends, or the client's key no longer holds.
+    fn is_over(&self) -> bool {
+        let holds = |key: &ShownKey| self.app.secrets.api_keys.as_ref().is_some_and(|keys| key.may(keys, Scope::Feed));
+        self.streams.are_ending() || self.key.as_ref().is_some_and(|key| !holds(key))
     }
 
     /// Looks for a publication. Returns the event that is to be told at once, if there is one.
@@ -140,7 +159,7 @@ impl Stream {
 impl Parts for Stream {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
-            if self.streams.are_ending() {
+            if self.is_over() {
                 return Poll::Ready(Ok(Bytes::new()));
             }
             if self.telling.is_none()

@@ -14,7 +14,7 @@ use crate::http::app::App;
 use crate::http::offload::pace::Pace;
 
 /// Bytes that streams of a thread tell between two pauses, and how long these are, while lookups are answered: some
-/// 30 MB/s, which leaves the processor to them.
+/// 30 MB/s, which leaves the processor to them. What is looked at and not told counts, too.
 const BYTES_BETWEEN_PAUSES: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -138,6 +138,7 @@ impl Streams {
             while streams.give_turn() {
                 // The stream has its turn before anything else that arrives is looked for.
                 tokio::task::yield_now().await;
+                streams.told(streams.blocks.take_work());
                 if streams.told_bytes.get() >= BYTES_BETWEEN_PAUSES {
                     streams.told_bytes.set(0);
                     if let Some(pause) = pace.pause() {

@@ -364,6 +364,12 @@ fn a_key_needs_the_scope_of_feeds() {
     let mut stream = Stream::open(&server, "", &["X-API-Key: key-of-feeds"]);
     stream.next_version();
     assert_eq!(stream.head.field("cache-control").as_deref(), Some("no-store"));
+    // A publication tells those whose keys still hold, and ends the streams of the others.
+    publish(&server, &many(1, "a"));
+    assert_eq!(stream.next_version().0["count"], 6);
+    std::fs::write(&keys, "other:key-of-others scope=lookup,list\n").unwrap();
+    publish(&server, &many(2, "b"));
+    assert_eq!(stream.next(), None);
     server.stop();
     let without = Server::start(SEED, &[]);
     without.get("/v1/changes/stream").problem(404, "route_not_found");

@@ -3,7 +3,8 @@
 
 /** Shipments that are followed one by one, by requests that wait for a change; more are looked up again. */
 const FOLLOWED_MAX = 3;
-const WAIT_S = 55;
+/** A server has few places for one client, and keeps that of a page that was closed until its time is over. */
+const WAIT_S = 25;
 /** Time between two requests that found nothing new, and after the first and after many failures. */
 const EVERY_MS = 60000;
 const RETRY_MS = 5000;
@@ -54,7 +55,9 @@ async function follow({ tracking_number, carrier }, asking) {
         rest = etag ? EVERY_MS / 60 : 0;
         etag = tag;
       } else if (status === 304) {
-        rest = Math.max(EVERY_MS / 60, EVERY_MS - (Date.now() - started));
+        // Servers that do not wait are asked seldom.
+        const hasWaited = Date.now() - started > EVERY_MS / 60;
+        rest = hasWaited ? EVERY_MS / 60 : EVERY_MS;
       } else if (status === 404) {
         return say(t("gone"));
       } else if (status === 429 || status === 503) {
