@@ -12,12 +12,11 @@ const PICTURE = { width: 1930, height: 1146 };
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
 
 /** A PNG of a page whose list is there, as a data URL. */
-async function shot(path, { scale, ...viewport }, scrollTo) {
+async function shot(path, { scale, ...viewport }) {
   const context = await browser.newContext({ viewport, deviceScaleFactor: scale, colorScheme: "light", reducedMotion: "reduce", locale: "en-GB" });
   const page = await context.newPage();
   await page.goto(base + path);
   await page.locator("#results").waitFor();
-  if (scrollTo) await page.locator(scrollTo).evaluate((element) => window.scrollTo(0, element.getBoundingClientRect().top - 14));
   const png = await page.screenshot();
   await context.close();
   return `data:image/png;base64,${png.toString("base64")}`;
@@ -31,7 +30,7 @@ async function example() {
 }
 
 const { tracking_number, carrier } = await example();
-const track = await shot(`/?${new URLSearchParams({ n: tracking_number, carrier })}`, PHONE, "label[for=carrier]");
+const track = await shot(`/?${new URLSearchParams({ n: tracking_number, carrier })}`, PHONE);
 const browse = await shot("/browse?status=in-transit&receiver_country=France", DESKTOP);
 
 const page = await browser.newPage({ viewport: PICTURE });

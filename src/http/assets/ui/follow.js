@@ -51,6 +51,8 @@ async function follow({ tracking_number, carrier }, asking) {
         // What was asked for before a postcode was typed shows less than what is shown by now.
         const isLate = postcode !== postcodes.get(fold(tracking_number));
         if (!isLate && replaceShipment(shipment)) renewed(asking);
+        // It is the receiver's no more, and each wrong one counts.
+        if (!isLate && shipment.limited) postcodes.delete(fold(tracking_number));
         // Servers that wait have nothing new at once.
         rest = etag ? EVERY_MS / 60 : 0;
         etag = tag;
