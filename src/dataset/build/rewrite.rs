@@ -43,23 +43,24 @@ impl Merge {
         let round = ROUND_BLOCKS * writers.len();
         for start in (0..self.blocks.len()).step_by(round) {
             let end = self.blocks.len().min(start + round);
-            let blocks_of = |task| {
-                let start = start + task * ROUND_BLOCKS;
-                start..end.min(start + ROUND_BLOCKS)
-            };
+            // Here, since a thread that ends would leave its allocator's memory behind.
+            let mut positions: Vec<Vec<Position>> =
+                self.blocks[start..end].iter().map(|block| block.positions.clone()).collect();
+            let parts: Vec<_> = positions.chunks_mut(ROUND_BLOCKS).map(Mutex::new).collect();
             let (merge, old_records, is_later) = (&*self, &old, &is_later[..]);
-            let tasks = (end - start).div_ceil(ROUND_BLOCKS);
-            let written = in_parallel(writers.len(), tasks, || {
+            let written = in_parallel(writers.len(), parts.len(), || {
                 |task: usize| {
-                    let mut writer = mutex::lock(&writers[task]);
-                    merge.rewrite_blocks(blocks_of(task), links, is_later, old_records, &mut writer)
+                    let (mut writer, mut positions) = (mutex::lock(&writers[task]), mutex::lock(&parts[task]));
+                    let first = start + task * ROUND_BLOCKS;
+                    merge.rewrite_blocks(first, &mut positions, links, is_later, old_records, &mut writer)
                 }
             });
-            let written: Vec<_> = written.into_iter().collect::<Result<_, _>>()?;
+            drop(parts);
+            written.into_iter().collect::<Result<(), _>>()?;
             for link in of_blocks(links, start..end) {
                 old.take(self.position(link.later));
             }
-            for (block, positions) in (start..).zip(written.into_iter().flatten()) {
+            for (block, positions) in (start..).zip(positions) {
                 let before = self.blocks[block].positions.iter().zip(&positions);
                 before.filter(|(_, now)| **now != REMOVED).for_each(|(before, _)| old.take(*before));
                 self.blocks[block].positions = positions;
@@ -73,16 +74,18 @@ impl Merge {
         Ok(())
     }
 
-    /// Writes the records of some blocks, the later fragments of which are left out. Returns their positions, block by
-    /// block.
+    /// Writes the records of the blocks from `first_block` on, of which `positions` are, without later fragments, and puts
+    /// their new ones there.
     fn rewrite_blocks(
         &self,
-        blocks: Range<usize>,
+        first_block: usize,
+        positions: &mut [Vec<Position>],
         links: &[Link],
         is_later: &[Vec<bool>],
         old: &DrainedArena,
         writer: &mut ArenaWriter<'_>,
-    ) -> Result<Vec<Vec<Position>>, ArenaError> {
+    ) -> Result<(), ArenaError> {
+        let blocks = first_block..first_block + positions.len();
         let mut shipments = of_blocks(links, blocks.clone()).chunk_by(|a, b| a.first == b.first).peekable();
         let mut fragments = Vec::new();
         let mut rewrite = |block: usize, at: u32, position: Position| {
@@ -102,15 +105,15 @@ impl Merge {
             };
             let number = Record::new(record, &self.dictionaries).folded_number();
             self.index.assign(Fingerprint::of(&number), position);
-            Ok(position)
+            Ok::<_, ArenaError>(position)
         };
-        blocks
-            .map(|block| {
-                self.cancel.check()?;
-                let positions = (0..).zip(&self.blocks[block].positions);
-                positions.map(|(at, position)| rewrite(block, at, *position)).collect()
-            })
-            .collect()
+        for (block, positions) in blocks.zip(positions) {
+            self.cancel.check()?;
+            for (at, position) in (0..).zip(positions) {
+                *position = rewrite(block, at, *position)?;
+            }
+        }
+        Ok(())
     }
 }
 
