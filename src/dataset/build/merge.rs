@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::Builder;
 use super::account::Account;
 use super::block::{Block, Conflict, Fragment, Link, Place, REMOVED, Resolved};
-use super::collisions::Collisions;
 use super::encode::{self, record_of};
 use super::postings;
 use super::sort;
@@ -68,9 +67,7 @@ impl Builder {
         let parts = mutex::into_inner(self.collisions);
         let collided: u64 = parts.iter().map(|part| part.len() as u64).sum();
         check(collided * COLLISION_BYTES)?;
-        let collisions = Collisions::gather(parts, &merge.blocks);
-        merge.account.take(collisions.bytes() as u64)?;
-        let Resolved { links, shared, joined_bytes } = merge.resolve(collisions, on_conflict)?;
+        let Resolved { links, shared, joined_bytes } = merge.resolve(parts, on_conflict)?;
         for block in &mut merge.blocks {
             block.forget_lines();
         }

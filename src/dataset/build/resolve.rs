@@ -62,12 +62,15 @@ struct Scratch {
 }
 
 impl Merge {
-    /// Separates the shipments of each fingerprint, and leaves out conflicting fragments.
+    /// Separates the shipments of each fingerprint among the collisions of all blocks, and leaves out conflicting
+    /// fragments.
     pub(super) fn resolve(
         &mut self,
-        mut collisions: Collisions,
+        parts: Vec<Box<[Fragment]>>,
         on_conflict: &mut dyn FnMut(Conflict<'_>),
     ) -> Result<Resolved, ArenaError> {
+        let mut collisions = Collisions::gather(parts, &self.blocks);
+        self.account.take(collisions.bytes() as u64)?;
         let merge = &*self;
         let starts = Starts::of(&merge.blocks);
         // Memory is taken where it is written.
