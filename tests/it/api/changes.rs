@@ -2,25 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{HEADER, SEED, Server, csv, row};
+use crate::support::{HEADER, SEED, Server, csv, row, row_with_status};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
-
-fn version(server: &Server) -> String {
-    server.get("/v1/dataset").json()["version"].as_str().unwrap().to_owned()
-}
-
-/// Publishes `file`. Returns its version.
-fn publish(server: &Server, file: &str) -> String {
-    server.replace(file);
-    let report = server.admin_post("/-/reload?force=true").json();
-    assert_eq!(report["result"], "ok", "{report}");
-    report["version"].as_str().unwrap().to_owned()
-}
-
-fn one(number: &str, carrier: &str, status: &str) -> String {
-    row(number, carrier).replace("scanned", status)
-}
 
 /// The whole answer to what changed since `version`.
 fn since(server: &Server, version: &str) -> Value {
@@ -43,7 +27,7 @@ fn target(link: &Value) -> String {
 
 #[test]
 fn the_dataset_names_the_version_before() {
-    let [old, new] = ["a", "b"].map(|status| csv(&[one("TN1", "DHL", status)]));
+    let [old, new] = ["a", "b"].map(|status| csv(&[row_with_status("TN1", "DHL", status)]));
     assert_eq!(Server::start(old.clone(), &[]).get("/v1/dataset").json().get("previous_version"), None);
     let server = Server::start(old.clone(), &["--changes", "1"]);
     let assert_previous = |previous: Option<&str>| {
@@ -54,28 +38,34 @@ fn the_dataset_names_the_version_before() {
         assert_eq!(answer.field("etag"), Some(format!("\"{}\"", body["version"].as_str().unwrap())));
         previous.map(|previous| since(&server, previous)["count"].as_u64().unwrap())
     };
-    let first = version(&server);
+    let first = server.version();
     assert_eq!(assert_previous(None), None);
-    let second = publish(&server, &new);
+    let second = server.publish(&new);
     assert_eq!(assert_previous(Some(&first)), Some(1));
     // A version that comes again is the same one, with another one before it.
-    assert_eq!(publish(&server, &old), first);
+    assert_eq!(server.publish(&old), first);
     assert_eq!(assert_previous(Some(&second)), Some(1));
 }
 
 #[test]
 fn a_change_is_told_as_the_contract_says() {
-    let old = [one("TN1", "DHL", "a"), one("TN2", "UPS", "b"), one("TN3", "GLS", "c\u{e9}")];
+    let old = [
+        row_with_status("TN1", "DHL", "a"),
+        row_with_status("TN2", "UPS", "b"),
+        row_with_status("TN3", "GLS", "c\u{e9}"),
+    ];
     let server = Server::start(csv(&old), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let nothing = server.get(&format!("/v1/changes?since={first}"));
     assert_eq!(
         nothing.text(),
         format!(r#"{{"since":"{first}","version":"{first}","count":0,"next":null,"results":[]}}"#)
     );
 
-    let second =
-        publish(&server, &csv(&[one("TN4", "\"D \"\"P\"\"\"", "d"), one("tn1", "DHL", "e").replace("to,", "there,")]));
+    let second = server.publish(&csv(&[
+        row_with_status("TN4", "\"D \"\"P\"\"\"", "d"),
+        row_with_status("tn1", "DHL", "e").replace("to,", "there,"),
+    ]));
     let expected = [
         r#"{"kind":"added","carrier":"D \"P\"","tracking_number":"TN4","status":"d","previous_status":null}"#,
         r#"{"kind":"changed","carrier":"DHL","tracking_number":"tn1","status":"e","previous_status":"a","fields":["tracking_number","status","receiver_address"]}"#,
@@ -96,14 +86,14 @@ fn a_change_is_told_as_the_contract_says() {
 #[test]
 fn every_member_that_differs_is_named() {
     let server = Server::start(csv(&[row("TN1", "DHL"), row("TN2", "DHL"), row("TN3", "DHL")]), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let changed = [
         row("TN1", "dhl").replace("from", "elsewhere"),
         row("TN2", "DHL").replace("800", "800.0"),
         row("TN3", "DHL"),
         row("TN3", "DHL").replace("Laptop", "Mouse"),
     ];
-    publish(&server, &csv(&changed));
+    server.publish(&csv(&changed));
     let answer = since(&server, &first);
     let fields: Vec<&Value> = answer["results"].as_array().unwrap().iter().map(|change| &change["fields"]).collect();
     assert_eq!(fields, [&json!(["carrier", "sender_address"]), &json!(["articles"]), &json!(["articles"])]);
@@ -112,12 +102,14 @@ fn every_member_that_differs_is_named() {
 
 #[test]
 fn from_one_version_over_another_and_back_nothing_has_changed() {
-    let server =
-        Server::start(csv(&[one("TN1", "DHL", "a"), one("TN2", "DHL", "a")]), &["--changes", "5", "--keep-previous"]);
-    let first = version(&server);
-    let second = publish(&server, &csv(&[one("TN1", "DHL", "b"), one("TN3", "DHL", "a")]));
+    let server = Server::start(
+        csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "DHL", "a")]),
+        &["--changes", "5", "--keep-previous"],
+    );
+    let first = server.version();
+    let second = server.publish(&csv(&[row_with_status("TN1", "DHL", "b"), row_with_status("TN3", "DHL", "a")]));
     assert_eq!(named(&since(&server, &first)), ["changed TN1", "added TN3", "removed TN2"]);
-    assert_eq!(publish(&server, &csv(&[one("TN1", "DHL", "a"), one("TN2", "DHL", "a")])), first);
+    assert_eq!(server.publish(&csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "DHL", "a")])), first);
     assert_eq!(since(&server, &first)["count"], 0);
     assert_eq!(named(&since(&server, &second)), ["changed TN1", "added TN2", "removed TN3"]);
     assert_eq!(server.admin_post("/-/rollback").status, 200);
@@ -126,9 +118,9 @@ fn from_one_version_over_another_and_back_nothing_has_changed() {
     // A file that is refused, one that is only tried and one that is the same leave everything as it is.
     server.replace("no header");
     assert_eq!(server.reload().status, 422);
-    server.replace(csv(&[one("TN1", "DHL", "c"), one("TN3", "DHL", "a")]));
+    server.replace(csv(&[row_with_status("TN1", "DHL", "c"), row_with_status("TN3", "DHL", "a")]));
     assert_eq!(server.admin_post("/-/reload?dry_run=true").json()["result"], "ok");
-    server.replace(csv(&[one("TN1", "DHL", "b"), one("TN3", "DHL", "a")]));
+    server.replace(csv(&[row_with_status("TN1", "DHL", "b"), row_with_status("TN3", "DHL", "a")]));
     assert_eq!(server.reload().json()["result"], "unchanged");
     assert_eq!(named(&since(&server, &first)), ["changed TN1", "added TN3", "removed TN2"]);
     server.stop();
@@ -137,14 +129,14 @@ fn from_one_version_over_another_and_back_nothing_has_changed() {
 #[test]
 fn those_that_came_and_changed_are_in_the_files_order_and_those_that_went_by_publication() {
     let file = |numbers: &[&str], status: &str| {
-        csv(&numbers.iter().map(|number| one(number, "DHL", status)).collect::<Vec<_>>())
+        csv(&numbers.iter().map(|number| row_with_status(number, "DHL", status)).collect::<Vec<_>>())
     };
     let server = Server::start(file(&["TN1", "TN2", "TN3", "TN4", "TN5", "TN6"], "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     // What went last in one file and first in another; what went, came back and went again.
-    publish(&server, &file(&["TN6", "TN3", "TN2", "TN1"], "a"));
-    publish(&server, &file(&["TN6", "TN5", "TN3", "TN1"], "b"));
-    publish(&server, &file(&["TN7", "TN3", "TN1"], "b"));
+    server.publish(&file(&["TN6", "TN3", "TN2", "TN1"], "a"));
+    server.publish(&file(&["TN6", "TN5", "TN3", "TN1"], "b"));
+    server.publish(&file(&["TN7", "TN3", "TN1"], "b"));
     let expected =
         ["added TN7", "changed TN3", "changed TN1", "removed TN4", "removed TN2", "removed TN6", "removed TN5"];
     assert_eq!(named(&since(&server, &first)), expected);
@@ -154,11 +146,13 @@ fn those_that_came_and_changed_are_in_the_files_order_and_those_that_went_by_pub
 #[test]
 fn pages_lead_through_all_changes_and_are_of_one_version_or_end() {
     let file = |count: usize, status: &str| {
-        csv(&(0..count).map(|number| one(&format!("TN{number}"), "DHL & Söhne", status)).collect::<Vec<_>>())
+        csv(&(0..count)
+            .map(|number| row_with_status(&format!("TN{number}"), "DHL & Söhne", status))
+            .collect::<Vec<_>>())
     };
     let server = Server::start(file(250, "a"), &CHANGES);
-    let first = version(&server);
-    let second = publish(&server, &file(240, "b"));
+    let first = server.version();
+    let second = server.publish(&file(240, "b"));
     let page = since(&server, &first);
     assert_eq!((&page["count"], page["results"].as_array().unwrap().len()), (&json!(250), 100));
     let next = target(&page["next"]);
@@ -179,7 +173,7 @@ fn pages_lead_through_all_changes_and_are_of_one_version_or_end() {
             (0..240).map(|at| format!("changed TN{at}")).chain((240..250).map(|at| format!("removed TN{at}")));
         assert_eq!(all, numbers.collect::<Vec<_>>());
     }
-    let third = publish(&server, &file(240, "c"));
+    let third = server.publish(&file(240, "c"));
     let detail = server.get(&next).problem(410, "version_gone");
     assert!(detail.ends_with(&format!("the current version is {third}")), "{detail}");
     assert_eq!(since(&server, &first)["count"], 250);
@@ -190,8 +184,8 @@ fn pages_lead_through_all_changes_and_are_of_one_version_or_end() {
 fn pages_of_two_orders_are_not_mixed() {
     let file = |numbers: &[&str]| csv(&numbers.iter().map(|number| row(number, "DHL")).collect::<Vec<_>>());
     let server = Server::start(file(&["TN1", "TN2", "TN3"]), &["--changes", "9"]);
-    let first = version(&server);
-    let last = publish(&server, &file(&["TN3"]));
+    let first = server.version();
+    let last = server.publish(&file(&["TN3"]));
     let link = format!("/v1/changes?since={first}&limit=1");
     let answer = server.get(&link);
     let (page, etag) = (answer.json(), answer.field("etag").unwrap());
@@ -199,8 +193,8 @@ fn pages_of_two_orders_are_not_mixed() {
     let next = target(&page["next"]);
     assert_eq!(named(&server.get(&next).json()), ["removed TN2"]);
     // The same version again, in which the first one of them went later than the other.
-    publish(&server, &file(&["TN1", "TN3"]));
-    assert_eq!(publish(&server, &file(&["TN3"])), last);
+    server.publish(&file(&["TN1", "TN3"]));
+    assert_eq!(server.publish(&file(&["TN3"])), last);
     server.get(&next).problem(410, "version_gone");
     let again = server.client().request("GET", &link, &[&format!("If-None-Match: {etag}")]);
     let other = again.field("etag").unwrap();
@@ -214,10 +208,20 @@ fn pages_of_two_orders_are_not_mixed() {
 
 #[test]
 fn filters_are_those_of_the_entries_members() {
-    let server =
-        Server::start(csv(&[one("TN1", "DHL", "a"), one("TN2", "UPS", "a"), one("TN3", "UPS", "a")]), &CHANGES);
-    let first = version(&server);
-    publish(&server, &csv(&[one("TN1", "DHL", "b b"), one("TN2", "UPS", "c"), one("TN4", "GLS", "b b")]));
+    let server = Server::start(
+        csv(&[
+            row_with_status("TN1", "DHL", "a"),
+            row_with_status("TN2", "UPS", "a"),
+            row_with_status("TN3", "UPS", "a"),
+        ]),
+        &CHANGES,
+    );
+    let first = server.version();
+    server.publish(&csv(&[
+        row_with_status("TN1", "DHL", "b b"),
+        row_with_status("TN2", "UPS", "c"),
+        row_with_status("TN4", "GLS", "b b"),
+    ]));
     let filtered = |filters: &str| {
         let answer = server.get(&format!("/v1/changes?since={first}&{filters}")).json();
         assert_eq!(answer["count"], answer["results"].as_array().unwrap().len());
@@ -236,7 +240,7 @@ fn filters_are_those_of_the_entries_members() {
 #[test]
 fn parameters_that_cannot_be_used_are_named() {
     let server = Server::start(SEED, &CHANGES);
-    let current = version(&server);
+    let current = server.version();
     let refused = |query: &str| server.get(&format!("/v1/changes{query}")).problem(400, "invalid_parameter");
     for query in ["", "?", "?since=", "?limit=10", "?since"] {
         assert_eq!(refused(query), "since: a version is expected, as /v1/dataset names it", "{query}");
@@ -276,10 +280,10 @@ fn parameters_that_cannot_be_used_are_named() {
 
 #[test]
 fn a_version_that_is_unknown_or_forgotten_is_gone_and_the_current_one_is_named() {
-    let server = Server::start(csv(&[one("TN1", "DHL", "0")]), &["--changes", "2", "--keep-previous"]);
-    let mut versions = vec![version(&server)];
+    let server = Server::start(csv(&[row_with_status("TN1", "DHL", "0")]), &["--changes", "2", "--keep-previous"]);
+    let mut versions = vec![server.version()];
     for status in ["1", "2", "3"] {
-        versions.push(publish(&server, &csv(&[one("TN1", "DHL", status)])));
+        versions.push(server.publish(&csv(&[row_with_status("TN1", "DHL", status)])));
     }
     let current = &versions[3];
     let detail = format!(
@@ -304,32 +308,33 @@ fn a_version_that_is_unknown_or_forgotten_is_gone_and_the_current_one_is_named()
 
 #[test]
 fn changes_that_take_too_much_memory_are_forgotten() {
-    let file = |status: &str| csv(&(0..3000).map(|at| one(&format!("TN{at}"), "DHL", status)).collect::<Vec<_>>());
+    let file =
+        |status: &str| csv(&(0..3000).map(|at| row_with_status(&format!("TN{at}"), "DHL", status)).collect::<Vec<_>>());
     let server = Server::start(file("a"), &["--changes", "9,64KiB"]);
-    let first = version(&server);
+    let first = server.version();
     let few = |count: usize| file("a").replacen(",a\n", ",b\n", count);
-    let second = publish(&server, &few(500));
+    let second = server.publish(&few(500));
     assert_eq!(since(&server, &first)["count"], 500);
-    let third = publish(&server, &few(1500));
+    let third = server.publish(&few(1500));
     assert_eq!(server.get(&format!("/v1/changes?since={first}")).status, 410);
     assert_eq!(since(&server, &second)["count"], 1000);
     assert!(server.metric("waybill_changes_bytes") <= 64 << 10);
     // One that alone is too large.
-    let fourth = publish(&server, &file("c"));
+    let fourth = server.publish(&file("c"));
     for gone in [&first, &second, &third] {
         assert_eq!(server.get(&format!("/v1/changes?since={gone}")).status, 410);
     }
     assert_eq!((server.metric("waybill_changes_versions"), server.metric("waybill_changes_bytes")), (0, 0));
-    publish(&server, &file("c").replacen(",c\n", ",d\n", 1));
+    server.publish(&file("c").replacen(",c\n", ",d\n", 1));
     assert_eq!(since(&server, &fourth)["count"], 1);
     server.stop();
 }
 
 #[test]
 fn answers_have_the_tag_of_the_served_version_and_are_revalidated() {
-    let server = Server::start(csv(&[one("TN1", "DHL", "a")]), &CHANGES);
-    let first = version(&server);
-    let second = publish(&server, &csv(&[one("TN1", "DHL", "b")]));
+    let server = Server::start(csv(&[row_with_status("TN1", "DHL", "a")]), &CHANGES);
+    let first = server.version();
+    let second = server.publish(&csv(&[row_with_status("TN1", "DHL", "b")]));
     let link = format!("/v1/changes?since={first}");
     let answer = server.get(&link);
     let etag = format!("\"{second}\"");
@@ -372,7 +377,7 @@ fn a_key_needs_the_scope_of_feeds() {
 #[test]
 fn without_the_flag_there_are_no_changes() {
     let server = Server::start(SEED, &[]);
-    for query in ["", "?since=0", &format!("?since={}", version(&server))] {
+    for query in ["", "?since=0", &format!("?since={}", server.version())] {
         server.get(&format!("/v1/changes{query}")).problem(404, "route_not_found");
     }
     let post = server.client().request("POST", "/v1/changes", &["Content-Length: 0"]);
@@ -387,8 +392,8 @@ fn a_page_over_the_limit_of_an_answer_is_refused() {
     let row = |number: u32| row(&format!("TN{number}{}", "\u{1}".repeat(900_000)), "DHL") + "\n";
     let large = format!("{HEADER}\n{}", (0..14).map(row).collect::<String>());
     let server = Server::start(large, &["--changes", "3,200MiB"]);
-    let first = version(&server);
-    publish(&server, SEED);
+    let first = server.version();
+    server.publish(SEED);
     let removed = format!("/v1/changes?since={first}&kind=removed");
     let detail = server.get(&removed).problem(422, "answer_too_large");
     assert_eq!(detail, "the page would have more than 67108864 bytes; ask for fewer changes");
@@ -403,20 +408,24 @@ fn a_map_of_statuses_that_changes_is_a_change_of_stages() {
     let map = dir.path().join("map.toml");
     let put = |stage: &str| std::fs::write(&map, format!("[default]\na = \"{stage}\"\nb = \"delivered\"\n")).unwrap();
     put("in_transit");
-    let rows = csv(&[one("TN1", "DHL", "a"), one("TN2", "DHL", "b"), one("TN3", "DHL", "c")]);
+    let rows = csv(&[
+        row_with_status("TN1", "DHL", "a"),
+        row_with_status("TN2", "DHL", "b"),
+        row_with_status("TN3", "DHL", "c"),
+    ]);
     let server = Server::start(&rows, &[&CHANGES[..], &["--status-map", map.to_str().unwrap()]].concat());
-    let first = version(&server);
+    let first = server.version();
     put("out_for_delivery");
-    let second = publish(&server, &rows);
+    let second = server.publish(&rows);
     assert_eq!(
         since(&server, &first)["results"],
         json!([{"kind": "changed", "carrier": "DHL", "tracking_number": "TN1", "status": "a", "previous_status": "a", "fields": ["stage"]}])
     );
     // To another status of the stage before, over two steps.
-    publish(&server, &rows.replace(",a\n", ",b\n"));
+    server.publish(&rows.replace(",a\n", ",b\n"));
     assert_eq!(since(&server, &first)["results"][0]["fields"], json!(["status", "stage"]));
     put("in_transit");
-    assert_eq!(publish(&server, &rows), first);
+    assert_eq!(server.publish(&rows), first);
     assert_eq!(since(&server, &first)["count"], 0);
     assert_eq!(since(&server, &second)["results"][0]["fields"], json!(["stage"]));
     server.stop();

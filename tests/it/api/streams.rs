@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client, request};
-use crate::support::{SEED, Server, Signal, csv, row};
+use crate::support::{SEED, Server, Signal, csv, row_with_status};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
 
@@ -87,25 +87,9 @@ impl Stream {
     }
 }
 
-fn version(server: &Server) -> String {
-    server.state()["version"].as_str().unwrap().to_owned()
-}
-
-/// Publishes `file`. Returns its version.
-fn publish(server: &Server, file: &str) -> String {
-    server.replace(file);
-    let report = server.admin_post("/-/reload?force=true").json();
-    assert_eq!(report["result"], "ok", "{report}");
-    report["version"].as_str().unwrap().to_owned()
-}
-
-fn one(number: &str, carrier: &str, status: &str) -> String {
-    row(number, carrier).replace("scanned", status)
-}
-
 /// So many shipments of two carriers with a status.
 fn many(count: usize, status: &str) -> String {
-    csv(&(0..count).map(|at| one(&format!("TN{at}"), ["DHL", "UPS"][at % 2], status)).collect::<Vec<_>>())
+    csv(&(0..count).map(|at| row_with_status(&format!("TN{at}"), ["DHL", "UPS"][at % 2], status)).collect::<Vec<_>>())
 }
 
 /// Few shipments whose changes take more than a socket does: some 4 KB each.
@@ -119,8 +103,9 @@ fn told(since: &str, version: &str, count: usize) -> Value {
 
 #[test]
 fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_says() {
-    let server = Server::start(csv(&[one("TN1", "DHL", "a"), one("TN2", "UPS", "b")]), &CHANGES);
-    let first = version(&server);
+    let server =
+        Server::start(csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "UPS", "b")]), &CHANGES);
+    let first = server.version();
     let mut stream = Stream::open(&server, "", &[]);
     for (name, value) in [
         ("content-type", "text/event-stream"),
@@ -137,7 +122,8 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
     assert_eq!(stream.next_text(), Some(start));
     assert_eq!(server.metric("waybill_changes_streams"), 1);
 
-    let second = publish(&server, &csv(&[one("TN1", "DHL", "\"c \"\"d\"\"\ne\""), one("TN3", "GLS", "f")]));
+    let second = server
+        .publish(&csv(&[row_with_status("TN1", "DHL", "\"c \"\"d\"\"\ne\""), row_with_status("TN3", "GLS", "f")]));
     let version_of = |since: &str, version: &str, count: usize| {
         format!(
             "event: version\nid: {version}\ndata: {{\"since\":\"{since}\",\"version\":\"{version}\",\"count\":{count}}}\n\n"
@@ -152,7 +138,7 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
     }
     assert_eq!(stream.next_text(), Some(version_of(&first, &second, 3)));
     // Back to the first one.
-    let again = publish(&server, &csv(&[one("TN1", "DHL", "a"), one("TN2", "UPS", "b")]));
+    let again = server.publish(&csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "UPS", "b")]));
     assert_eq!(again, first);
     let (data, entries) = stream.next_version();
     assert_eq!((data, entries.len()), (told(&second, &first, 3), 3));
@@ -165,8 +151,8 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
 #[test]
 fn what_lies_between_the_starting_point_and_now_follows_it() {
     let server = Server::start(many(10, "a"), &CHANGES);
-    let first = version(&server);
-    let second = publish(&server, &many(9, "b"));
+    let first = server.version();
+    let second = server.publish(&many(9, "b"));
     for (query, fields) in [
         (format!("?since={first}"), vec![]),
         (String::new(), vec![format!("Last-Event-ID: {first}")]),
@@ -183,7 +169,7 @@ fn what_lies_between_the_starting_point_and_now_follows_it() {
     }
     let mut stream = Stream::open(&server, &format!("?since={second}"), &[]);
     assert_eq!(stream.next_version(), (told(&second, &second, 0), vec![]));
-    let third = publish(&server, &many(9, "c"));
+    let third = server.publish(&many(9, "c"));
     assert_eq!(stream.next_version().0, told(&second, &third, 9));
     server.stop();
 }
@@ -191,9 +177,9 @@ fn what_lies_between_the_starting_point_and_now_follows_it() {
 #[test]
 fn a_version_that_is_gone_resets_the_stream_to_the_current_one() {
     let server = Server::start(many(3, "a"), &["--changes", "1"]);
-    let first = version(&server);
-    publish(&server, &many(3, "b"));
-    let third = publish(&server, &many(3, "c"));
+    let first = server.version();
+    server.publish(&many(3, "b"));
+    let third = server.publish(&many(3, "c"));
     for (query, fields) in [
         (format!("?since={first}"), vec![]),
         ("?since=%22%0A".to_owned(), vec![]),
@@ -211,7 +197,7 @@ fn a_version_that_is_gone_resets_the_stream_to_the_current_one() {
 #[test]
 fn streams_are_filtered_as_pages_of_changes_are() {
     let server = Server::start(many(3000, "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let queries =
         ["", "&carrier=dhl", "&status=B", "&kind=removed&kind=added", "&carrier=ups&kind=changed", "&carrier=x"];
     let open = |query: &&str| Stream::open(&server, &format!("?since={first}{query}"), &[]);
@@ -219,7 +205,7 @@ fn streams_are_filtered_as_pages_of_changes_are() {
     for stream in &mut streams {
         assert_eq!(stream.next_version().0, told(&first, &first, 0));
     }
-    let second = publish(&server, &many(2500, "b"));
+    let second = server.publish(&many(2500, "b"));
     for (stream, query) in streams.iter_mut().zip(queries.iter().chain(&queries)) {
         let (data, entries) = stream.next_version();
         assert_eq!(data, told(&first, &second, entries.len()));
@@ -254,7 +240,7 @@ fn a_comment_comes_every_fifteen_seconds() {
     let opened = Instant::now();
     let mut stream = Stream::open(&server, "", &[]);
     stream.next_version();
-    publish(&server, &many(1, "a"));
+    server.publish(&many(1, "a"));
     stream.next_version();
     assert_eq!(stream.next_text().as_deref(), Some(":\n\n"));
     assert!(opened.elapsed() >= Duration::from_secs(15));
@@ -273,8 +259,8 @@ fn there_are_a_thousand_streams_and_their_places_are_given_back() {
     assert!(refused.field("retry-after").is_some());
     assert_eq!(server.client().request("HEAD", "/v1/changes/stream", &[]).status, 200);
     assert_eq!(server.get("/v1/shipments/DHL/TN12345678").status, 200);
-    let first = version(&server);
-    let second = publish(&server, &many(10, "a"));
+    let first = server.version();
+    let second = server.publish(&many(10, "a"));
     for stream in &mut streams {
         stream.next_version();
         let (data, entries) = stream.next_version();
@@ -283,7 +269,7 @@ fn there_are_a_thousand_streams_and_their_places_are_given_back() {
     // Each of those that have gone is noticed when something is told.
     streams.truncate(1);
     for status in ["b", "c", "d"] {
-        publish(&server, &many(10, status));
+        server.publish(&many(10, status));
         streams[0].next_version();
     }
     let deadline = Instant::now() + crate::support::DEADLINE;
@@ -311,13 +297,13 @@ fn draining_ends_streams_in_order() {
 #[test]
 fn a_stream_whose_place_is_forgotten_is_reset() {
     let server = Server::start(large("a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let mut stream = Stream::open(&server, "", &[]);
     stream.next_version();
-    publish(&server, &large("b"));
+    server.publish(&large("b"));
     // It takes nothing until what it was told from is gone.
-    publish(&server, &large("c"));
-    let last = publish(&server, &large("d"));
+    server.publish(&large("c"));
+    let last = server.publish(&large("d"));
     let mut event = stream.next().unwrap();
     while event.name != "reset" {
         assert!(event.name.is_empty() || event.json()["previous_status"] == "a".repeat(2000), "{event:?}");
@@ -339,14 +325,14 @@ fn a_reader_that_takes_too_little_is_ended_and_one_that_waits_is_not() {
     waiting.next_version();
     let mut slow = Stream::open(&server, "", &[]);
     slow.next_version();
-    publish(&server, &large("b"));
+    server.publish(&large("b"));
     let deadline = Instant::now() + crate::support::DEADLINE;
     while server.metric("waybill_http_connections_timed_out_total{phase=\"write\"}") == 0 {
         assert!(Instant::now() < deadline);
     }
     let (data, entries) = waiting.next_version();
     assert_eq!((&data["count"], entries), (&json!(0), vec![]));
-    publish(&server, &large("c"));
+    server.publish(&large("c"));
     assert_eq!(waiting.next_version().0["count"], 0);
     server.stop();
 }
@@ -365,10 +351,10 @@ fn a_key_needs_the_scope_of_feeds() {
     stream.next_version();
     assert_eq!(stream.head.field("cache-control").as_deref(), Some("no-store"));
     // A publication tells those whose keys still hold, and ends the streams of the others.
-    publish(&server, &many(1, "a"));
+    server.publish(&many(1, "a"));
     assert_eq!(stream.next_version().0["count"], 6);
     std::fs::write(&keys, "other:key-of-others scope=lookup,list\n").unwrap();
-    publish(&server, &many(2, "b"));
+    server.publish(&many(2, "b"));
     assert_eq!(stream.next(), None);
     server.stop();
     let without = Server::start(SEED, &[]);

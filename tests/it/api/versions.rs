@@ -9,17 +9,13 @@ fn shipments(count: usize, status: &str) -> String {
     csv(&rows.collect::<Vec<_>>())
 }
 
-fn version(server: &Server) -> String {
-    server.get("/v1/dataset").json()["version"].as_str().unwrap().to_owned()
-}
-
 /// A server that serves the second of two files and keeps the first, with the versions of both.
 fn keeping() -> (Server, String, String) {
     let server = Server::start(shipments(25, "first"), &["--keep-previous"]);
-    let first = version(&server);
+    let first = server.version();
     server.replace(shipments(25, "second"));
     assert_eq!(server.reload().json()["result"], "ok");
-    let second = version(&server);
+    let second = server.version();
     (server, first, second)
 }
 
@@ -56,10 +52,10 @@ fn a_version_that_is_kept_is_answered_from_with_its_own_tag() {
 #[test]
 fn a_version_that_is_not_served_is_gone_and_the_current_one_is_named() {
     let server = Server::start(shipments(2, "first"), &[]);
-    let first = version(&server);
+    let first = server.version();
     server.replace(shipments(2, "second"));
     assert_eq!(server.reload().json()["result"], "ok");
-    let second = version(&server);
+    let second = server.version();
     let detail = format!("this version is not served, or no longer; the current one is {second}");
     for target in TARGETS {
         for gone in [&*first, "0", "%C3%A4", "00000000000000000000000000000000"] {
@@ -72,7 +68,7 @@ fn a_version_that_is_not_served_is_gone_and_the_current_one_is_named() {
 #[test]
 fn an_unusable_version_is_named() {
     let server = Server::start(SEED, &[]);
-    let current = version(&server);
+    let current = server.version();
     for target in TARGETS {
         let target = target.replace("TN7", "TN12345678");
         let empty = server.get(&format!("{target}version=")).problem(400, "invalid_parameter");
@@ -129,9 +125,9 @@ fn pages_of_a_version_link_to_it_and_are_of_one_dataset_or_end() {
     assert_eq!(all.len(), 25);
     assert!(all.iter().all(|shipment| shipment["status"] == "second"));
     // Two are too many, and the client is told.
-    let start = format!("/v1/shipments?version={}&limit=5", version(&server));
+    let start = format!("/v1/shipments?version={}&limit=5", server.version());
     let gone = page_through(&server, &start, &mut reload).unwrap_err();
-    assert!(gone.contains(&version(&server)), "{gone}");
+    assert!(gone.contains(&server.version()), "{gone}");
 }
 
 #[test]
@@ -142,7 +138,7 @@ fn over_two_replicas_that_reload_at_different_times_a_client_sees_one_version_or
     let (mut whole, mut gone) = (0, 0);
     for first_page in 0..60 {
         // As behind a load balancer: each page from another replica, and every few pages one of them reloads.
-        let version = version(&replicas[first_page % 2]);
+        let version = replicas[first_page % 2].version();
         let (mut next, mut all) = (Some(format!("/v1/shipments?version={version}&limit=4")), Vec::new());
         while let Some(target) = next.take() {
             turn += 1;
@@ -201,7 +197,7 @@ fn both_versions_stay_served_while_a_rollback_changes_their_places() {
 #[test]
 fn if_match_lets_through_what_has_the_tag_and_nothing_else() {
     let server = Server::start(SEED, &[]);
-    let tag = format!("\"{}\"", version(&server));
+    let tag = format!("\"{}\"", server.version());
     let mut client = server.client();
     let detail = format!("If-Match names another entity tag than {tag}");
     for target in [
@@ -241,7 +237,7 @@ fn if_match_lets_through_what_has_the_tag_and_nothing_else() {
 #[test]
 fn batches_and_documents_heed_if_match_too() {
     let server = Server::start(SEED, &[]);
-    let tag = format!("\"{}\"", version(&server));
+    let tag = format!("\"{}\"", server.version());
     let mut client = server.client();
     let mut batch = |tag: &str| {
         let body = r#"{"lookups":[{"tracking_number":"TN12345678"}]}"#;

@@ -3,25 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, request};
-use crate::support::{DEADLINE, SEED, Server, Signal, csv, row};
+use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, row_with_status};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
 
 /// Two shipments, with these statuses.
 fn file(first: &str, second: &str) -> String {
-    csv(&[row("TN1", "DHL").replace("scanned", first), row("TN2", "DHL").replace("scanned", second)])
-}
-
-fn version(server: &Server) -> String {
-    server.state()["version"].as_str().unwrap().to_owned()
-}
-
-/// Publishes `file`. Returns its version.
-fn publish(server: &Server, file: &str) -> String {
-    server.replace(file);
-    let report = server.admin_post("/-/reload?force=true").json();
-    assert_eq!(report["result"], "ok", "{report}");
-    report["version"].as_str().unwrap().to_owned()
+    csv(&[row_with_status("TN1", "DHL", first), row_with_status("TN2", "DHL", second)])
 }
 
 /// Looks up, who has the response of `version`.
@@ -43,13 +31,13 @@ fn until_waiting(server: &Server, count: u64) {
 #[test]
 fn a_lookup_is_answered_when_its_own_shipment_is_another_and_not_before() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let (mut one, mut two) = (
         wait(&server, "/v1/shipments/dhl/tn1?wait=55", &first),
         wait(&server, "/v1/shipments/DHL/TN2?wait=55", &first),
     );
     until_waiting(&server, 2);
-    let second = publish(&server, &file("b", "a"));
+    let second = server.publish(&file("b", "a"));
     let answer = one.answer_to("GET");
     assert_eq!((answer.status, answer.field("etag")), (200, Some(format!("\"{second}\""))));
     assert!(answer.text().contains("\"status\":\"b\""));
@@ -57,10 +45,10 @@ fn a_lookup_is_answered_when_its_own_shipment_is_another_and_not_before() {
     until_waiting(&server, 1);
     // It waits on from what it was compared with, whether or not that is forgotten.
     for status in ["c", "d", "e", "f"] {
-        publish(&server, &file(status, "a"));
+        server.publish(&file(status, "a"));
         assert!(two.is_silent_for(Duration::from_millis(300)));
     }
-    publish(&server, &file("f", "b"));
+    server.publish(&file("f", "b"));
     assert!(two.answer_to("GET").text().contains("\"status\":\"b\""));
     until_waiting(&server, 0);
     // Time that a client waits is none that the server takes.
@@ -73,10 +61,10 @@ fn a_lookup_is_answered_when_its_own_shipment_is_another_and_not_before() {
 #[test]
 fn a_shipment_that_goes_is_a_404() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first);
     until_waiting(&server, 1);
-    publish(&server, &csv(&[row("TN2", "DHL")]));
+    server.publish(&csv(&[row("TN2", "DHL")]));
     one.answer_to("GET").problem(404, "shipment_not_found");
     wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first).answer_to("GET").problem(404, "shipment_not_found");
     server.stop();
@@ -85,8 +73,8 @@ fn a_shipment_that_goes_is_a_404() {
 #[test]
 fn what_is_another_already_is_answered_at_once() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
-    let second = publish(&server, &file("b", "a"));
+    let first = server.version();
+    let second = server.publish(&file("b", "a"));
     for known in [&*first, "0", "00000000000000000000000000000000"] {
         let answer = wait(&server, "/v1/shipments/DHL/TN1?wait=55", known).answer_to("GET");
         assert_eq!((answer.status, answer.field("etag")), (200, Some(format!("\"{second}\""))), "{known}");
@@ -97,7 +85,7 @@ fn what_is_another_already_is_answered_at_once() {
     // The other one is as it was in both.
     let mut two = wait(&server, "/v1/shipments/DHL/TN2?wait=55", &first);
     until_waiting(&server, 1);
-    publish(&server, &file("b", "b"));
+    server.publish(&file("b", "b"));
     assert_eq!(two.answer_to("GET").status, 200);
     server.stop();
 }
@@ -105,7 +93,7 @@ fn what_is_another_already_is_answered_at_once() {
 #[test]
 fn when_the_time_is_over_nothing_was_modified() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let started = Instant::now();
     let mut client = wait(&server, "/v1/shipments/DHL/TN1?x=1&wait=1", &first);
     let answer = client.answer_to("GET");
@@ -119,7 +107,7 @@ fn when_the_time_is_over_nothing_was_modified() {
 #[test]
 fn without_a_tag_or_the_flag_nobody_waits_and_unusable_times_are_refused() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     assert_eq!(server.get("/v1/shipments/DHL/TN1?wait=55").status, 200);
     let mut of_version = wait(&server, &format!("/v1/shipments/DHL/TN1?wait=55&version={first}"), &first);
     assert_eq!(of_version.answer_to("GET").status, 304);
@@ -145,7 +133,7 @@ fn a_client_without_a_key_has_twenty_places() {
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let keys = ["--api-keys-file", keys.to_str().unwrap(), "--anonymous", "all"];
     let server = Server::start(file("a", "a"), &[&CHANGES[..], &keys].concat());
-    let first = version(&server);
+    let first = server.version();
     let target = "/v1/shipments/DHL/TN1?wait=55";
     let mut waiting: Vec<Client> = (0..20).map(|_| wait(&server, target, &first)).collect();
     until_waiting(&server, 20);
@@ -155,7 +143,7 @@ fn a_client_without_a_key_has_twenty_places() {
     let mut with_key = server.client();
     with_key.send(request("GET", target, &["X-API-Key: key-of-the-shop", &format!("If-None-Match: \"{first}\"")]));
     until_waiting(&server, 21);
-    publish(&server, &file("b", "a"));
+    server.publish(&file("b", "a"));
     for client in waiting.iter_mut().chain([&mut with_key]) {
         assert_eq!(client.answer_to("GET").status, 200);
     }
@@ -166,7 +154,7 @@ fn a_client_without_a_key_has_twenty_places() {
 #[test]
 fn all_who_wait_are_told_at_the_end_that_nothing_was_modified() {
     let mut server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let mut waiting: Vec<Client> = (0..5).map(|_| wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first)).collect();
     until_waiting(&server, 5);
     let started = Instant::now();
@@ -189,15 +177,12 @@ fn who_sees_a_limited_view_waits_for_what_that_shows() {
     let target = "/v1/shipments/DHL/TN12345678?wait=55";
     let mut one = wait(&server, target, limited.trim_matches('"'));
     until_waiting(&server, 1);
-    publish(
-        &server,
-        &SEED.replace(
-            "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,1",
-            "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,2",
-        ),
-    );
+    server.publish(&SEED.replace(
+        "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,1",
+        "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,2",
+    ));
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    publish(&server, &SEED.replace("in-transit", "delivered"));
+    server.publish(&SEED.replace("in-transit", "delivered"));
     let answer = one.answer_to("GET");
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("\"limited\":true") && answer.text().contains("delivered"), "{}", answer.text());
@@ -211,12 +196,12 @@ fn who_sees_a_limited_view_waits_for_what_that_shows() {
 #[test]
 fn who_is_told_that_nothing_was_modified_has_the_tag_of_what_was_compared() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
+    let first = server.version();
     let mut all: Vec<Client> = (0..20).map(|_| wait(&server, "/v1/shipments/DHL/TN1?wait=1", &first)).collect();
     // The time of some is over between the publication and when they are compared.
     let last = all.last_mut().unwrap();
     assert!(last.is_silent_for(Duration::from_millis(900)));
-    let second = publish(&server, &file("b", "a"));
+    let second = server.publish(&file("b", "a"));
     for client in &mut all {
         let answer = client.answer_to("GET");
         let tag = answer.field("etag").unwrap();
@@ -229,14 +214,14 @@ fn who_is_told_that_nothing_was_modified_has_the_tag_of_what_was_compared() {
 #[test]
 fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
     let server = Server::start(file("a", "a"), &["--changes", "1"]);
-    let first = version(&server);
+    let first = server.version();
     let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first);
     until_waiting(&server, 1);
     for status in ["b", "c", "d", "e", "f", "g", "h", "i"] {
-        publish(&server, &file("a", status));
+        server.publish(&file("a", status));
     }
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    publish(&server, &file("b", "i"));
+    server.publish(&file("b", "i"));
     assert!(one.answer_to("GET").text().contains("\"status\":\"b\""));
     server.stop();
 }
@@ -244,13 +229,13 @@ fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
 #[test]
 fn of_several_versions_that_a_client_knows_the_latest_counts() {
     let server = Server::start(file("a", "a"), &CHANGES);
-    let first = version(&server);
-    let second = publish(&server, &file("b", "a"));
+    let first = server.version();
+    let second = server.publish(&file("b", "a"));
     let known = format!("If-None-Match: \"{second}\", \"{first}\"");
     let mut client = server.client();
     client.send(request("GET", "/v1/shipments/DHL/TN1?wait=55", &[&known]));
     until_waiting(&server, 1);
-    publish(&server, &file("c", "a"));
+    server.publish(&file("c", "a"));
     assert_eq!(client.answer_to("GET").status, 200);
     server.stop();
 }
@@ -262,9 +247,9 @@ fn what_a_limited_view_does_not_show_wakes_nobody() {
     let limited = server.get("/v1/shipments/DHL/TN12345678").field("etag").unwrap();
     let mut one = wait(&server, "/v1/shipments/DHL/TN12345678?wait=55", limited.trim_matches('"'));
     until_waiting(&server, 1);
-    publish(&server, &SEED.replace("Street 10, 75001 Paris", "Street 11, 75001 Paris"));
+    server.publish(&SEED.replace("Street 10, 75001 Paris", "Street 11, 75001 Paris"));
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    publish(&server, &SEED.replace("75001 Paris, France", "75001 Paris, Belgium"));
+    server.publish(&SEED.replace("75001 Paris, France", "75001 Paris, Belgium"));
     let answer = one.answer_to("GET");
     assert!(answer.text().contains("\"receiver_country\":\"Belgium\""), "{}", answer.text());
     server.stop();
@@ -274,7 +259,7 @@ fn what_a_limited_view_does_not_show_wakes_nobody() {
 fn a_wrong_postcode_is_told_and_counted_at_once_and_the_right_one_waits() {
     let flags = ["--public-view", "limited", "--anonymous", "lookup"];
     let server = Server::start(SEED, &[&CHANGES[..], &flags].concat());
-    let current = version(&server);
+    let current = server.version();
     let ask = |postcode: &str, tag: &str| {
         let mut client = server.client();
         let fields = [format!("Waybill-Postcode: {postcode}"), format!("If-None-Match: \"{current}-{tag}\"")];

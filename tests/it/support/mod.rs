@@ -35,6 +35,11 @@ pub(crate) fn row(tracking_number: &str, carrier: &str) -> String {
 }
 
 /// What [`row`] becomes.
+/// A row of a shipment that has this status.
+pub(crate) fn row_with_status(tracking_number: &str, carrier: &str, status: &str) -> String {
+    row(tracking_number, carrier).replace("scanned", status)
+}
+
 pub(crate) fn shipment(tracking_number: &str, carrier: &str) -> String {
     format!(
         r#"{{"tracking_number":"{tracking_number}","carrier":"{carrier}","status":"scanned","sender_address":"from","#
@@ -209,6 +214,19 @@ impl Server {
         let answer = self.admin_get("/-/dataset");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
+    }
+
+    /// The version that is served.
+    pub(crate) fn version(&self) -> String {
+        self.state()["version"].as_str().unwrap().to_owned()
+    }
+
+    /// Publishes `file`, whatever the guards say. Returns its version.
+    pub(crate) fn publish(&self, file: impl AsRef<[u8]>) -> String {
+        self.replace(file);
+        let report = self.admin_post("/-/reload?force=true").json();
+        assert_eq!(report["result"], "ok", "{report}");
+        report["version"].as_str().unwrap().to_owned()
     }
 
     /// Puts another file in the place of the served one, as an export should.

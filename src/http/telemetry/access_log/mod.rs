@@ -1,6 +1,6 @@
 //! The access log: a line of JSON for every Nth request of a worker and for slow ones, for none without `--access-log`.
 //!
-//! A worker makes the line when the response is there and adds it to those of its own that wait ([`waiting`]). The one
+//! A worker makes the line when the response is there and adds it to those of its own that wait (`waiting`). The one
 //! thread that writes takes them from all workers: soon after the first one, and then at intervals or by blocks. A worker
 //! never waits for the file: what finds too much waiting is dropped and counted. Requests that are not sampled cost a
 //! countdown, and without an access log one branch. Where slow ones are logged, all are kept: which are slow shows at the
