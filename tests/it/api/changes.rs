@@ -62,7 +62,7 @@ fn a_change_is_told_as_the_contract_says() {
         format!(r#"{{"since":"{first}","version":"{first}","count":0,"next":null,"results":[]}}"#)
     );
 
-    let second = server.publish(&csv(&[
+    let second = server.publish(csv(&[
         row_with_status("TN4", "\"D \"\"P\"\"\"", "d"),
         row_with_status("tn1", "DHL", "e").replace("to,", "there,"),
     ]));
@@ -93,7 +93,7 @@ fn every_member_that_differs_is_named() {
         row("TN3", "DHL"),
         row("TN3", "DHL").replace("Laptop", "Mouse"),
     ];
-    server.publish(&csv(&changed));
+    server.publish(csv(&changed));
     let answer = since(&server, &first);
     let fields: Vec<&Value> = answer["results"].as_array().unwrap().iter().map(|change| &change["fields"]).collect();
     assert_eq!(fields, [&json!(["carrier", "sender_address"]), &json!(["articles"]), &json!(["articles"])]);
@@ -107,9 +107,9 @@ fn from_one_version_over_another_and_back_nothing_has_changed() {
         &["--changes", "5", "--keep-previous"],
     );
     let first = server.version();
-    let second = server.publish(&csv(&[row_with_status("TN1", "DHL", "b"), row_with_status("TN3", "DHL", "a")]));
+    let second = server.publish(csv(&[row_with_status("TN1", "DHL", "b"), row_with_status("TN3", "DHL", "a")]));
     assert_eq!(named(&since(&server, &first)), ["changed TN1", "added TN3", "removed TN2"]);
-    assert_eq!(server.publish(&csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "DHL", "a")])), first);
+    assert_eq!(server.publish(csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "DHL", "a")])), first);
     assert_eq!(since(&server, &first)["count"], 0);
     assert_eq!(named(&since(&server, &second)), ["changed TN1", "added TN2", "removed TN3"]);
     assert_eq!(server.admin_post("/-/rollback").status, 200);
@@ -134,9 +134,9 @@ fn those_that_came_and_changed_are_in_the_files_order_and_those_that_went_by_pub
     let server = Server::start(file(&["TN1", "TN2", "TN3", "TN4", "TN5", "TN6"], "a"), &CHANGES);
     let first = server.version();
     // What went last in one file and first in another; what went, came back and went again.
-    server.publish(&file(&["TN6", "TN3", "TN2", "TN1"], "a"));
-    server.publish(&file(&["TN6", "TN5", "TN3", "TN1"], "b"));
-    server.publish(&file(&["TN7", "TN3", "TN1"], "b"));
+    server.publish(file(&["TN6", "TN3", "TN2", "TN1"], "a"));
+    server.publish(file(&["TN6", "TN5", "TN3", "TN1"], "b"));
+    server.publish(file(&["TN7", "TN3", "TN1"], "b"));
     let expected =
         ["added TN7", "changed TN3", "changed TN1", "removed TN4", "removed TN2", "removed TN6", "removed TN5"];
     assert_eq!(named(&since(&server, &first)), expected);
@@ -152,7 +152,7 @@ fn pages_lead_through_all_changes_and_are_of_one_version_or_end() {
     };
     let server = Server::start(file(250, "a"), &CHANGES);
     let first = server.version();
-    let second = server.publish(&file(240, "b"));
+    let second = server.publish(file(240, "b"));
     let page = since(&server, &first);
     assert_eq!((&page["count"], page["results"].as_array().unwrap().len()), (&json!(250), 100));
     let next = target(&page["next"]);
@@ -173,7 +173,7 @@ fn pages_lead_through_all_changes_and_are_of_one_version_or_end() {
             (0..240).map(|at| format!("changed TN{at}")).chain((240..250).map(|at| format!("removed TN{at}")));
         assert_eq!(all, numbers.collect::<Vec<_>>());
     }
-    let third = server.publish(&file(240, "c"));
+    let third = server.publish(file(240, "c"));
     let detail = server.get(&next).problem(410, "version_gone");
     assert!(detail.ends_with(&format!("the current version is {third}")), "{detail}");
     assert_eq!(since(&server, &first)["count"], 250);
@@ -185,7 +185,7 @@ fn pages_of_two_orders_are_not_mixed() {
     let file = |numbers: &[&str]| csv(&numbers.iter().map(|number| row(number, "DHL")).collect::<Vec<_>>());
     let server = Server::start(file(&["TN1", "TN2", "TN3"]), &["--changes", "9"]);
     let first = server.version();
-    let last = server.publish(&file(&["TN3"]));
+    let last = server.publish(file(&["TN3"]));
     let link = format!("/v1/changes?since={first}&limit=1");
     let answer = server.get(&link);
     let (page, etag) = (answer.json(), answer.field("etag").unwrap());
@@ -193,8 +193,8 @@ fn pages_of_two_orders_are_not_mixed() {
     let next = target(&page["next"]);
     assert_eq!(named(&server.get(&next).json()), ["removed TN2"]);
     // The same version again, in which the first one of them went later than the other.
-    server.publish(&file(&["TN1", "TN3"]));
-    assert_eq!(server.publish(&file(&["TN3"])), last);
+    server.publish(file(&["TN1", "TN3"]));
+    assert_eq!(server.publish(file(&["TN3"])), last);
     server.get(&next).problem(410, "version_gone");
     let again = server.client().request("GET", &link, &[&format!("If-None-Match: {etag}")]);
     let other = again.field("etag").unwrap();
@@ -217,7 +217,7 @@ fn filters_are_those_of_the_entries_members() {
         &CHANGES,
     );
     let first = server.version();
-    server.publish(&csv(&[
+    server.publish(csv(&[
         row_with_status("TN1", "DHL", "b b"),
         row_with_status("TN2", "UPS", "c"),
         row_with_status("TN4", "GLS", "b b"),
@@ -283,7 +283,7 @@ fn a_version_that_is_unknown_or_forgotten_is_gone_and_the_current_one_is_named()
     let server = Server::start(csv(&[row_with_status("TN1", "DHL", "0")]), &["--changes", "2", "--keep-previous"]);
     let mut versions = vec![server.version()];
     for status in ["1", "2", "3"] {
-        versions.push(server.publish(&csv(&[row_with_status("TN1", "DHL", status)])));
+        versions.push(server.publish(csv(&[row_with_status("TN1", "DHL", status)])));
     }
     let current = &versions[3];
     let detail = format!(
@@ -313,19 +313,19 @@ fn changes_that_take_too_much_memory_are_forgotten() {
     let server = Server::start(file("a"), &["--changes", "9,64KiB"]);
     let first = server.version();
     let few = |count: usize| file("a").replacen(",a\n", ",b\n", count);
-    let second = server.publish(&few(500));
+    let second = server.publish(few(500));
     assert_eq!(since(&server, &first)["count"], 500);
-    let third = server.publish(&few(1500));
+    let third = server.publish(few(1500));
     assert_eq!(server.get(&format!("/v1/changes?since={first}")).status, 410);
     assert_eq!(since(&server, &second)["count"], 1000);
     assert!(server.metric("waybill_changes_bytes") <= 64 << 10);
     // One that alone is too large.
-    let fourth = server.publish(&file("c"));
+    let fourth = server.publish(file("c"));
     for gone in [&first, &second, &third] {
         assert_eq!(server.get(&format!("/v1/changes?since={gone}")).status, 410);
     }
     assert_eq!((server.metric("waybill_changes_versions"), server.metric("waybill_changes_bytes")), (0, 0));
-    server.publish(&file("c").replacen(",c\n", ",d\n", 1));
+    server.publish(file("c").replacen(",c\n", ",d\n", 1));
     assert_eq!(since(&server, &fourth)["count"], 1);
     server.stop();
 }
@@ -334,7 +334,7 @@ fn changes_that_take_too_much_memory_are_forgotten() {
 fn answers_have_the_tag_of_the_served_version_and_are_revalidated() {
     let server = Server::start(csv(&[row_with_status("TN1", "DHL", "a")]), &CHANGES);
     let first = server.version();
-    let second = server.publish(&csv(&[row_with_status("TN1", "DHL", "b")]));
+    let second = server.publish(csv(&[row_with_status("TN1", "DHL", "b")]));
     let link = format!("/v1/changes?since={first}");
     let answer = server.get(&link);
     let etag = format!("\"{second}\"");
@@ -422,7 +422,7 @@ fn a_map_of_statuses_that_changes_is_a_change_of_stages() {
         json!([{"kind": "changed", "carrier": "DHL", "tracking_number": "TN1", "status": "a", "previous_status": "a", "fields": ["stage"]}])
     );
     // To another status of the stage before, over two steps.
-    server.publish(&rows.replace(",a\n", ",b\n"));
+    server.publish(rows.replace(",a\n", ",b\n"));
     assert_eq!(since(&server, &first)["results"][0]["fields"], json!(["status", "stage"]));
     put("in_transit");
     assert_eq!(server.publish(&rows), first);

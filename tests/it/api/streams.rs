@@ -122,8 +122,8 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
     assert_eq!(stream.next_text(), Some(start));
     assert_eq!(server.metric("waybill_changes_streams"), 1);
 
-    let second = server
-        .publish(&csv(&[row_with_status("TN1", "DHL", "\"c \"\"d\"\"\ne\""), row_with_status("TN3", "GLS", "f")]));
+    let second =
+        server.publish(csv(&[row_with_status("TN1", "DHL", "\"c \"\"d\"\"\ne\""), row_with_status("TN3", "GLS", "f")]));
     let version_of = |since: &str, version: &str, count: usize| {
         format!(
             "event: version\nid: {version}\ndata: {{\"since\":\"{since}\",\"version\":\"{version}\",\"count\":{count}}}\n\n"
@@ -138,7 +138,7 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
     }
     assert_eq!(stream.next_text(), Some(version_of(&first, &second, 3)));
     // Back to the first one.
-    let again = server.publish(&csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "UPS", "b")]));
+    let again = server.publish(csv(&[row_with_status("TN1", "DHL", "a"), row_with_status("TN2", "UPS", "b")]));
     assert_eq!(again, first);
     let (data, entries) = stream.next_version();
     assert_eq!((data, entries.len()), (told(&second, &first, 3), 3));
@@ -152,7 +152,7 @@ fn a_stream_begins_with_the_version_and_tells_each_publication_as_the_contract_s
 fn what_lies_between_the_starting_point_and_now_follows_it() {
     let server = Server::start(many(10, "a"), &CHANGES);
     let first = server.version();
-    let second = server.publish(&many(9, "b"));
+    let second = server.publish(many(9, "b"));
     for (query, fields) in [
         (format!("?since={first}"), vec![]),
         (String::new(), vec![format!("Last-Event-ID: {first}")]),
@@ -169,7 +169,7 @@ fn what_lies_between_the_starting_point_and_now_follows_it() {
     }
     let mut stream = Stream::open(&server, &format!("?since={second}"), &[]);
     assert_eq!(stream.next_version(), (told(&second, &second, 0), vec![]));
-    let third = server.publish(&many(9, "c"));
+    let third = server.publish(many(9, "c"));
     assert_eq!(stream.next_version().0, told(&second, &third, 9));
     server.stop();
 }
@@ -178,8 +178,8 @@ fn what_lies_between_the_starting_point_and_now_follows_it() {
 fn a_version_that_is_gone_resets_the_stream_to_the_current_one() {
     let server = Server::start(many(3, "a"), &["--changes", "1"]);
     let first = server.version();
-    server.publish(&many(3, "b"));
-    let third = server.publish(&many(3, "c"));
+    server.publish(many(3, "b"));
+    let third = server.publish(many(3, "c"));
     for (query, fields) in [
         (format!("?since={first}"), vec![]),
         ("?since=%22%0A".to_owned(), vec![]),
@@ -205,7 +205,7 @@ fn streams_are_filtered_as_pages_of_changes_are() {
     for stream in &mut streams {
         assert_eq!(stream.next_version().0, told(&first, &first, 0));
     }
-    let second = server.publish(&many(2500, "b"));
+    let second = server.publish(many(2500, "b"));
     for (stream, query) in streams.iter_mut().zip(queries.iter().chain(&queries)) {
         let (data, entries) = stream.next_version();
         assert_eq!(data, told(&first, &second, entries.len()));
@@ -240,7 +240,7 @@ fn a_comment_comes_every_fifteen_seconds() {
     let opened = Instant::now();
     let mut stream = Stream::open(&server, "", &[]);
     stream.next_version();
-    server.publish(&many(1, "a"));
+    server.publish(many(1, "a"));
     stream.next_version();
     assert_eq!(stream.next_text().as_deref(), Some(":\n\n"));
     assert!(opened.elapsed() >= Duration::from_secs(15));
@@ -260,7 +260,7 @@ fn there_are_a_thousand_streams_and_their_places_are_given_back() {
     assert_eq!(server.client().request("HEAD", "/v1/changes/stream", &[]).status, 200);
     assert_eq!(server.get("/v1/shipments/DHL/TN12345678").status, 200);
     let first = server.version();
-    let second = server.publish(&many(10, "a"));
+    let second = server.publish(many(10, "a"));
     for stream in &mut streams {
         stream.next_version();
         let (data, entries) = stream.next_version();
@@ -269,7 +269,7 @@ fn there_are_a_thousand_streams_and_their_places_are_given_back() {
     // Each of those that have gone is noticed when something is told.
     streams.truncate(1);
     for status in ["b", "c", "d"] {
-        server.publish(&many(10, status));
+        server.publish(many(10, status));
         streams[0].next_version();
     }
     let deadline = Instant::now() + crate::support::DEADLINE;
@@ -300,10 +300,10 @@ fn a_stream_whose_place_is_forgotten_is_reset() {
     let first = server.version();
     let mut stream = Stream::open(&server, "", &[]);
     stream.next_version();
-    server.publish(&large("b"));
+    server.publish(large("b"));
     // It takes nothing until what it was told from is gone.
-    server.publish(&large("c"));
-    let last = server.publish(&large("d"));
+    server.publish(large("c"));
+    let last = server.publish(large("d"));
     let mut event = stream.next().unwrap();
     while event.name != "reset" {
         assert!(event.name.is_empty() || event.json()["previous_status"] == "a".repeat(2000), "{event:?}");
@@ -325,14 +325,14 @@ fn a_reader_that_takes_too_little_is_ended_and_one_that_waits_is_not() {
     waiting.next_version();
     let mut slow = Stream::open(&server, "", &[]);
     slow.next_version();
-    server.publish(&large("b"));
+    server.publish(large("b"));
     let deadline = Instant::now() + crate::support::DEADLINE;
     while server.metric("waybill_http_connections_timed_out_total{phase=\"write\"}") == 0 {
         assert!(Instant::now() < deadline);
     }
     let (data, entries) = waiting.next_version();
     assert_eq!((&data["count"], entries), (&json!(0), vec![]));
-    server.publish(&large("c"));
+    server.publish(large("c"));
     assert_eq!(waiting.next_version().0["count"], 0);
     server.stop();
 }
@@ -351,10 +351,10 @@ fn a_key_needs_the_scope_of_feeds() {
     stream.next_version();
     assert_eq!(stream.head.field("cache-control").as_deref(), Some("no-store"));
     // A publication tells those whose keys still hold, and ends the streams of the others.
-    server.publish(&many(1, "a"));
+    server.publish(many(1, "a"));
     assert_eq!(stream.next_version().0["count"], 6);
     std::fs::write(&keys, "other:key-of-others scope=lookup,list\n").unwrap();
-    server.publish(&many(2, "b"));
+    server.publish(many(2, "b"));
     assert_eq!(stream.next(), None);
     server.stop();
     let without = Server::start(SEED, &[]);

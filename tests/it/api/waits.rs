@@ -37,7 +37,7 @@ fn a_lookup_is_answered_when_its_own_shipment_is_another_and_not_before() {
         wait(&server, "/v1/shipments/DHL/TN2?wait=55", &first),
     );
     until_waiting(&server, 2);
-    let second = server.publish(&file("b", "a"));
+    let second = server.publish(file("b", "a"));
     let answer = one.answer_to("GET");
     assert_eq!((answer.status, answer.field("etag")), (200, Some(format!("\"{second}\""))));
     assert!(answer.text().contains("\"status\":\"b\""));
@@ -45,10 +45,10 @@ fn a_lookup_is_answered_when_its_own_shipment_is_another_and_not_before() {
     until_waiting(&server, 1);
     // It waits on from what it was compared with, whether or not that is forgotten.
     for status in ["c", "d", "e", "f"] {
-        server.publish(&file(status, "a"));
+        server.publish(file(status, "a"));
         assert!(two.is_silent_for(Duration::from_millis(300)));
     }
-    server.publish(&file("f", "b"));
+    server.publish(file("f", "b"));
     assert!(two.answer_to("GET").text().contains("\"status\":\"b\""));
     until_waiting(&server, 0);
     // Time that a client waits is none that the server takes.
@@ -64,7 +64,7 @@ fn a_shipment_that_goes_is_a_404() {
     let first = server.version();
     let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first);
     until_waiting(&server, 1);
-    server.publish(&csv(&[row("TN2", "DHL")]));
+    server.publish(csv(&[row("TN2", "DHL")]));
     one.answer_to("GET").problem(404, "shipment_not_found");
     wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first).answer_to("GET").problem(404, "shipment_not_found");
     server.stop();
@@ -74,7 +74,7 @@ fn a_shipment_that_goes_is_a_404() {
 fn what_is_another_already_is_answered_at_once() {
     let server = Server::start(file("a", "a"), &CHANGES);
     let first = server.version();
-    let second = server.publish(&file("b", "a"));
+    let second = server.publish(file("b", "a"));
     for known in [&*first, "0", "00000000000000000000000000000000"] {
         let answer = wait(&server, "/v1/shipments/DHL/TN1?wait=55", known).answer_to("GET");
         assert_eq!((answer.status, answer.field("etag")), (200, Some(format!("\"{second}\""))), "{known}");
@@ -85,7 +85,7 @@ fn what_is_another_already_is_answered_at_once() {
     // The other one is as it was in both.
     let mut two = wait(&server, "/v1/shipments/DHL/TN2?wait=55", &first);
     until_waiting(&server, 1);
-    server.publish(&file("b", "b"));
+    server.publish(file("b", "b"));
     assert_eq!(two.answer_to("GET").status, 200);
     server.stop();
 }
@@ -143,7 +143,7 @@ fn a_client_without_a_key_has_twenty_places() {
     let mut with_key = server.client();
     with_key.send(request("GET", target, &["X-API-Key: key-of-the-shop", &format!("If-None-Match: \"{first}\"")]));
     until_waiting(&server, 21);
-    server.publish(&file("b", "a"));
+    server.publish(file("b", "a"));
     for client in waiting.iter_mut().chain([&mut with_key]) {
         assert_eq!(client.answer_to("GET").status, 200);
     }
@@ -177,12 +177,12 @@ fn who_sees_a_limited_view_waits_for_what_that_shows() {
     let target = "/v1/shipments/DHL/TN12345678?wait=55";
     let mut one = wait(&server, target, limited.trim_matches('"'));
     until_waiting(&server, 1);
-    server.publish(&SEED.replace(
+    server.publish(SEED.replace(
         "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,1",
         "TN12345678,DHL,\"Street 1, 10115 Berlin, Germany\",\"Street 10, 75001 Paris, France\",Laptop,2",
     ));
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    server.publish(&SEED.replace("in-transit", "delivered"));
+    server.publish(SEED.replace("in-transit", "delivered"));
     let answer = one.answer_to("GET");
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains("\"limited\":true") && answer.text().contains("delivered"), "{}", answer.text());
@@ -201,7 +201,7 @@ fn who_is_told_that_nothing_was_modified_has_the_tag_of_what_was_compared() {
     // The time of some is over between the publication and when they are compared.
     let last = all.last_mut().unwrap();
     assert!(last.is_silent_for(Duration::from_millis(900)));
-    let second = server.publish(&file("b", "a"));
+    let second = server.publish(file("b", "a"));
     for client in &mut all {
         let answer = client.answer_to("GET");
         let tag = answer.field("etag").unwrap();
@@ -218,10 +218,10 @@ fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
     let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &first);
     until_waiting(&server, 1);
     for status in ["b", "c", "d", "e", "f", "g", "h", "i"] {
-        server.publish(&file("a", status));
+        server.publish(file("a", status));
     }
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    server.publish(&file("b", "i"));
+    server.publish(file("b", "i"));
     assert!(one.answer_to("GET").text().contains("\"status\":\"b\""));
     server.stop();
 }
@@ -230,12 +230,12 @@ fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
 fn of_several_versions_that_a_client_knows_the_latest_counts() {
     let server = Server::start(file("a", "a"), &CHANGES);
     let first = server.version();
-    let second = server.publish(&file("b", "a"));
+    let second = server.publish(file("b", "a"));
     let known = format!("If-None-Match: \"{second}\", \"{first}\"");
     let mut client = server.client();
     client.send(request("GET", "/v1/shipments/DHL/TN1?wait=55", &[&known]));
     until_waiting(&server, 1);
-    server.publish(&file("c", "a"));
+    server.publish(file("c", "a"));
     assert_eq!(client.answer_to("GET").status, 200);
     server.stop();
 }
@@ -247,9 +247,9 @@ fn what_a_limited_view_does_not_show_wakes_nobody() {
     let limited = server.get("/v1/shipments/DHL/TN12345678").field("etag").unwrap();
     let mut one = wait(&server, "/v1/shipments/DHL/TN12345678?wait=55", limited.trim_matches('"'));
     until_waiting(&server, 1);
-    server.publish(&SEED.replace("Street 10, 75001 Paris", "Street 11, 75001 Paris"));
+    server.publish(SEED.replace("Street 10, 75001 Paris", "Street 11, 75001 Paris"));
     assert!(one.is_silent_for(Duration::from_millis(600)));
-    server.publish(&SEED.replace("75001 Paris, France", "75001 Paris, Belgium"));
+    server.publish(SEED.replace("75001 Paris, France", "75001 Paris, Belgium"));
     let answer = one.answer_to("GET");
     assert!(answer.text().contains("\"receiver_country\":\"Belgium\""), "{}", answer.text());
     server.stop();
