@@ -214,6 +214,7 @@ impl Service {
             RouteId::LegacyList => return legacy_list::page(worker, peer, uri, headers),
             RouteId::LegacyListRedirect => legacy_list::redirect(uri.query()),
             RouteId::Track => ui::track(app, headers, uri.query()),
+            RouteId::TrackLater => ui::later(app, headers),
             RouteId::Browse => ui::browse(app, headers, uri.query()),
             RouteId::Docs => docs::page(app, headers),
             RouteId::DocsAsset => docs::asset(app, headers, route.asset)

@@ -9,10 +9,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::http::app::App;
 use crate::http::response::coding::Coding;
-use crate::http::response::document::{CSS, Document, TEXT};
+use crate::http::response::document::{CSS, Document, JAVASCRIPT, TEXT};
 use crate::http::response::{Field, Response};
 
-const JAVASCRIPT: Field = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
 const JSON: Field = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 type Kept = LazyLock<Document>;

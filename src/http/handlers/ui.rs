@@ -26,6 +26,11 @@ pub(crate) fn track(app: &App, headers: &HeaderMap, query: Option<&str>) -> Resp
     response
 }
 
+/// `GET /later.js`
+pub(crate) fn later(app: &App, headers: &HeaderMap) -> Response {
+    app.pages.load().later.response(headers)
+}
+
 /// `GET /browse`
 pub(crate) fn browse(app: &App, headers: &HeaderMap, query: Option<&str>) -> Response {
     app.pages.load().browse.in_language(Language::of_request(headers, query)).response(headers)

@@ -16,14 +16,18 @@ use crate::http::access::ANONYMOUS_LOOKUPS_MAX;
 use crate::http::access::public::{Anonymous, Public};
 use crate::http::request::language::Language;
 use crate::http::response::Field;
-use crate::http::response::document::{CSS, Document, HTML, NO_INDEX, NO_REFERRER};
+use crate::http::response::document::{CSS, Document, HTML, JAVASCRIPT, NO_INDEX, NO_REFERRER};
 
 /// Responses depend on the language that their reader prefers.
 const BY_LANGUAGE: Field = (VARY, HeaderValue::from_static("accept-language"));
 
-/// The tracking page, the browsing page, the page where there is none; and the API reference, with its style.
+/// What the tracking page loads beside its first answer, as it is sent: made by tests/system/pages/minify.js.
+const LATER: &str = include_str!("../assets/ui/later.min.js");
+
+/// The tracking page with what it loads later, the browsing page, the page where there is none; and the API reference, with its style.
 pub(crate) struct Pages {
     pub(crate) track: Page,
+    pub(crate) later: Document,
     pub(crate) browse: Page,
     pub(crate) not_found: Page,
     pub(crate) docs: Document,
@@ -62,9 +66,10 @@ impl Pages {
             name: "track",
             path: "/",
             html: include_str!("../assets/ui/track.html"),
-            style: include_str!("../assets/ui/track.css"),
+            styles: &[include_str!("../assets/ui/track.min.css")],
             // Made of the scripts beside it by tests/system/pages/minify.js: shoppers on phones wait for it.
             scripts: &[include_str!("../assets/ui/track.min.js")],
+            later: Some(LATER),
             with_links: may_do_all,
             is_indexed: true,
         };
@@ -72,17 +77,20 @@ impl Pages {
             name: "browse",
             path: "/browse",
             html: include_str!("../assets/ui/browse.html"),
-            style: include_str!("../assets/ui/browse.css"),
+            styles: &[include_str!("../assets/ui/page.css"), include_str!("../assets/ui/browse.css")],
             scripts: &[
                 include_str!("../assets/ui/page.js"),
+                include_str!("../assets/ui/key.js"),
                 include_str!("../assets/ui/reading.js"),
                 include_str!("../assets/ui/lookups.js"),
+                include_str!("../assets/ui/patient.js"),
                 include_str!("../assets/ui/rows.js"),
                 include_str!("../assets/ui/facets.js"),
                 include_str!("../assets/ui/list.js"),
                 include_str!("../assets/ui/changes.js"),
                 include_str!("../assets/ui/browse.js"),
             ],
+            later: None,
             with_links: true,
             is_indexed: false,
         };
@@ -90,8 +98,9 @@ impl Pages {
             name: "not_found",
             path: "",
             html: include_str!("../assets/ui/not-found.html"),
-            style: include_str!("../assets/ui/not-found.css"),
+            styles: &[include_str!("../assets/ui/page.css"), include_str!("../assets/ui/not-found.css")],
             scripts: &[],
+            later: None,
             with_links: may_do_all,
             is_indexed: false,
         };
@@ -103,6 +112,7 @@ impl Pages {
         let docs_style = identity.style() + include_str!("../assets/docs/page.css");
         Pages {
             track,
+            later: Document::new(LATER, [JAVASCRIPT, NO_INDEX]),
             browse,
             not_found,
             docs: Document::new(docs, [HTML, DOCS_POLICY, NO_REFERRER, NO_INDEX]),
@@ -117,8 +127,10 @@ struct Source {
     name: &'static str,
     path: &'static str,
     html: &'static str,
-    style: &'static str,
+    styles: &'static [&'static str],
     scripts: &'static [&'static str],
+    /// Another script that it may load, and which it asks for by its hash.
+    later: Option<&'static str>,
     /// True if it has links to pages that not all callers may use.
     with_links: bool,
     /// True if search engines may list it.
@@ -132,8 +144,9 @@ impl Source {
 
     fn document(&self, language: Language, values: &[(&str, String)], identity: &Identity<'_>) -> Document {
         let texts = Texts::of(language);
-        let style = sent_style(&(identity.style() + include_str!("../assets/ui/page.css") + self.style));
-        let script = sent(&self.scripts.concat());
+        let style = sent_style(&(identity.style() + &self.styles.concat()));
+        let scripts = self.scripts.concat();
+        let script = sent(&scripts);
         let own = |place: &str| identity.text(self.name, language, place).map(escaped);
         let of_all = |place: &str| {
             own(place)
@@ -145,7 +158,7 @@ impl Source {
             "lang" => Some(language.tag().to_owned()),
             "style" => Some(style.clone()),
             "script" => Some(script.clone()),
-            "texts" => Some(texts.used_by(self.name, &script)),
+            "texts" => Some(texts.used_by(self.name, &scripts)),
             "bar" => Some(identity.bar(&texts, self.path, self.with_links)),
             "foot" => {
                 Some(fill(&linked(include_str!("../assets/ui/foot.html"), self.with_links), |place| match place {
@@ -158,8 +171,8 @@ impl Source {
         };
         let body = fill(&linked(self.html, self.with_links), value);
         // The policy is printable ASCII; if not, the page may do nothing.
-        let policy =
-            HeaderValue::try_from(policy(&style, &script)).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        let policy = HeaderValue::try_from(policy(&style, &script, self.later))
+            .unwrap_or(HeaderValue::from_static("default-src 'none'"));
         let fields =
             [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy), (CONTENT_LANGUAGE, language.field()), BY_LANGUAGE];
         Document::new(body, fields.into_iter().chain((!self.is_indexed).then_some(NO_INDEX)))
@@ -184,7 +197,8 @@ fn sent(script: &str) -> String {
 
 /// A style as it is sent: without the blanks that are there for those who write it. No text in it has what looks like them.
 fn sent_style(style: &str) -> String {
-    let lines: String = style.lines().map(str::trim).flat_map(|line| [line, " "]).collect();
+    let lines = style.lines().map(str::trim).filter(|line| !line.starts_with("/*"));
+    let lines: String = lines.flat_map(|line| [line, " "]).collect();
     let blanks = [
         (" { ", "{"),
         ("{ ", "{"),
@@ -199,16 +213,18 @@ fn sent_style(style: &str) -> String {
     blanks.iter().fold(lines, |style, (wide, narrow)| style.replace(wide, narrow))
 }
 
-/// The Content Security Policy (Level 3) of a page: run this script, use this style, connect to this server, nothing
-/// else. No text becomes markup, whatever the data holds: the browser itself refuses (Trusted Types).
-fn policy(style: &str, script: &str) -> String {
-    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+/// The Content Security Policy (Level 3) of a page: run this script and the one that it loads `later`, use this style,
+/// connect to this server, nothing else. No text becomes markup, whatever the data holds: the browser itself refuses
+/// (Trusted Types), and leaves the script one rule, which gives the address of the other.
+fn policy(style: &str, script: &str, later: Option<&str>) -> String {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(
-        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types 'none'",
+        "default-src 'none'; script-src {}{}; style-src {}; connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types {}",
         hash(script),
-        hash(style)
+        later.map_or(String::new(), |later| format!(" {}", hash(later))),
+        hash(style),
+        later.map_or("'none'", |_| "waybill")
     )
 }
 
@@ -230,8 +246,10 @@ mod tests {
         assert_eq!(sent("// a\n\n/**\n * b\n */\nf(\n  \"// c\",\n);\n  /* d */\n"), "f(\n\"// c\",\n);\n");
         let scripts = [
             include_str!("../assets/ui/page.js"),
+            include_str!("../assets/ui/key.js"),
             include_str!("../assets/ui/reading.js"),
             include_str!("../assets/ui/lookups.js"),
+            include_str!("../assets/ui/patient.js"),
             include_str!("../assets/ui/rows.js"),
             include_str!("../assets/ui/facets.js"),
             include_str!("../assets/ui/list.js"),
@@ -250,12 +268,25 @@ mod tests {
             include_str!("../assets/ui/reading.js"),
             include_str!("../assets/ui/lookups.js"),
             include_str!("../assets/ui/card.js"),
-            include_str!("../assets/ui/follow.js"),
             include_str!("../assets/ui/track.js"),
+            include_str!("../assets/ui/key.js"),
+            include_str!("../assets/ui/patient.js"),
+            include_str!("../assets/ui/usual.js"),
+            include_str!("../assets/ui/limited.js"),
+            include_str!("../assets/ui/long.js"),
+            include_str!("../assets/ui/follow.js"),
+            include_str!("../assets/ui/share.js"),
         );
-        let hash = Sha256::digest(sources).iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
-        let first = include_str!("../assets/ui/track.min.js").lines().next().unwrap();
-        assert!(first.ends_with(&hash), "run `npm ci && node minify.js` in tests/system/pages");
+        let styles = concat!(include_str!("../assets/ui/page.css"), include_str!("../assets/ui/track.css"));
+        let (script, style) = (include_str!("../assets/ui/track.min.js"), include_str!("../assets/ui/track.min.css"));
+        for (made, sources) in [(script, sources), (style, styles)] {
+            let hash = Sha256::digest(sources).iter().fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+            let first = made.lines().next().unwrap();
+            assert!(first.contains(&hash), "run `npm ci && node minify.js` in tests/system/pages: {first}");
+        }
+        // The script asks for the other one by its hash, which the policy has too.
+        let later = format!("\"sha256-{}\"", STANDARD.encode(Sha256::digest(LATER)));
+        assert!(script.contains(&later), "{later}");
     }
 
     #[test]
@@ -267,8 +298,13 @@ mod tests {
     #[test]
     fn a_policy_names_the_script_and_the_style_by_hash() {
         // `printf abc | openssl dgst -sha256 -binary | base64`
-        let policy = policy("", "abc");
-        assert!(policy.contains("script-src 'sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='; "), "{policy}");
-        assert!(policy.contains("style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; "), "{policy}");
+        let (empty, abc) =
+            ("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        let alone = policy("", "abc", None);
+        assert!(alone.contains(&format!("script-src 'sha256-{abc}'; style-src 'sha256-{empty}'; ")), "{alone}");
+        assert!(alone.ends_with("trusted-types 'none'"), "{alone}");
+        let with_another = policy("", "abc", Some(""));
+        assert!(with_another.contains(&format!("script-src 'sha256-{abc}' 'sha256-{empty}'; ")), "{with_another}");
+        assert!(with_another.ends_with("trusted-types waybill"), "{with_another}");
     }
 }

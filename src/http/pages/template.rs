@@ -36,10 +36,10 @@ pub(super) fn escaped(text: &str) -> String {
 /// What begins a line of a template that only those see who may use the pages that it links to.
 const FOR_ALL: &str = "{{for-all}}";
 
-/// `html` without the lines for callers who may do all, or without the mark of these lines.
+/// `html` without indentation, and without the lines for callers who may do all, or without the mark of these lines.
 pub(super) fn linked(html: &str, with_links: bool) -> String {
     let lines = html.lines().filter(|line| with_links || !line.trim_start().starts_with(FOR_ALL));
-    lines.flat_map(|line| [line, "\n"]).collect::<String>().replace(FOR_ALL, "")
+    lines.flat_map(|line| [line.trim_start(), "\n"]).collect::<String>().replace(FOR_ALL, "")
 }
 
 /// The text in a place such as `text:key` or `text:key name=value`, whose own place `{name}` is filled.

@@ -21,6 +21,9 @@ type Section = BTreeMap<String, Text>;
 /// The section of what all pages have.
 const COMMON: &str = "page";
 
+/// What begins the line of a script that lists the texts which it has by number.
+const NUMBERED: &str = "// Texts: ";
+
 /// The texts of a language.
 pub(super) struct Texts(BTreeMap<String, Section>);
 
@@ -38,13 +41,17 @@ impl Texts {
         }
     }
 
-    /// The texts of `section` and of all pages that `script` uses, as JSON that can stand in a `script` element. It uses a
-    /// text if it has its key in quotes, or in a template what is before the key's full stop.
+    /// The texts of `section` and of all pages that `script` uses, as JSON that can stand in a `script` element: those by
+    /// number, if a line of it lists their keys, and those by key. It uses a text by its key if it has that in quotes, and
+    /// no such line; or in a template what is before the key's full stop.
     pub(super) fn used_by(&self, section: &str, script: &str) -> String {
+        let list = script.lines().find_map(|line| line.strip_prefix(NUMBERED));
+        let numbered = list.unwrap_or_default().split_whitespace().map(|key| self.find(section, key));
         let all = [COMMON, section].into_iter().filter_map(|name| self.0.get(name)).flatten();
-        let used: BTreeMap<&String, &Text> = all.filter(|(key, _)| uses(script, key)).collect();
+        let is_used = |key: &str| uses_group(script, key) || list.is_none() && script.contains(&format!("\"{key}\""));
+        let named: BTreeMap<&String, &Text> = all.filter(|(key, _)| is_used(key)).collect();
         // Texts can be written as JSON. There, `<` has another form, which begins no tag.
-        serde_json::to_string(&used).unwrap_or_default().replace('<', "\\u003c")
+        serde_json::to_string(&(numbered.collect::<Vec<_>>(), named)).unwrap_or_default().replace('<', "\\u003c")
     }
 
     fn find(&self, section: &str, key: &str) -> Option<&Text> {
@@ -63,9 +70,8 @@ fn file(language: Language) -> &'static str {
     }
 }
 
-fn uses(script: &str, key: &str) -> bool {
-    let group = key.split_once('.').map(|(group, _)| format!("`{group}.${{"));
-    script.contains(&format!("\"{key}\"")) || group.is_some_and(|group| script.contains(&group))
+fn uses_group(script: &str, key: &str) -> bool {
+    key.split_once('.').is_some_and(|(group, _)| script.contains(&format!("`{group}.${{")))
 }
 
 #[cfg(test)]
@@ -193,7 +199,9 @@ mod tests {
             r#"{"page":{"a":"A","b":"B"},"x":{"c":{"one":"1","other":"<n>"},"s.1":"S","u.1":"U"},"y":{"a":"Y"}}"#,
         );
         let script = "t(\"a\"); t('b'); t(\"c\"); t(`s.${step}`);";
-        assert_eq!(texts.used_by("x", script), r#"{"a":"A","c":{"one":"1","other":"\u003cn>"},"s.1":"S"}"#);
+        assert_eq!(texts.used_by("x", script), r#"[[],{"a":"A","c":{"one":"1","other":"\u003cn>"},"s.1":"S"}]"#);
+        let script = "// Texts: c a\nt(1); element(\"b\"); t(`s.${step}`);";
+        assert_eq!(texts.used_by("x", script), r#"[[{"one":"1","other":"\u003cn>"},"A"],{"s.1":"S"}]"#);
         assert_eq!(texts.text("x", "a"), Some("A"));
         assert_eq!(texts.text("y", "a"), Some("Y"));
         assert_eq!((texts.text("x", "c"), texts.text("y", "d")), (None, None));

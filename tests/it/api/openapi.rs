@@ -155,7 +155,7 @@ impl Asker {
 }
 
 /// Requests for every public route, well formed; the document's own examples among them.
-const TARGETS: [&str; 34] = [
+const TARGETS: [&str; 35] = [
     "/v1/shipments/DHL/TN12345678",
     "/v1/shipments/DHL/TN1",
     "/v1/shipments/TN12345678",
@@ -178,6 +178,7 @@ const TARGETS: [&str; 34] = [
     "/shipment/list",
     "/shipment/list?carrier=DHL&x=%2F+y",
     "/",
+    "/later.js",
     "/browse",
     "/docs",
     "/docs/page.css",
@@ -282,7 +283,7 @@ fn ask_everything() -> Asker {
     ask_with_limited_view(&mut asker, &["--status-map", "builtin"]);
     ask_with_stages(&mut asker);
     let without_pages = Server::start(SEED, &["--pages", "off"]);
-    for page in ["/", "/browse", "/docs", "/docs/page.css"] {
+    for page in ["/", "/later.js", "/browse", "/docs", "/docs/page.css"] {
         asker.read(&without_pages, page);
     }
     asker

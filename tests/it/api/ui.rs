@@ -25,13 +25,17 @@ fn assert_is_page(answer: &Answer) {
     assert_eq!(field("cache-control"), "no-cache");
     assert_eq!(field("x-content-type-options"), "nosniff");
     assert_eq!(field("referrer-policy"), "no-referrer");
-    let hash = |name: &str| STANDARD.encode(Sha256::digest(only(answer.text(), name)));
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    // The tracking page alone loads another script.
+    let later = include_str!("../../../src/http/assets/ui/later.min.js");
+    let loads = answer.text().contains("/later.js");
     let policy = format!(
-        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
-         trusted-types 'none'",
-        hash("script"),
-        hash("style")
+        "default-src 'none'; script-src {}{}; style-src {}; connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types {}",
+        hash(only(answer.text(), "script")),
+        if loads { format!(" {}", hash(later)) } else { String::new() },
+        hash(only(answer.text(), "style")),
+        if loads { "waybill" } else { "'none'" }
     );
     assert_eq!(field("content-security-policy"), policy);
 }
@@ -43,6 +47,19 @@ fn pages_may_run_their_own_script_and_nothing_else() {
         assert_is_page(&server.get(path));
     }
     assert_ne!(server.get("/").body, server.get("/browse").body);
+}
+
+#[test]
+fn the_tracking_page_alone_loads_another_script_which_is_public_as_it_is() {
+    for arguments in [&[][..], &["--anonymous", "none"]] {
+        let server = Server::start(SEED, arguments);
+        let pages = PAGES.map(|path| server.get(path).text().contains("/later.js"));
+        assert_eq!(pages, [true, false], "{arguments:?}");
+        let script = server.get("/later.js");
+        assert_eq!((script.status, script.text()), (200, include_str!("../../../src/http/assets/ui/later.min.js")));
+        assert_eq!(script.field("content-type").as_deref(), Some("text/javascript; charset=utf-8"));
+        assert_eq!(script.field("x-content-type-options").as_deref(), Some("nosniff"));
+    }
 }
 
 #[test]
@@ -69,7 +86,7 @@ fn pages_are_small_and_need_nothing_else() {
 
 #[test]
 fn what_the_tracking_page_takes_usual_statuses_for_is_what_the_built_in_map_does() {
-    let script = include_str!("../../../src/http/assets/ui/card.js");
+    let script = include_str!("../../../src/http/assets/ui/usual.js");
     let usual = script.split_once("const USUAL = {\n").unwrap().1.split_once("\n};").unwrap().0;
     let map = StatusMapSource::Builtin.read().unwrap();
     let mut stages = 0;
@@ -147,7 +164,7 @@ fn without_pages_the_api_is_served_alone() {
     by_variable.wait_for("serving");
     for server in [Server::start(SEED, &["--pages", "off"]), by_variable] {
         let mut client = server.client();
-        for path in ["/", "/browse", "/docs", "/?n=TN1"] {
+        for path in ["/", "/later.js", "/browse", "/docs", "/?n=TN1"] {
             for method in ["GET", "POST"] {
                 client.request(method, path, &["Content-Length: 0"]).problem(404, "route_not_found");
             }
@@ -175,7 +192,7 @@ fn search_engines_may_list_the_tracking_page_alone_and_no_number() {
     assert_eq!(robots.text(), "User-agent: *\nAllow: /$\nDisallow: /\n");
     assert_eq!(robots.field("content-type").as_deref(), Some("text/plain; charset=utf-8"));
     let mut client = server.client();
-    for path in ["/browse", "/docs", "/?n=TN1", "/?carrier=&n=TN1&n=TN2", "/?%6e=TN1"] {
+    for path in ["/browse", "/docs", "/later.js", "/?n=TN1", "/?carrier=&n=TN1&n=TN2", "/?%6e=TN1"] {
         let page = client.get(path);
         assert_eq!(page.field("x-robots-tag").as_deref(), Some("noindex"), "{path}");
         let known = format!("If-None-Match: {}", page.field("etag").unwrap());

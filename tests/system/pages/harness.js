@@ -62,10 +62,11 @@ after(async () => {
 /**
  * Opens a page for the time of `look`, which gets it and the requests it makes, and holds it to what no page may do:
  * ask anybody else, run anything of the data, break its policy, fail. `failing` allows for answers that are errors,
- * `prepare` gets the page before it is there.
+ * `tampered` gets what the browser says of scripts that are not those they should be, `prepare` gets the page before it
+ * is there.
  */
 export async function visit(path, options, look) {
-  const { width = WIDE, colorScheme = "light", locale = "en-GB", failing = false, javaScriptEnabled = true, prepare, url = shared.url } = options;
+  const { width = WIDE, colorScheme = "light", locale = "en-GB", failing = false, tampered, javaScriptEnabled = true, prepare, url = shared.url } = options;
   const context = await shared.browser.newContext({ viewport: { width, height: 800 }, colorScheme, javaScriptEnabled, reducedMotion: "reduce", locale });
   context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
@@ -76,7 +77,8 @@ export async function visit(path, options, look) {
   page.on("dialog", (dialog) => complaints.push(`dialog ${dialog.message()}`));
   page.on("console", (message) => {
     const expected = failing && message.text().startsWith("Failed to load resource");
-    if (!expected) complaints.push(message.text());
+    if (tampered && message.text().includes("integrity")) tampered.push(message.text());
+    else if (!expected) complaints.push(message.text());
   });
   if (javaScriptEnabled) {
     await page.addInitScript(() => {

@@ -48,6 +48,38 @@ test("the page is small, comes in one round trip and has no style or script of e
   });
 });
 
+test("what only some answers need is loaded with the first one, and the answer is there without it", async () => {
+  await visit("/", {}, async (page, requests) => {
+    const loaded = () => requests.filter((url) => new URL(url).pathname === "/later.js").length;
+    await page.getByLabel("Tracking numbers").waitFor();
+    assert.equal(loaded(), 0);
+    for (const number of ["TN12345678", "EXACT"]) {
+      await ask(page, number);
+      await answered(page);
+      await page.locator(".steps").waitFor();
+    }
+    assert.equal(loaded(), 1);
+  });
+  let isThere = false;
+  const prepare = (page) => page.route("**/later.js", (route) => (isThere ? route.continue() : route.abort()));
+  await visit(query("TN12345678"), { prepare, failing: true }, async (page) => {
+    await answered(page);
+    assert.deepEqual(await cards(page), [["TN12345678", "DHL"]]);
+    assert.equal(await page.locator(".steps").count(), 0);
+    // It is tried again.
+    isThere = true;
+    await ask(page, "EXACT");
+    await page.locator(".steps").waitFor();
+  });
+});
+
+test("a script in the place of what is loaded later does not run", async () => {
+  const prepare = (page) => page.route("**/later.js", (route) => route.fulfill({ contentType: "text/javascript", body: "window.ran = 1;" }));
+  const complaints = [];
+  await visit(query("TN12345678"), { prepare, tampered: complaints }, answered);
+  assert.ok(complaints.some((text) => text.includes("integrity")), String(complaints));
+});
+
 test("one number is answered with everything about its shipment", async () => {
   await visit("/", {}, async (page) => {
     await page.getByLabel("Tracking numbers").fill(" tn12345678 ");

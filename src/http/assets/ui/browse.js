@@ -10,6 +10,8 @@ const LIMIT_MAX = 1000;
 const REST_MS = 120;
 /** What takes typed or pasted text. */
 const FIELDS = "input:not([type=checkbox]), select, textarea";
+/** All that this page needs is in it. */
+const later = async () => {};
 const SITE = document.title.split(" · ").at(-1);
 
 const form = byId("form");

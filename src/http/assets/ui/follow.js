@@ -1,8 +1,6 @@
 
 // The tracking page renews itself while it is open and visible, quietly: what is open, typed or focused stays.
 
-/** Shipments that are followed one by one, by requests that wait for a change; more are looked up again. */
-const FOLLOWED_MAX = 3;
 /** A server has few places for one client, and keeps that of a page that was closed until its time is over. */
 const WAIT_S = 25;
 /** Time between two requests that found nothing new, and after the first and after many failures. */
@@ -42,7 +40,7 @@ async function follow({ tracking_number, carrier }, asking) {
   while (await patience(rest, signal)) {
     const started = Date.now();
     const postcode = postcodes.get(fold(tracking_number));
-    const headers = { ...(etag && { "If-None-Match": etag }), ...(key && { "X-API-Key": key }), ...(/^[ -~]+$/.test(postcode || "") && { "Waybill-Postcode": postcode }) };
+    const headers = { ...(etag && { "If-None-Match": etag }), ...keyHeader(), ...(/^[ -~]+$/.test(postcode || "") && { "Waybill-Postcode": postcode }) };
     try {
       const answer = await fetch(path + (etag && `?wait=${WAIT_S}`), { signal, headers, cache: "no-store" });
       const { status } = answer;

@@ -4,8 +4,6 @@
 /** Numbers that are looked up at once, and lookups that one request takes, with a key. */
 const NUMBERS_MAX = 1000;
 const LOOKUPS_MAX = 1000;
-/** Seconds that a list waits for its next lookups. */
-const WAIT_MAX_S = 20;
 
 /** Lookups that one request takes. */
 const lookupsMax = () => (key ? LOOKUPS_MAX : Number(form.dataset.keylessLookupsMax));
@@ -14,26 +12,14 @@ function askBatch(lookups, asking) {
   return ask("/v1/lookup", { ...asking, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ lookups }) });
 }
 
-/** The same, waiting where it is asked too fast: a long list is many requests for those without a key. */
-async function askBatchInTime(lookups, asking) {
-  for (;;) {
-    try {
-      return await askBatch(lookups, asking);
-    } catch (failure) {
-      if (!(failure instanceof TooMany) || failure.seconds > WAIT_MAX_S) throw failure;
-      await pause(1000 * failure.seconds);
-      if (asking.signal.aborted) throw new Failure("");
-    }
-  }
-}
-
 /** The readings that found something, with their shipments. `postcodes` are by folded numbers. */
 async function lookUp(readings, carrier, asking, postcodes = new Map()) {
   const found = new Map();
+  if (readings.length > lookupsMax()) await later();
   for (let at = 0; at < readings.length; ) {
     const taken = readings.slice(at, at + lookupsMax());
     const lookups = taken.map((tracking_number) => ({ tracking_number, carrier: carrier || null, postcode: postcodes.get(fold(tracking_number)) }));
-    const { results } = await askBatchInTime(lookups, asking);
+    const { results } = await (askBatchInTime ?? askBatch)(lookups, asking);
     results.forEach(({ shipments }, number) => shipments.length && found.set(taken[number], shipments));
     at += taken.length;
   }

@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 
 /** The language of the page, the texts in it, and the language that its reader chose, if that is how it came to be. */
 const LANGUAGE = document.documentElement.lang;
-const TEXTS = JSON.parse(byId("texts").textContent);
+const TEXTS = Object.assign({}, ...JSON.parse(byId("texts").textContent));
 const chosenLanguage = new URLSearchParams(location.search).get("lang");
 const plurals = new Intl.PluralRules(LANGUAGE);
 const numeral = (number) => number.toLocaleString(LANGUAGE);
@@ -40,11 +40,15 @@ function linkLanguages() {
   if (chosenLanguage) document.querySelectorAll(".bar a").forEach((link) => (link.search = inLanguage(new URLSearchParams())));
 }
 
-/** An element; texts among its children become text. */
-function element(name, attributes, ...children) {
+/** An element, named as in a selector: `p.quiet`. Texts among its children become text, objects its attributes. */
+function element(selector, ...children) {
+  const [name, ...classes] = selector.split(".");
   const made = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes || {})) made.setAttribute(attribute, value);
-  made.append(...children);
+  made.classList.add(...classes);
+  for (const child of children) {
+    if (child?.constructor === Object) Object.entries(child).forEach((attribute) => made.setAttribute(...attribute));
+    else if (child != null) made.append(child);
+  }
   return made;
 }
 
@@ -75,7 +79,8 @@ class Failure extends Error {}
 /** Too many requests, or too many wrong postcodes, for a time. */
 class TooMany extends Failure {
   constructor(seconds) {
-    super(seconds < 90 ? t("wait_seconds", { n: seconds }) : t("wait_minutes", { n: Math.ceil(seconds / 60) }));
+    const [value, unit] = seconds < 90 ? [seconds, "second"] : [Math.ceil(seconds / 60), "minute"];
+    super(t("wait", { time: value.toLocaleString(LANGUAGE, { style: "unit", unit, unitDisplay: "long" }) }));
     this.seconds = seconds;
   }
 }
@@ -94,36 +99,19 @@ try {
 let keyForm = null;
 function renewKey(refused, signal) {
   if (key !== refused || keyDeclined) return key !== refused;
-  keyForm ??= askForKey(refused !== null, signal).finally(() => (keyForm = null));
+  keyForm ??= keyTyped(refused !== null, signal).finally(() => (keyForm = null));
   return keyForm;
 }
 
-/** Shows a form for a key until it is sent, declined, or another view begins. */
-function askForKey(isRefused, signal) {
-  const input = element("input", { id: "key", type: "password", autocomplete: "off", spellcheck: "false", required: "" });
-  const later = element("button", { type: "button", class: "link" }, t("not_now"));
-  const label = isRefused ? t("key_invalid") : t("key_needed");
-  const form = element("form", { class: "ask" }, element("label", { for: "key" }, label), input, element("button", { class: "button" }, t("continue")), later);
-  say("");
-  byId("results").hidden = true;
-  byId("alert").replaceChildren(form);
-  input.focus();
-  return new Promise((resolve) => {
-    const done = (typed) => {
-      byId("alert").replaceChildren();
-      keyDeclined = !typed;
-      if (typed) keep(typed);
-      resolve(Boolean(typed));
-    };
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      // No key has other characters, and no request could.
-      done(input.value.replace(/[^!-~]/g, ""));
-    });
-    later.addEventListener("click", () => done(""));
-    signal.addEventListener("abort", () => resolve(false));
-  });
+async function keyTyped(isRefused, signal) {
+  await later();
+  const typed = await askForKey(isRefused, signal);
+  if (typed !== null) keyDeclined = !typed;
+  if (typed) keep(typed);
+  return Boolean(typed);
 }
+
+const keyHeader = () => key && { "X-API-Key": key };
 
 function keep(typed) {
   key = typed;
@@ -137,7 +125,7 @@ async function ask(path, { onLoading, ...request }) {
   for (;;) {
     const late = pause(PATIENCE_MS).then(() => Promise.reject(new Error("late")));
     const shown = key;
-    const headers = { ...request.headers, ...(shown && { "X-API-Key": shown }) };
+    const headers = { ...request.headers, ...keyHeader() };
     const answering = fetch(path, { ...request, headers }).then(async (answer) => [answer, await answer.text()]);
     const [answer, text] = await Promise.race([answering, late]).catch(() => {
       throw new Failure(t("unreachable"));
@@ -166,6 +154,7 @@ function detailOf(text) {
 
 /** Runs one view at a time: a newer one ends the one before. `show` gets what `ask` needs; failures are shown. */
 let view = new AbortController();
+const viewSignal = () => view.signal;
 async function run(show) {
   view.abort();
   keyDeclined = false;
@@ -197,10 +186,10 @@ function say(text, aloud = false) {
 function alarm(text, retry) {
   const box = byId("alert");
   box.replaceChildren();
-  if (text) box.append(element("p", {}, text));
+  if (text) box.append(element("p", text));
   if (!retry) return;
-  const button = element("button", { type: "button", class: "link" }, t("try_again"));
-  button.addEventListener("click", retry);
+  const button = element("button.link", { type: "button" }, t("try_again"));
+  button.onclick = retry;
   box.append(button);
 }
 
@@ -213,7 +202,7 @@ function showAge({ modified_at }) {
   const written = new Date(modified_at);
   const most = Number(box.dataset.max) || Infinity;
   const time = element("time", { datetime: modified_at, title: written.toLocaleString(LANGUAGE) });
-  const stale = element("strong", {}, ` ${t("out_of_date")}`);
+  const stale = element("strong", ` ${t("out_of_date")}`);
   box.append(...pieces("data_from", { time }), stale);
   const tick = () => {
     const seconds = (Date.now() - written) / 1000;

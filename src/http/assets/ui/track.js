@@ -4,6 +4,25 @@
 /** Longer addresses would not get through: their state goes behind `#`, which is never sent. */
 const ADDRESS_MAX = 4000;
 
+/**
+ * What only some answers need is a script of its own, which comes while the first answer does: later.js, made with this
+ * one by minify.js, which writes its hash. The policy of the page allows for no other.
+ */
+const LATER = "/later.js";
+const trusted = globalThis.trustedTypes?.createPolicy("waybill", { createScriptURL: () => LATER });
+let loadingLater = null;
+const later = () =>
+  (loadingLater ??= new Promise((resolve, reject) => {
+    const script = element("script", { integrity: LATER_INTEGRITY });
+    script.src = trusted ? trusted.createScriptURL("") : LATER;
+    script.onload = resolve;
+    script.onerror = reject;
+    document.head.append(script);
+  }).catch(() => {
+    loadingLater = null;
+    throw new Failure(t("unreachable"));
+  }));
+
 const form = byId("form");
 const field = byId("n");
 const carriers = byId("carrier");
@@ -11,6 +30,8 @@ const another = byId("another");
 const TITLE = document.title;
 const entitle = (text) => (document.title = text + TITLE.slice(TITLE.lastIndexOf(" · ")));
 
+/** Shipments that are followed one by one, by requests that wait for a change; more are looked up again. */
+const FOLLOWED_MAX = 3;
 /** Longer lists have a line for each shipment, which opens to its card. */
 const CARDS_MAX = 20;
 
@@ -22,56 +43,30 @@ const opened = new Set();
 function entry({ typed, number, shipments }, isLong) {
   if (!shipments.length) {
     const none = state.carrier ? t("unknown_with", { carrier: state.carrier }) : t("unknown");
-    const title = element("div", { class: "title" }, datum(number, "", "h3", { class: "number" }), element("p", { class: "quiet" }, none));
-    return [element("article", { class: "card missing" }, title)];
+    const title = element("div.title", datum(number, "", "h3.number"), element("p.quiet", none));
+    return [element("article.card.missing", title)];
   }
   if (isLong) return shipments.map((shipment) => line(shipment, typed));
   const cards = shipments.map((shipment) => card(shipment, typed));
   if (cards.length === 1) return cards;
-  const note = element("p", {}, ...pieces("shared", { n: cards.length, number: datum(number, "", "b", { class: "number" }) }));
-  return [element("section", { class: "several" }, note, ...cards)];
-}
-
-/** One line for a shipment; its card is made when it is opened. */
-function line(shipment, typed) {
-  const { tracking_number, carrier, status } = shipment;
-  const id = `${fold(carrier)} ${fold(tracking_number)}`;
-  const pill = element("span", { class: "status" }, datum(status, t("no_status")));
-  const summary = element("summary", {}, datum(tracking_number, "", "b", { class: "number" }), datum(carrier, ""), pill);
-  const made = element("details", { class: "card line" }, summary);
-  if (opened.has(id)) made.append(card(shipment, typed));
-  made.open = opened.has(id);
-  made.addEventListener("toggle", () => {
-    if (!made.open) return opened.delete(id);
-    opened.add(id);
-    if (made.children.length === 1) made.append(card(shipment, typed));
-  });
-  return made;
-}
-
-/** How many shipments of a long list have which status. */
-function countsOf() {
-  const counts = new Map();
-  const add = (status, count) => count && counts.set(status, (counts.get(status) || 0) + count);
-  numbers.forEach(({ shipments }) => shipments.forEach(({ status }) => add(status.trim(), 1)));
-  const item = ([status, count]) => element("li", {}, element("b", {}, numeral(count)), " ", datum(status, t("no_status")));
-  const items = [...counts].sort((one, other) => other[1] - one[1]).map(item);
-  const missing = numbers.filter(({ shipments }) => !shipments.length).length;
-  if (missing) items.push(element("li", { class: "none" }, element("b", {}, numeral(missing)), ` ${t("missing")}`));
-  return items;
+  const note = element("p", ...pieces("shared", { n: cards.length, number: datum(number, "", "b.number") }));
+  return [element("section.several", note, ...cards)];
 }
 
 /** Shows the numbers; what is the same stays as it is. */
 function draw() {
   const isLong = numbers.length > CARDS_MAX;
   byId("summary").textContent = summaryOf(numbers);
-  byId("counts").replaceChildren(...(isLong ? countsOf() : []));
+  byId("counts").replaceChildren(...(isLong ? countsOf(numbers) : []));
   byId("counts").hidden = !isLong;
   byId("none").hidden = numbers.some(({ shipments }) => shipments.length);
-  if (byId("table")) byId("table").hidden = !isLong;
+  if (isLong) offerTable(state.lines);
+  else byId("table")?.setAttribute("hidden", "");
   const fresh = element("div", { id: "list" });
   fresh.append(...numbers.flatMap((number) => entry(number, isLong)));
-  renew(byId("list"), fresh);
+  // Before anything can be renewed all of it is new.
+  if (renew) renew(byId("list"), fresh);
+  else byId("list").replaceWith(fresh);
 }
 
 /** Shows a shipment in place of what is shown of it. False if that is the same. */
@@ -126,7 +121,13 @@ function offer(names) {
 /** Looks up what the lines of the state may mean. */
 async function find(readings, asking) {
   const found = await lookUp(readings, state.carrier, asking, postcodes);
-  numbers = once(state.lines.flatMap((line) => numbersOf(line, found)));
+  const fresh = once(state.lines.flatMap((line) => numbersOf(line, found)));
+  const any = (is) => fresh.some(({ shipments }) => shipments.some(is));
+  if (fresh.length > CARDS_MAX || any(({ limited }) => limited)) await later();
+  // Without it there is no look at the way of the parcel, but all else.
+  if (any(({ stage }) => !stage)) await later().catch(() => {});
+  if (asking.signal.aborted) throw new Failure("");
+  numbers = fresh;
   draw();
 }
 
@@ -159,6 +160,8 @@ async function show(asked, byHand, asking) {
     return;
   }
   say(t("looking_up", { n: guess }));
+  const loading = later();
+  loading.catch(() => {});
   await find(readings, asking);
   const summary = summaryOf(numbers);
   byId("link").href = addressOf(state);
@@ -170,8 +173,11 @@ async function show(asked, byHand, asking) {
   say(byHand ? "" : summary, true);
   if (byHand) byId("summary").focus();
   const shipments = numbers.flatMap((number) => number.shipments);
-  if (shipments.length > FOLLOWED_MAX) followList(() => find(readings, asking).then(() => true), asking);
-  else shipments.forEach((shipment) => follow(shipment, asking));
+  const followAll = () => {
+    if (shipments.length > FOLLOWED_MAX) followList(() => find(readings, asking).then(() => true), asking);
+    else shipments.forEach((shipment) => follow(shipment, asking));
+  };
+  loading.then(followAll, () => {});
 }
 
 /** Puts the form behind the answer, folded, or where it is without one. */
@@ -193,16 +199,9 @@ function showAddress() {
   run((asking) => show(state, false, asking));
 }
 
-another.addEventListener("toggle", () => another.className && another.open && field.select());
+another.ontoggle = () => another.className && another.open && field.select();
 
-// The desk reads the list out of this tab's memory: it may be too long for an address.
-byId("table")?.addEventListener("click", () => {
-  try {
-    sessionStorage.setItem("waybill-list", JSON.stringify(state.lines));
-  } catch {}
-});
-
-form.addEventListener("submit", (event) => {
+form.onsubmit = (event) => {
   event.preventDefault();
   const state = { lines: linesOf(field.value), carrier: carriers.value };
   if (!state.lines.length) {
@@ -213,27 +212,13 @@ form.addEventListener("submit", (event) => {
   const address = addressOf(state);
   if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
   run((asking) => show(state, true, asking));
-});
+};
 
-field.addEventListener("keydown", (event) => {
+field.onkeydown = (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   form.requestSubmit();
-});
+};
 
-if (navigator.share || navigator.clipboard) {
-  const copy = byId("copy");
-  copy.hidden = false;
-  if (navigator.share) copy.textContent = t("share");
-  copy.addEventListener("click", async () => {
-    const url = byId("link").href;
-    // Whoever changes their mind shares nothing.
-    if (navigator.share) return navigator.share({ title: document.title, url }).catch(() => {});
-    await navigator.clipboard.writeText(url);
-    copy.textContent = t("copied");
-    setTimeout(() => (copy.textContent = t("copy")), 2000);
-  });
-}
-
-addEventListener("popstate", showAddress);
+onpopstate = showAddress;
 showAddress();
