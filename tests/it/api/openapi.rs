@@ -425,7 +425,7 @@ fn the_page_loads_nothing_from_elsewhere() {
         loaded.extend(page.text().split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()));
     }
     assert!(loaded.len() > 5, "{loaded:?}");
-    for target in loaded.into_iter().filter(|target| *target != "data:,") {
+    for target in loaded.into_iter().filter(|target| !target.starts_with("data:")) {
         // Of this server, and there.
         assert_eq!(client.get(&format!("/{}", target.trim_start_matches('/'))).status, 200, "{target}");
     }
