@@ -32,8 +32,8 @@ REQUESTS = "2.34.2"
 # Seconds that all of this may take, a start, and the way from the last reload to all consumers.
 SECONDS_MAX, START_MAX, END_MAX = 900, 60, 120
 HEADER = "tracking_number,carrier,sender_address,receiver_address,article_name,article_quantity,article_price,SKU,status"
-CARRIERS = ["DHL", "UPS", "Deutsche Post"]
-STATUSES = ["scanned", "in-transit", "out for delivery", "delivered", "lost"]
+CARRIERS = ["DHL", "UPS", " Deutsche Post "]
+STATUSES = ["scanned", "in-transit", "out for delivery", "delivered: left\u2028outside", "lost"]
 
 # What follows a program of the document: steps until its copy is of the version that the file TARGET names.
 DRIVERS = {
@@ -127,7 +127,7 @@ def wait_until_ok(url):
 
 
 def shipment_of(row):
-    return row[0].lower(), row[1].lower()
+    return row[0].strip().lower(), row[1].strip().lower()
 
 
 class Exports:
@@ -150,9 +150,10 @@ class Exports:
             self.rows = self.random.choice(self.earlier[-5:])
             return self.text()
         rows = [list(row) for row in self.rows]
-        for row in self.random.sample(rows, self.random.choice([1, 5, 200])):
-            column = self.random.choice([8, 8, 8, 3, 4, 0])
-            row[column] = row[0].swapcase() if column == 0 else self.random.choice(STATUSES)
+        for row in self.random.sample(rows, self.random.choice([1, 5, 200, 1300])):
+            column = self.random.choice([8, 8, 8, 3, 4, 0, 1])
+            spelled = {0: row[0].swapcase(), 1: row[1].strip() if row[1] != row[1].strip() else f" {row[1]}"}
+            row[column] = spelled.get(column) or self.random.choice(STATUSES)
         gone = {shipment_of(row) for row in self.random.sample(rows, self.random.choice([0, 1, 20]))}
         rows = [row for row in rows if shipment_of(row) not in gone]
         rows += [self.new() for _ in range(self.random.choice([0, 1, 20]))]

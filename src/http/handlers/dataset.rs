@@ -43,11 +43,8 @@ struct ChangesBody<'a> {
 /// `GET /v1/dataset`
 pub(crate) fn dataset(worker: &Rc<Worker>, peer: Peer, headers: &HeaderMap) -> Reply {
     let store = &worker.app.store;
-    let current = if worker.app.offered.changes {
-        store.with_changes().map(|(snapshot, log)| (snapshot, Some(log)))
-    } else {
-        store.load().clone().map(|snapshot| (snapshot, None))
-    };
+    let with_changes = store.with_changes().map(|(snapshot, log)| (snapshot, Some(log)));
+    let current = with_changes.or_else(|| store.load().clone().map(|snapshot| (snapshot, None)));
     let Some((snapshot, log)) = current else { return Reply::now(problem::loading()) };
     if snapshot.dataset.carriers().len() <= SHORT_CARRIERS_MAX {
         let response = worker.dataset_response(&snapshot, headers, |out| render(&snapshot, log.as_deref(), out));

@@ -20,7 +20,7 @@ use crate::store::Snapshot;
 const BATCH: usize = 256;
 
 /// Bytes of a shipment whose look is noted.
-const NOTED_BYTES_MAX: usize = 4 << 10;
+const NOTED_BYTES_MAX: usize = 64 << 10;
 
 /// What is waited for: that a shipment is another than in an earlier version, as far as its caller sees it.
 pub(crate) struct Awaited {

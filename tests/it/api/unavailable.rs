@@ -144,6 +144,7 @@ fn without_a_dataset_the_answers_are_those_of_the_document() {
         "/v1/shipments.ndjson",
         "/v1/facets",
         "/v1/changes?since=0",
+        "/v1/changes/stream",
         "/v1/dataset",
         "/shipment/list/",
         "/readyz",

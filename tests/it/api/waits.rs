@@ -227,6 +227,42 @@ fn nobody_is_woken_by_reloads_that_are_forgotten_before_they_are_compared() {
 }
 
 #[test]
+fn what_is_large_wakes_nobody_either_as_long_as_it_stays_the_same() {
+    // 300 articles, some 20 KB.
+    let large = vec![row("TN1", "DHL"); 300];
+    let file = |status: &str| csv(&[&large[..], &[row_with_status("TN2", "DHL", status)]].concat());
+    let server = Server::start(file("a"), &["--changes", "1"]);
+    let mut one = wait(&server, "/v1/shipments/DHL/TN1?wait=55", &server.version());
+    until_waiting(&server, 1);
+    for status in ["b", "c", "d", "e", "f", "g"] {
+        server.publish(file(status));
+    }
+    assert!(one.is_silent_for(Duration::from_millis(600)));
+    server.stop();
+}
+
+#[test]
+fn heads_wait_too_and_keys_need_the_scope_of_lookups() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::write(&keys, "feed:key-of-feeds scope=feed\nlook:key-of-lookups scope=lookup\n").unwrap();
+    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let server = Server::start(file("a", "a"), &[&CHANGES[..], &["--api-keys-file", keys.to_str().unwrap()]].concat());
+    let known = format!("If-None-Match: \"{}\"", server.version());
+    let target = "/v1/shipments/DHL/TN1?wait=55";
+    let mut client = server.client();
+    client.request("GET", target, &[&known, "X-API-Key: key-of-feeds"]).problem(403, "forbidden");
+    client.request("GET", target, &[&known]).problem(401, "unauthorized");
+    client.send(request("HEAD", target, &[&known, "X-API-Key: key-of-lookups"]));
+    until_waiting(&server, 1);
+    let second = server.publish(file("b", "a"));
+    let answer = client.answer_to("HEAD");
+    assert_eq!((answer.status, answer.field("etag")), (200, Some(format!("\"{second}\""))));
+    assert!(answer.content_length() > Some(0));
+    server.stop();
+}
+
+#[test]
 fn of_several_versions_that_a_client_knows_the_latest_counts() {
     let server = Server::start(file("a", "a"), &CHANGES);
     let first = server.version();

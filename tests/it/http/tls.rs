@@ -193,6 +193,40 @@ fn exports_come_whole_over_http_2_or_are_reset() {
 }
 
 #[test]
+fn lookups_wait_over_http_2_beside_other_requests() {
+    let pair = Pair::make();
+    let file = |status: &str| csv(&[crate::support::row_with_status("TN1", "DHL", status)]);
+    let server = pair.start(file("a"), &["--changes", "3"]);
+    let known = format!("\"{}\"", server.version());
+    block_on(async {
+        let mut h2 = pair.http2(&server).await;
+        h2.ready().await.unwrap();
+        let asked = request("GET", "/v1/shipments/DHL/TN1?wait=55").header("if-none-match", &known);
+        let waiting = tokio::spawn(h2.send_request(asked.body(Full::default()).unwrap()));
+        while server.metric("waybill_changes_waits") != 1 {
+            assert_eq!(ask(&mut h2, "GET", "/v1/shipments/DHL/TN1").await.status(), 200);
+        }
+        let second = server.publish(file("b"));
+        let answer = waiting.await.unwrap().unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["etag"].to_str().unwrap()),
+            (200, &*format!("\"{second}\""))
+        );
+        // One that its client gives up leaves its place.
+        h2.ready().await.unwrap();
+        let asked = request("GET", "/v1/shipments/DHL/TN1?wait=55").header("if-none-match", format!("\"{second}\""));
+        let waiting = h2.send_request(asked.body(Full::default()).unwrap());
+        while server.metric("waybill_changes_waits") != 1 {
+            assert_eq!(ask(&mut h2, "GET", "/v1/shipments/DHL/TN1").await.status(), 200);
+        }
+        drop(waiting);
+        while server.metric("waybill_changes_waits") != 0 {
+            assert_eq!(ask(&mut h2, "GET", "/v1/shipments/DHL/TN1").await.status(), 200);
+        }
+    });
+}
+
+#[test]
 fn changes_are_streamed_over_http_2_beside_other_requests_until_the_server_drains() {
     const STREAMS: usize = 50;
     let pair = Pair::make();

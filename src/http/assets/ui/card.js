@@ -60,7 +60,8 @@ function carrierOf(carrier, tracking_number) {
 function card(shipment, typed) {
   const { tracking_number, carrier, status, sender_address, receiver_address, articles } = shipment;
   const title = element("div", datum(tracking_number, "", "h3.number", { tabindex: -1 }), ...carrierOf(carrier, tracking_number));
-  if (fold(typed) !== fold(tracking_number)) title.append(element("p.quiet.hint", ...pieces("typed_as", { text: datum(typed, "") })));
+  // An address that was pasted says nothing more.
+  if (fold(typed) !== fold(tracking_number) && !typed.includes("://")) title.append(element("p.quiet.hint", ...pieces("typed_as", { text: datum(typed, "") })));
   const pill = element("p.status", datum(status, t("no_status")));
   const head = [element("div.title", title, pill), stepsOf(shipment.stage || usualStage?.(status))];
   if (shipment.limited) return limitedCard(shipment, head);

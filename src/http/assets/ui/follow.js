@@ -7,6 +7,8 @@ const WAIT_S = 25;
 const EVERY_MS = 60000;
 const RETRY_MS = 5000;
 const RETRY_MAX_MS = 300000;
+/** How long it says so. */
+const SAID_MS = 15000;
 
 /** Puts what is new into what is shown. A part that is the same stays, and so does a form. */
 function renew(shown, fresh) {
@@ -31,35 +33,42 @@ async function patience(ms, signal) {
 }
 
 /** Follows one shipment until it goes or the view ends. */
-async function follow({ tracking_number, carrier }, asking) {
+async function follow(shipment, asking, again) {
   const { signal } = asking;
+  const { tracking_number, carrier } = shipment;
   const path = `/v1/shipments/${[carrier, tracking_number].map(encodeURIComponent).join("/")}`;
   let etag = "";
   let failures = 0;
   let rest = 0;
+  // Of two servers that are not as far as each other, one is ahead of what the other one said.
+  let atOnce = 0;
   while (await patience(rest, signal)) {
     const started = Date.now();
+    const hasWaited = () => Date.now() - started > EVERY_MS / 60;
     const postcode = postcodes.get(fold(tracking_number));
     const headers = { ...(etag && { "If-None-Match": etag }), ...keyHeader(), ...(/^[ -~]+$/.test(postcode || "") && { "Waybill-Postcode": postcode }) };
     try {
       const answer = await fetch(path + (etag && `?wait=${WAIT_S}`), { signal, headers, cache: "no-store" });
       const { status } = answer;
       if (status === 200) {
-        const [shipment, tag] = [readJson(await answer.text()), answer.headers.get("ETag")];
+        const [fresh, tag] = [readJson(await answer.text()), answer.headers.get("ETag")];
         // What was asked for before a postcode was typed shows less than what is shown by now.
         const isLate = postcode !== postcodes.get(fold(tracking_number));
-        if (!isLate && replaceShipment(shipment)) renewed(asking);
+        if (!isLate && replaceShipment(fresh)) renewed(asking);
         // It is the receiver's no more, and each wrong one counts.
-        if (!isLate && shipment.limited) postcodes.delete(fold(tracking_number));
-        // Servers that wait have nothing new at once.
-        rest = etag ? EVERY_MS / 60 : 0;
+        if (!isLate && fresh.limited) postcodes.delete(fold(tracking_number));
+        atOnce = hasWaited() ? 0 : atOnce + 1;
+        rest = etag ? Math.min(EVERY_MS, (EVERY_MS / 60) * 2 ** atOnce) : 0;
         etag = tag;
       } else if (status === 304) {
         // Servers that do not wait are asked seldom.
-        const hasWaited = Date.now() - started > EVERY_MS / 60;
-        rest = hasWaited ? EVERY_MS / 60 : EVERY_MS;
+        atOnce = 0;
+        rest = hasWaited() ? EVERY_MS / 60 : EVERY_MS;
       } else if (status === 404) {
-        return say(t("gone"));
+        dropShipment(shipment);
+        say(t("gone"));
+        // It may come back.
+        return followList(again, asking);
       } else if (status === 429 || status === 503) {
         throw Number(answer.headers.get("Retry-After"));
       } else {
@@ -86,5 +95,7 @@ async function followList(again, asking) {
 
 function renewed(asking) {
   byId("renewed").textContent = t("updated");
+  clearTimeout(renewed.timer);
+  renewed.timer = setTimeout(() => (byId("renewed").textContent = ""), SAID_MS);
   askDataset(asking).then(showAge, () => {});
 }

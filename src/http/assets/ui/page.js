@@ -186,7 +186,10 @@ function say(text, aloud = false) {
 function alarm(text, retry) {
   const box = byId("alert");
   box.replaceChildren();
-  if (text) box.append(element("p", text));
+  if (text) {
+    box.append(element("p", text));
+    box.scrollIntoView({ block: "nearest" });
+  }
   if (!retry) return;
   const button = element("button.link", { type: "button" }, t("try_again"));
   button.onclick = retry;

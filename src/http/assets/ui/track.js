@@ -69,18 +69,27 @@ function draw() {
   else byId("list").replaceWith(fresh);
 }
 
+/** Whether two are the same shipment, however it is spelled. */
+const isSame = (one, other) => fold(one.tracking_number) === fold(other.tracking_number) && fold(one.carrier) === fold(other.carrier);
+
 /** Shows a shipment in place of what is shown of it. False if that is the same. */
 function replaceShipment(fresh) {
   let isNew = false;
   for (const { shipments } of numbers) {
     shipments.forEach((shipment, at) => {
-      if (shipment.tracking_number !== fresh.tracking_number || shipment.carrier !== fresh.carrier) return;
+      if (!isSame(shipment, fresh)) return;
       isNew ||= JSON.stringify(shipment) !== JSON.stringify(fresh);
       shipments[at] = fresh;
     });
   }
   if (isNew) draw();
   return isNew;
+}
+
+/** Shows a shipment no more. */
+function dropShipment(gone) {
+  for (const number of numbers) number.shipments = number.shipments.filter((shipment) => !isSame(shipment, gone));
+  draw();
 }
 
 function summaryOf(numbers) {
@@ -171,11 +180,15 @@ async function show(asked, byHand, asking) {
   entitle(numbers.length === 1 ? numbers[0].number : summary);
   // Who asked is taken to the answer, and it is read out by that.
   say(byHand ? "" : summary, true);
-  if (byHand) byId("summary").focus();
+  if (byHand) {
+    results.scrollIntoView({ block: "nearest" });
+    byId("summary").focus({ preventScroll: true });
+  }
   const shipments = numbers.flatMap((number) => number.shipments);
+  const again = () => find(readings, asking).then(() => true);
   const followAll = () => {
-    if (shipments.length > FOLLOWED_MAX) followList(() => find(readings, asking).then(() => true), asking);
-    else shipments.forEach((shipment) => follow(shipment, asking));
+    if (shipments.length > FOLLOWED_MAX) followList(again, asking);
+    else shipments.forEach((shipment) => follow(shipment, asking, again));
   };
   loading.then(followAll, () => {});
 }
@@ -199,14 +212,18 @@ function showAddress() {
   run((asking) => show(state, false, asking));
 }
 
-another.ontoggle = () => another.className && another.open && field.select();
+another.ontoggle = () => {
+  if (!another.className || !another.open) return;
+  field.select();
+  another.scrollIntoView({ block: "nearest" });
+};
 
 form.onsubmit = (event) => {
   event.preventDefault();
   const state = { lines: linesOf(field.value), carrier: carriers.value };
   if (!state.lines.length) {
     alarm(t("nothing_typed"));
-    field.focus();
+    field.focus({ preventScroll: true });
     return;
   }
   const address = addressOf(state);
