@@ -1,8 +1,8 @@
 //! The pages that are being served, which are made anew when their brand file is read again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -10,36 +10,32 @@ use super::documents::{PageSettings, Pages};
 use crate::brand::{Brand, BrandError};
 
 /// The pages, and what they are made from.
+#[derive(Default)]
 pub struct ServedPages {
     settings: PageSettings,
     brand_file: Option<PathBuf>,
-    current: ArcSwap<Pages>,
+    /// Those of this program, unless others were made, are made when somebody asks for one.
+    current: OnceLock<ArcSwap<Pages>>,
     /// True if the brand file could not be used when it was last read.
     is_unread: AtomicBool,
 }
 
-impl Default for ServedPages {
-    /// Those of this program.
-    fn default() -> ServedPages {
-        ServedPages::new(PageSettings::default(), None, &Brand::default())
-    }
-}
-
 impl ServedPages {
-    fn new(settings: PageSettings, brand_file: Option<PathBuf>, brand: &Brand) -> ServedPages {
-        let current = ArcSwap::from_pointee(Pages::new(&settings, brand));
-        ServedPages { settings, brand_file, current, is_unread: AtomicBool::new(false) }
-    }
-
     /// Makes the pages, with the brand of `brand_file` if there is one.
     pub fn read(settings: PageSettings, brand_file: Option<&Path>) -> Result<ServedPages, BrandError> {
         let brand = brand_file.map(Brand::read).transpose()?.unwrap_or_default();
-        Ok(ServedPages::new(settings, brand_file.map(Path::to_owned), &brand))
+        let current = OnceLock::from(ArcSwap::from_pointee(Pages::new(&settings, &brand)));
+        let brand_file = brand_file.map(Path::to_owned);
+        Ok(ServedPages { settings, brand_file, current, is_unread: AtomicBool::new(false) })
     }
 
     /// The pages of this moment: a request loads them once.
     pub(crate) fn load(&self) -> Guard<Arc<Pages>> {
-        self.current.load()
+        self.current().load()
+    }
+
+    fn current(&self) -> &ArcSwap<Pages> {
+        self.current.get_or_init(|| ArcSwap::from_pointee(Pages::new(&self.settings, &Brand::default())))
     }
 
     /// Reads the brand file again, if there is one. If it cannot be used that is logged, and the pages stay as they are.
@@ -49,7 +45,7 @@ impl ServedPages {
         self.is_unread.store(brand.is_err(), Ordering::Relaxed);
         match brand {
             Ok(brand) => {
-                self.current.store(Arc::new(Pages::new(&self.settings, &brand)));
+                self.current().store(Arc::new(Pages::new(&self.settings, &brand)));
                 tracing::info!("brand read again");
             }
             Err(error) => tracing::error!(%error, "brand not read again; the pages stay as they are"),
