@@ -183,6 +183,19 @@ test("each letter is no step of the history, and an answer that comes late is no
   });
 });
 
+test("how a number begins is a chip like others", async () => {
+  await visit("/browse?carrier=DHL", {}, async (page) => {
+    await answered(page);
+    await page.getByLabel("Tracking number").fill("crowd101");
+    await eventually(() => summary(page), "5 shipments");
+    assert.deepEqual(await chips(page), ["Remove filter Number: crowd101…", "Remove filter Carrier: DHL", "Clear all"]);
+    await page.getByRole("link", { name: "Remove filter Number: crowd101…" }).click();
+    await eventually(() => summary(page), "66 shipments");
+    assert.equal(await page.getByLabel("Tracking number").inputValue(), "");
+    assert.equal(search(page), "?carrier=DHL");
+  });
+});
+
 test("an exact number of the address is a filter that can be removed", async () => {
   await visit("/browse?tracking_number=shared-1&carrier=DPD", {}, async (page) => {
     await eventually(() => numbers(page), ["SHARED-1"]);

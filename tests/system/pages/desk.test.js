@@ -84,6 +84,21 @@ test("the list narrows to a status and to what is missing", async () => {
       "list.csv",
       '\uFEFF"typed","found","tracking_number","carrier","status","sender","receiver","articles"\r\n"NOPE-1","no","","","","","",""\r\n"\'=cmd()","no","","","","","",""\r\n',
     ]);
+    // What is chosen stays with this list, and with no other.
+    await page.reload();
+    await eventually(() => firsts(page), ["NOPE-1", "=cmd()"]);
+    assert.equal(await page.getByRole("button", { name: "Only missing" }).getAttribute("aria-pressed"), "true");
+    await page.getByRole("link", { name: "Back to all shipments" }).click();
+    await eventually(() => summary(page), `${SHIPMENTS} shipments`);
+    await page.goBack();
+    await eventually(() => firsts(page), ["NOPE-1", "=cmd()"]);
+    await page.emulateMedia({ media: "print" });
+    assert.ok(await page.getByText("Only missing", { exact: true }).isVisible());
+    await page.emulateMedia({ media: "screen" });
+    await paste(page, LIST.slice(1).join("\n"));
+    await eventually(() => rows(page), 8);
+    await paste(page, LIST.join("\n"));
+    await eventually(() => summary(page), "5 of 7 numbers found · 1 repeat left out · 1 with several carriers");
     await choices.nth(0).click();
     assert.equal(await rows(page), 8);
     const [, all] = await downloaded(page, () => page.getByRole("link", { name: "Download CSV" }).click());
@@ -268,13 +283,13 @@ test("what changed with the last export is told, filtered, paged and downloaded"
     await eventually(() => page.locator("#export").textContent(), "With the last export: 1 added, 44 changed, 12 removed");
     await assertAccessible(page);
     await page.getByRole("link", { name: "44 changed" }).click();
-    await eventually(() => summary(page), "44 changes");
+    await eventually(() => summary(page), "44 changes · with the last export");
     assert.equal(await focused(page), "summary");
     const cells = await page.locator("#rows tr").nth(1).locator("td").allTextContents();
     assert.deepEqual(cells, ["changed", "CROWD1002", "DHL", "scanned", "delivered", "Status, Stage"]);
     await assertAccessible(page);
     await page.getByRole("link", { name: "All", exact: true }).click();
-    await eventually(() => summary(page), "57 changes");
+    await eventually(() => summary(page), "57 changes · with the last export");
     const range = () => page.locator(".pages b").first().textContent();
     assert.equal(await range(), "1–50 of 57");
     await page.getByRole("link", { name: "Next" }).first().click();
@@ -286,9 +301,9 @@ test("what changed with the last export is told, filtered, paged and downloaded"
     await page.reload();
     await eventually(range, "1–50 of 57");
     await page.getByLabel("Carrier").selectOption("GLS");
-    await eventually(() => summary(page), "13 changes");
+    await eventually(() => summary(page), "13 changes · with the last export");
     await page.getByLabel("Status").selectOption("delivered");
-    await eventually(() => summary(page), "1 change");
+    await eventually(() => summary(page), "1 change · with the last export");
     const [name, csv] = await downloaded(page, () => page.getByRole("link", { name: "Download CSV" }).click());
     assert.equal(name, "changes.csv");
     assert.equal(csv, '\uFEFF"change","tracking_number","carrier","previous_status","status","fields"\r\n"changed","00340434161094938","GLS","scanned","delivered","status stage"\r\n');
@@ -299,7 +314,7 @@ test("what changed with the last export is told, filtered, paged and downloaded"
     await visit("/browse", { url: live.url, width, colorScheme }, async (page) => {
       await answered(page);
       await page.getByRole("link", { name: "44 changed" }).click();
-      await eventually(() => summary(page), "44 changes");
+      await eventually(() => summary(page), "44 changes · with the last export");
       await assertAccessible(page);
     });
   }
@@ -330,6 +345,43 @@ test("a new export is offered, and nothing moves until it is wanted", async () =
   });
 });
 
+test("changes say since when they are, and stay those of the last export", async () => {
+  const server = await serve("--changes", "5", "--watch", "1s");
+  const first = await versionOf(server);
+  const quick = (page) => page.clock.install();
+  try {
+    await visit("/browse", { url: server.url, prepare: quick }, async (page) => {
+      await answered(page);
+      await publish(server, CSV.replaceAll('"scanned"', '"delivered"'));
+      const second = await versionOf(server);
+      await page.reload();
+      await page.getByRole("link", { name: "56 changed" }).click();
+      await eventually(() => summary(page), "56 changes · with the last export");
+      await publish(server, CSV.replaceAll('"scanned"', '"delivered"').replaceAll('"in-transit"', '"scanned"'));
+      await page.clock.runFor(31000);
+      await page.getByRole("button", { name: "Show", exact: true }).click();
+      await eventually(() => summary(page), "45 changes · with the last export");
+      assert.equal(search(page), `?since=${second}&kind=changed`);
+      await page.goBack();
+      const { modified_at } = await (await fetch(`${server.url}/v1/dataset`)).json();
+      const year = new Date(modified_at).getFullYear();
+      await eventually(async () => (await summary(page)).replace(/\d\d? \w{3,4} \d{4}(,| at) \d\d:\d\d$/, "…"), "101 changes · since the export of …");
+      assert.ok((await summary(page)).includes(` ${year}`), await summary(page));
+      await page.emulateMedia({ media: "print" });
+      assert.equal(await page.locator("#paper").textContent(), "Change: changed · 1–50 of 101");
+      assert.ok(await page.locator("#paper").isVisible());
+    });
+    await visit(`/browse?since=${first}&kind=changed&carrier=GLS`, { url: server.url }, async (page) => {
+      await eventually(() => summary(page), `13 changes · since an earlier export (${first.slice(0, 8)})`);
+      assert.equal(await page.locator("#paper").textContent(), "Change: changed · Carrier: GLS");
+      assert.ok(!(await page.locator("#paper").isVisible()));
+      await assertAccessible(page);
+    });
+  } finally {
+    await server.end();
+  }
+});
+
 test("rows have the icons of stages, and stages their names", async () => {
   await visit("/browse?stage=delivered", { url: live.url }, async (page) => {
     await answered(page);
@@ -354,6 +406,25 @@ test("on paper the list has its columns and no controls", async () => {
     const pages = pdf.toString("latin1").match(/\/Type \/Page\b/g).length;
     assert.ok(pages >= 2 && pages <= 3, `${pages} pages`);
   });
+});
+
+test("paper says what is on it, and when it was written in the reader's region", async () => {
+  for (const [locale, date] of [["en-GB", /^\d\d\/\d\d\/\d{4}, \d\d:\d\d:\d\d$/], ["de-AT", /^\d\d?\.\d\d?\.\d{4}, \d\d:\d\d:\d\d$/]]) {
+    await visit("/browse?tracking_number_prefix=crowd&status=scanned&limit=10&offset=10", { locale }, async (page) => {
+      await answered(page);
+      const time = page.locator("#age time");
+      await time.waitFor();
+      assert.match(await time.getAttribute("title"), date);
+      await page.emulateMedia({ media: "print" });
+      assert.match(await page.locator("#paper").textContent(), /^11–20 \S+ 43$/);
+      assert.ok(await page.locator("#paper").isVisible());
+      assert.match(await page.locator("#chosen").innerText(), /crowd…/);
+      const heads = await page.locator("th").evaluateAll((all) => all.map((head) => getComputedStyle(head).whiteSpace));
+      assert.deepEqual(new Set(heads), new Set(["nowrap"]));
+      await page.setViewportSize({ width: 700, height: 800 });
+      await assertFits(page);
+    });
+  }
 });
 
 test("the desk fits in all languages", async () => {

@@ -70,19 +70,25 @@ function exportOf({ filters, sort }) {
 }
 
 function showChosen(state) {
-  const chips = state.filters.filter(([name]) => name !== PREFIX);
+  const chips = state.filters;
   const chip = ([name, value]) => {
     const left = state.filters.filter((filter) => filter[0] !== name || filter[1] !== value);
     const link = element("a", { href: addressOf({ ...state, filters: left, offset: 0 }) });
-    link.append(element("span", { class: "off-screen" }, `${t("remove_filter")} `), `${name === NUMBER ? t("number") : t(`facet.${name}`)}: `, datum(worded(name, value), ""));
+    link.append(element("span", { class: "off-screen" }, `${t("remove_filter")} `), `${FACETS.includes(name) ? t(`facet.${name}`) : t("number")}: `, datum(worded(name, value), ""), name === PREFIX ? "…" : "");
     return element("li", {}, link);
   };
   const clear = element("li", {}, element("a", { href: addressOf({ ...state, filters: [], offset: 0 }) }, t("clear_all")));
   byId("chosen").replaceChildren(...(chips.length ? [...chips.map(chip), clear] : []));
   byId("chosen").hidden = !chips.length;
   const { dataset } = filters.firstElementChild;
-  if (chips.length) dataset.n = numeral(chips.length);
+  const folded = chips.filter(([name]) => name !== PREFIX).length;
+  if (folded) dataset.n = numeral(folded);
   else delete dataset.n;
+}
+
+/** What is shown, where its controls are not. */
+function showOnPaper(...texts) {
+  byId("paper").textContent = texts.filter(Boolean).join(" · ");
 }
 
 /** Fills the pagers above and below the table; a link that leads nowhere is a text. */
@@ -105,6 +111,7 @@ function showPager(state, shown, count) {
   );
   byId("pager").hidden = !count;
   byId("pager-below").hidden = count <= limit || shown < 10;
+  showOnPaper(shown < count ? range : "");
   return range;
 }
 
@@ -168,6 +175,7 @@ function setView(view) {
   byId("copy").hidden = true;
   byId("download").hidden = false;
   if (isShipments) return (byId("narrow").hidden = true);
+  showOnPaper();
   byId("chosen").hidden = byId("pager").hidden = byId("pager-below").hidden = true;
   byId("download").href = "#";
 }

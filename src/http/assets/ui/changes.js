@@ -1,5 +1,5 @@
 
-// What changed with the last export, and that there is a newer one. Servers that keep no changes tell nothing of it.
+// What changed with the last export or since another one, and that there is a newer one. Servers that keep no changes tell nothing of it.
 
 const LOOK_EVERY_MS = 30000;
 const KINDS = ["added", "changed", "removed"];
@@ -7,15 +7,44 @@ const CHANGES_LIMIT = 50;
 const CHANGES_LIMIT_MAX = 1000;
 const SINCE = "since";
 
-/** The version that is shown, and the one whose changes are told above. */
+/** The version that is shown, the one before it, and the one whose changes are told above. */
 let shownVersion = null;
+let previousVersion = null;
 let toldVersion = null;
+
+/** Where this browser keeps when the exports that it saw were written: JSON, `[version, time]` from the oldest on. */
+const EXPORTS = "waybill-exports";
+const EXPORTS_MAX = 50;
+
+/** When an export was written, as far as this browser saw it. */
+let writtenAt = new Map();
+try {
+  writtenAt = new Map(JSON.parse(localStorage.getItem(EXPORTS)));
+} catch {}
+
+/** Numbers and dates as in the reader's region, if they prefer the language of the page in one. */
+const REGION = navigator.languages.find((language) => language.split("-")[0] === LANGUAGE) || LANGUAGE;
+
+/** Shows when the data was written, and keeps it. */
+function showWritten(dataset) {
+  showAge(dataset);
+  const { version, modified_at } = dataset;
+  if (!modified_at) return;
+  byId("age").querySelector("time").title = new Date(modified_at).toLocaleString(REGION);
+  if (writtenAt.get(version) === modified_at) return;
+  writtenAt.delete(version);
+  writtenAt.set(version, modified_at);
+  try {
+    localStorage.setItem(EXPORTS, JSON.stringify([...writtenAt].slice(-EXPORTS_MAX)));
+  } catch {}
+}
 
 /** What a view learns of the dataset that it shows. */
 function noteDataset(dataset) {
   shownVersion = dataset.version;
+  previousVersion = dataset.previous_version;
   byId("news").replaceChildren();
-  showAge(dataset);
+  showWritten(dataset);
   if (dataset.previous_version && toldVersion !== dataset.version) tellLastExport(dataset);
   byId("export").hidden = !dataset.previous_version;
 }
@@ -62,6 +91,13 @@ function changesPath({ offset, ...state }, limit) {
   return `/v1/changes?${parameters}`;
 }
 
+/** What changes are counted from, in words. */
+function comparedWith(since) {
+  if (since === previousVersion) return t("with_last_export");
+  const time = new Date(writtenAt.get(since) ?? NaN);
+  return isNaN(time) ? t("since_version", { version: since.slice(0, 8) }) : t("since_export", { time: time.toLocaleString(REGION, { dateStyle: "medium", timeStyle: "short" }) });
+}
+
 /** The addresses of pages before, as far as somebody came from them. */
 const cameFrom = new Map();
 
@@ -71,10 +107,10 @@ async function showChanges(byHand, asking) {
   const results = byId("results");
   results.hidden = results.hidden || byId("table").className !== "changes";
   if (results.hidden) say(t("loading_view"));
-  askDataset(asking).then(noteDataset, () => {});
   const path = changesPath(state, CHANGES_LIMIT);
   const isGone = (failure) => noneIfGone(path, failure);
-  const [page, { facets }] = await Promise.all([ask(path, asking).catch(isGone), ask("/v1/facets", asking)]);
+  const noted = askDataset(asking).then(noteDataset, () => {});
+  const [page, { facets }] = await Promise.all([ask(path, asking).catch(isGone), ask("/v1/facets", asking), noted]);
   if (asking.signal.aborted) return;
   // Pages of one version end with it; the changes up to the next one have a first page.
   if (!page && state.version) {
@@ -87,7 +123,7 @@ async function showChanges(byHand, asking) {
   const count = Number(page.count);
   const offset = Number(state.offset) || 0;
   byId("number").value = "";
-  byId("summary").textContent = t("changes", { n: count });
+  byId("summary").textContent = `${t("changes", { n: count })} · ${comparedWith(state.since)}`;
   byId("rows").replaceChildren(...page.results.map(changeRow));
   byId("none").textContent = t("no_changes");
   byId("none").hidden = count > 0;
@@ -149,6 +185,9 @@ function showChangesPager(state, page, offset, count) {
   const range = page.results.length ? t("range", { from: offset + 1, to: offset + page.results.length, n: count }) : "";
   fillPagers(links, range, [["next", next]]);
   byId("pager").hidden = byId("pager-below").hidden = !count || (!page.next && !offset);
+  const { kind, carrier, status } = state;
+  const narrowed = [["change", kind && t(`kind.${kind}`)], ["facet.carrier", carrier], ["facet.status", status]];
+  showOnPaper(...narrowed.filter(([, value]) => value).map(([key, value]) => `${t(key)}: ${value}`), byId("pager").hidden ? "" : range);
 }
 
 /** Kinds to choose from, and the carriers and statuses that there are now. */
@@ -189,18 +228,26 @@ async function saveChanges(signal, onProgress) {
   save(csvOf(rows), "changes.csv");
 }
 
+/** Shows the newest data. A view of the last export is one of that, then. */
+async function showNews() {
+  byId("news").replaceChildren();
+  byId("summary").focus();
+  const { cursor, version, offset, ...state } = changesOfAddress();
+  const isOfLast = state.since && state.since === previousVersion;
+  const dataset = isOfLast && (await quietly("/v1/dataset"));
+  // Somebody may have gone elsewhere meanwhile.
+  if (dataset?.previous_version && state.since === changesOfAddress().since) history.pushState(null, "", changesAddress({ ...state, since: dataset.previous_version }));
+  showAddress(false);
+}
+
 /** Looks for a newer export while somebody looks at the page. Nothing moves: a button offers to show it. */
 async function look() {
   if (document.visibilityState !== "visible" || !shownVersion || byId("news").firstChild) return;
   const dataset = await quietly("/v1/dataset");
   if (!dataset) return;
-  if (dataset.version === shownVersion) return showAge(dataset);
+  if (dataset.version === shownVersion) return showWritten(dataset);
   const button = element("button", { type: "button", class: "button" }, t("show"));
-  button.addEventListener("click", () => {
-    byId("news").replaceChildren();
-    byId("summary").focus();
-    showAddress(false);
-  });
+  button.addEventListener("click", showNews);
   byId("news").replaceChildren(element("span", {}, t("new_data")), " ", button);
 }
 setInterval(look, LOOK_EVERY_MS);

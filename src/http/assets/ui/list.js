@@ -26,11 +26,29 @@ function openList(lines) {
   go(addressOf({ filters: [], sort: "", limit: LIMIT, offset: 0 }) + LIST_HASH, true);
 }
 
+/** Where this tab keeps what of the list is shown: JSON, the list and the kind of rows. */
+const NARROWING = "waybill-narrowing";
+
+function keepNarrowing() {
+  try {
+    sessionStorage.setItem(NARROWING, JSON.stringify([keptList(), narrowedTo]));
+  } catch {}
+}
+
+/** Another list is shown as a whole. */
+function keptNarrowing() {
+  try {
+    const [list, kind] = JSON.parse(sessionStorage.getItem(NARROWING));
+    if (list.join("\n") === keptList().join("\n")) return kind;
+  } catch {}
+  return null;
+}
+
 /** The rows of the list: `{typed, number, shipment}`, without a shipment where nothing is known. */
 let listed = [];
 /** What of it is shown: rows with this status, or those without a shipment, or all. */
 let narrowedTo = null;
-const MISSING = Symbol("missing");
+const MISSING = true;
 const kindOf = ({ shipment }) => (shipment ? fold(shipment.status) : MISSING);
 const isShown = (row) => narrowedTo === null || kindOf(row) === narrowedTo;
 
@@ -61,7 +79,8 @@ async function showList(byHand, asking) {
     return showAddress(byHand);
   }
   listed = numbers.flatMap(({ typed, number, shipments }) => (shipments.length ? shipments.map((shipment) => ({ typed, number, shipment })) : [{ typed, number }]));
-  narrowedTo = null;
+  const kept = keptNarrowing();
+  narrowedTo = listed.some((row) => kindOf(row) === kept) ? kept : null;
   const make = rowMaker();
   for (const row of listed) row.shown = row.shipment ? make(row.shipment, row.typed) : missingRow(row.typed);
   showColumns("list", ["typed"], ...SHIPMENT_COLUMNS);
@@ -101,15 +120,21 @@ function showNarrowing() {
   const missing = counts.get(MISSING);
   counts.delete(MISSING);
   const choices = [];
-  const press = () => choices.forEach(([kind, button]) => button.setAttribute("aria-pressed", narrowedTo === kind));
-  const choice = (kind, n, ...content) => {
-    const button = element("button", { type: "button" }, ...content, " ", element("b", {}, numeral(n)));
+  const narrow = () => {
+    for (const row of listed) row.shown.hidden = !isShown(row);
+    for (const [kind, button, name] of choices) {
+      button.setAttribute("aria-pressed", narrowedTo === kind);
+      if (narrowedTo === kind) showOnPaper(kind === null ? "" : name);
+    }
+  };
+  const choice = (kind, n, label, icons = []) => {
+    const button = element("button", { type: "button" }, ...icons, label, " ", element("b", {}, numeral(n)));
     if (kind === MISSING) button.className = "odd";
-    choices.push([kind, button]);
+    choices.push([kind, button, label.textContent ?? label]);
     button.addEventListener("click", () => {
       narrowedTo = narrowedTo === kind ? null : kind;
-      for (const row of listed) row.shown.hidden = !isShown(row);
-      press();
+      keepNarrowing();
+      narrow();
       say(t("rows_shown", { n: listed.filter(isShown).length }), true);
     });
     return button;
@@ -118,10 +143,10 @@ function showNarrowing() {
   byId("narrow").replaceChildren(
     choice(null, listed.length, t("all")),
     ...(missing ? [choice(MISSING, missing.n, t("only_missing"))] : []),
-    ...byCount.map(({ kind, n, row }) => choice(kind, n, ...stageIcon(row.shipment.stage), datum(row.shipment.status, t("no_status")))),
+    ...byCount.map(({ kind, n, row }) => choice(kind, n, datum(row.shipment.status, t("no_status")), stageIcon(row.shipment.stage))),
   );
   byId("narrow").hidden = false;
-  press();
+  narrow();
 }
 
 /** The rows that are shown, as a table for spreadsheets. */
