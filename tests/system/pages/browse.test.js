@@ -301,6 +301,71 @@ test("long facets can be searched", async () => {
   });
 });
 
+test("facets are searched without accents, and Enter chooses what is left alone", async () => {
+  const cities = ["Köln", "Łódź", "Tromsø", "Gießen", "København", "Koprivnica"];
+  const more = (page) => page.route("**/v1/facets*", async (route) => {
+    const body = await (await route.fetch()).json();
+    body.facets.sender_city?.push(...cities.map((value) => ({ value, count: 1 })));
+    await route.fulfill({ json: body });
+  });
+  await visit("/browse", { prepare: more }, async (page) => {
+    await answered(page);
+    const find = page.getByRole("searchbox", { name: "Find in From city" });
+    const names = async () => (await shown(page, "From city")).map(([name]) => name);
+    for (const [typed, expected] of [["kol", ["Köln"]], ["LODZ", ["Łódź"]], ["tromso", ["Tromsø"]], ["giessen", ["Gießen"]], ["gieß", ["Gießen"]], ["kobenh", ["København"]], ["kop", ["Koprivnica"]]]) {
+      await find.fill(typed);
+      assert.deepEqual(await names(), expected, typed);
+    }
+    await find.fill("town 1");
+    await find.press("Enter");
+    assert.equal(search(page), "");
+    await find.fill("town 11");
+    await find.press("Enter");
+    await eventually(() => summary(page), "1 shipment");
+    assert.equal(search(page), "?sender_city=Town+11");
+    // It is chosen, and stays so.
+    await find.press("Enter");
+    assert.equal(await value(page, "From city", "Town 11").isChecked(), true);
+  });
+});
+
+test("Enter goes to the list of what was just typed", async () => {
+  await visit("/browse", {}, async (page) => {
+    await answered(page);
+    const field = page.getByLabel("Tracking number");
+    await field.focus();
+    await page.evaluate(() => (window.before = history.length));
+    await page.keyboard.type("CROWD101");
+    await page.keyboard.press("Enter");
+    await eventually(() => focused(page), "summary");
+    assert.equal(await summary(page), "10 shipments");
+    assert.equal(await page.evaluate(() => history.length - window.before), 0);
+  });
+});
+
+test("a filter after typing is a step of the history, and typing is none", async () => {
+  await visit("/browse", {}, async (page) => {
+    await answered(page);
+    const field = page.getByLabel("Tracking number");
+    await page.evaluate(() => (window.before = history.length));
+    // Before the typing has come to rest.
+    await page.evaluate(() => {
+      const field = document.getElementById("number");
+      field.value = "CROWD101";
+      field.dispatchEvent(new Event("input"));
+      document.querySelector("#facets [value=DHL]").click();
+    });
+    await eventually(() => summary(page), "5 shipments");
+    assert.equal(search(page), "?tracking_number_prefix=CROWD101&carrier=DHL");
+    assert.equal(await page.evaluate(() => history.length - window.before), 1);
+    await page.goBack();
+    await eventually(() => summary(page), "10 shipments");
+    assert.equal(search(page), "?tracking_number_prefix=CROWD101");
+    assert.equal(await field.inputValue(), "CROWD101");
+    assert.equal(await value(page, "Carrier", "DHL").isChecked(), false);
+  });
+});
+
 test("each row leads to its shipment on the tracking page", async () => {
   for (const [number, carrier] of [["RR 12, 34-5", "GLS"], ["HOSTILE", SCRIPT], ["SHARED-1", "FedEx"]]) {
     await visit(`/browse?${new URLSearchParams({ tracking_number: number, carrier })}`, {}, async (page) => {

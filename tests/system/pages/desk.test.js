@@ -138,6 +138,10 @@ test("a list comes from the tracking page, survives a reload, and may be nothing
     await visit("/browse#list", { prepare: kept(broken) }, async (page) => {
       await page.getByText("There is no list here.").waitFor();
       await assertAccessible(page);
+      await page.getByRole("link", { name: "Back to all shipments" }).click();
+      await eventually(() => summary(page), `${SHIPMENTS} shipments`);
+      await page.goBack();
+      await page.getByText("There is no list here.").waitFor();
       await page.getByLabel("Tracking number").fill("EXACT");
       await eventually(() => firsts(page).catch(() => []), ["EXACT"]);
     });
@@ -185,7 +189,20 @@ test("1,000 numbers are one table of one request, on all screens", async () => {
   await visit("/browse", {}, async (page) => {
     await answered(page);
     await paste(page, [...numbers, "ONE-MORE-1"].join("\n"));
-    await page.getByRole("alert").getByText("These are 1,001 numbers. Up to 1,000 can be looked up at once").waitFor();
+    // What was pasted is there to be shortened.
+    const box = page.getByLabel("These are 1,001 numbers. Up to 1,000 can be looked up at once");
+    assert.equal(await box.inputValue(), [...numbers, "ONE-MORE-1"].join("\n"));
+    assert.equal(await focused(page), "lines");
+    await assertAccessible(page);
+    await page.reload();
+    await box.fill(["TN12345678", ...numbers.slice(0, 3)].join("\n"));
+    await page.getByRole("button", { name: "Continue" }).click();
+    await eventually(() => summary(page), "4 of 4 numbers found");
+    await page.goBack();
+    await eventually(() => summary(page), "4 of 4 numbers found");
+    await paste(page, [...numbers, "ONE-MORE-1"].join("\n"));
+    await page.getByRole("link", { name: "Back to all shipments" }).click();
+    await eventually(() => summary(page), `${SHIPMENTS} shipments`);
   });
 });
 
@@ -343,6 +360,29 @@ test("a new export is offered, and nothing moves until it is wanted", async () =
     assert.equal(await page.locator("#news").textContent(), "");
     await eventually(async () => (await page.locator("#rows tr").first().boundingBox())?.y, place.y);
   });
+});
+
+test("a file with newer data than the list is said to have it, with and without a key", async () => {
+  for (const [server, headers] of [[live, {}], [keyed, { "X-API-Key": KEY }]]) {
+    const withKey = (page) => page.addInitScript((key) => key && sessionStorage.setItem("waybill-key", key), headers["X-API-Key"]);
+    await visit("/browse?carrier=DHL", { url: server.url, prepare: withKey, failing: true }, async (page) => {
+      await answered(page);
+      const count = await summary(page);
+      await publish(server, `${CSV}"NEWER","DHL","a","b","Book","1","1","B","announced"\n`, headers);
+      const version = await versionOf(server, headers);
+      const [name, csv] = await downloaded(page, () => page.getByRole("link", { name: "Download CSV" }).click());
+      assert.ok(name.startsWith("shipments-") && version.startsWith(name.slice(10, -4)), `${name} ${version}`);
+      assert.ok(csv.includes("NEWER"));
+      await page.getByRole("status").getByText("The file has newer data than the list here.").waitFor();
+      await page.getByText("There is new data.").waitFor();
+      assert.equal(await summary(page), count);
+      await assertAccessible(page);
+      await page.getByRole("button", { name: "Show", exact: true }).click();
+      await eventually(() => page.getByText("The file has newer data").count(), 0);
+      await downloaded(page, () => page.getByRole("link", { name: "Download CSV" }).click());
+      assert.equal(await page.getByText("The file has newer data").count(), 0);
+    });
+  }
 });
 
 test("changes say since when they are, and stay those of the last export", async () => {

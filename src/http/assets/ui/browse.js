@@ -35,12 +35,16 @@ function stateOf(parameters) {
 
 const stateOfAddress = () => stateOf(new URLSearchParams(location.search));
 
-/** The state that is chosen on the page, from its first page on. Numbers of the address are not in a field. */
-function stateChosen() {
-  const facets = [...byId("facets").querySelectorAll(":checked")].map(({ name, value }) => [name, value]);
+const inShipments = () => document.body.dataset.view === "shipments";
+
+/**
+ * The state that is chosen on the page, from its first page on. Numbers of the address are not in a field, and neither
+ * are facets in other views than that of shipments.
+ */
+function stateChosen(facets = [...byId("facets").querySelectorAll(":checked")].map(({ name, value }) => [name, value])) {
   const numbers = stateOfAddress().filters.filter(([name]) => name === NUMBER);
   const prefix = field.value.trim() ? [[PREFIX, field.value.trim()]] : [];
-  return { filters: [...numbers, ...prefix, ...facets], sort: sorts.value, limit: Number(limits.value), offset: 0 };
+  return { filters: [...numbers, ...prefix, ...(inShipments() ? facets : [])], sort: sorts.value, limit: Number(limits.value), offset: 0 };
 }
 
 function addressOf({ filters, sort, limit, offset }) {
@@ -194,8 +198,17 @@ function showAddress(byHand, isTyping) {
   return run((asking) => showShipments(byHand, asking));
 }
 
-function go(address, byHand) {
+/** Brings what is typed into the address. Other views stay in the history; each letter does not. */
+function keepTyped() {
   clearTimeout(resting);
+  resting = 0;
+  const facets = stateOfAddress().filters.filter(([name]) => FACETS.includes(name));
+  history[inShipments() ? "replaceState" : "pushState"](null, "", addressOf(stateChosen(facets)));
+}
+
+function go(address, byHand) {
+  // What is done after typing is a step of its own.
+  if (resting) keepTyped();
   if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
   showAddress(byHand);
 }
@@ -203,14 +216,11 @@ function go(address, byHand) {
 /** Whether a text is a number or its beginning as it stands; others have to be read. */
 const isPlain = (text) => /^[\p{L}\p{N}-]*$/u.test(text.trim());
 
-let resting;
+let resting = 0;
 field.addEventListener("input", () => {
   clearTimeout(resting);
   resting = setTimeout(() => {
-    const address = addressOf(stateChosen());
-    // Other views stay in the history; each letter does not.
-    if (document.body.dataset.view === "shipments") history.replaceState(null, "", address);
-    else history.pushState(null, "", address);
+    keepTyped();
     showAddress(false, true);
   }, REST_MS);
 });
@@ -227,6 +237,7 @@ document.addEventListener("paste", (event) => {
     field.dispatchEvent(new Event("input"));
   }
 });
+// By Enter: the form has a button for it that nobody sees, since it has several fields.
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   go(addressOf(stateChosen()), true);
@@ -265,7 +276,6 @@ document.addEventListener("keydown", (event) => {
 let downloading = null;
 byId("download").addEventListener("click", async (event) => {
   const { view: kind } = document.body.dataset;
-  if (kind === "shipments" && !key) return;
   event.preventDefault();
   if (kind === "list") return saveList();
   if (downloading) return downloading.abort();
@@ -273,8 +283,11 @@ byId("download").addEventListener("click", async (event) => {
   const address = link.getAttribute("href");
   const { signal } = (downloading = new AbortController());
   const onProgress = (text) => (link.textContent = `${text} · ${t("cancel")}`);
-  onProgress(t("downloading"));
   try {
+    // A file of other data than the list is said to be.
+    if (await hasNews()) say(t("newer_file"));
+    if (kind === "shipments" && !key) return element("a", { href: address, download: "" }).click();
+    onProgress(t("downloading"));
     await (kind === "changes" ? saveChanges(signal, onProgress) : saveExport(address, signal, onProgress));
   } catch {
     if (!signal.aborted) alarm(t("download_failed"));

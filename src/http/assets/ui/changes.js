@@ -240,15 +240,21 @@ async function showNews() {
   showAddress(false);
 }
 
-/** Looks for a newer export while somebody looks at the page. Nothing moves: a button offers to show it. */
-async function look() {
-  if (document.visibilityState !== "visible" || !shownVersion || byId("news").firstChild) return;
-  const dataset = await quietly("/v1/dataset");
-  if (!dataset) return;
-  if (dataset.version === shownVersion) return showWritten(dataset);
+/** Whether there is a newer export than that on the page. Nothing moves: a button offers to show it. */
+async function hasNews() {
+  const dataset = shownVersion && (await quietly("/v1/dataset"));
+  if (!dataset) return false;
+  if (dataset.version === shownVersion) {
+    showWritten(dataset);
+    return false;
+  }
   const button = element("button", { type: "button", class: "button" }, t("show"));
   button.addEventListener("click", showNews);
   byId("news").replaceChildren(element("span", {}, t("new_data")), " ", button);
+  return true;
 }
+
+/** Looks for a newer export while somebody looks at the page. */
+const look = () => document.visibilityState === "visible" && !byId("news").firstChild && hasNews();
 setInterval(look, LOOK_EVERY_MS);
 document.addEventListener("visibilitychange", look);

@@ -29,6 +29,10 @@ async function countFacets(filters, asking) {
 /** A value in words: that of a stage has a name. */
 const worded = (facet, value) => (facet === "stage" && stageName(value)) || value;
 
+/** As people type it who lack the keys: without accents, in any case. */
+const LETTERS = { ł: "l", ø: "o", đ: "d", ß: "ss", æ: "ae", œ: "oe" };
+const withoutAccents = (text) => fold(text).normalize("NFD").replace(/\p{M}/gu, "").replace(/[łøđßæœ]/g, (letter) => LETTERS[letter]);
+
 function facetBox(facet, values, filters) {
   const chosen = filters.filter(([name]) => name === facet).map(([, value]) => value);
   const isChosen = (value) => chosen.some((one) => fold(one) === fold(value));
@@ -48,19 +52,16 @@ function facetBox(facet, values, filters) {
   const unfold = element("button", { type: "button", class: "link" });
   const search = element("input", { type: "search", class: "find", "aria-label": t("find_in", { facet: t(`facet.${facet}`) }), placeholder: t("find"), autocomplete: "off" });
   const note = element("p", { class: "quiet hint", role: "status" });
+  let fitting = [];
   const fill = () => {
-    const wanted = fold(sought.get(facet) || "");
+    const wanted = withoutAccents(sought.get(facet) || "");
     const isOpen = unfolded.has(facet);
-    let shown = 0;
-    labels.forEach((label, at) => {
-      const fits = wanted ? fold(label.children[1].textContent).includes(wanted) : at < VALUES_SHOWN || isOpen;
-      label.hidden = !fits && !label.firstChild.checked;
-      shown += fits;
-    });
+    fitting = labels.filter((label, at) => (wanted ? withoutAccents(label.children[1].textContent).includes(wanted) : at < VALUES_SHOWN || isOpen));
+    for (const label of labels) label.hidden = !fitting.includes(label) && !label.firstChild.checked;
     unfold.hidden = wanted !== "";
     unfold.textContent = isOpen ? t("show_fewer") : values.length < VALUES_MAX ? t("show_all", { n: all.length }) : t("show_most", { n: all.length });
     unfold.setAttribute("aria-expanded", isOpen);
-    const none = wanted && !shown ? t("find_none") : "";
+    const none = wanted && !fitting.length ? t("find_none") : "";
     const most = (wanted || isOpen) && values.length >= VALUES_MAX ? t("listed", { n: VALUES_MAX }) : "";
     note.textContent = [none, most].filter(Boolean).join(" ");
   };
@@ -74,7 +75,11 @@ function facetBox(facet, values, filters) {
     fill();
   });
   search.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") event.preventDefault();
+    if (event.key === "Enter") {
+      event.preventDefault();
+      const check = fitting[0]?.firstChild;
+      if (search.value.trim() && fitting.length === 1 && !check.checked) check.click();
+    }
     if (event.key !== "Escape" || !search.value) return;
     event.preventDefault();
     search.value = "";

@@ -59,14 +59,15 @@ async function showList(byHand, asking) {
   byId("results").hidden = byId("results").hidden || byId("table").className !== "list";
   if (!lines.length) {
     byId("results").hidden = true;
-    return say(t("list_empty"));
+    say(t("list_empty"));
+    return byId("status").append(linkBack());
   }
   const guess = lines.flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0);
   const readings = readingsOf(lines);
   if (guess > NUMBERS_MAX || !readings.length) {
     byId("results").hidden = true;
     say("");
-    return alarm(guess > NUMBERS_MAX ? t("list_too_many", { n: guess, most: NUMBERS_MAX }) : t("list_too_long", { most: NUMBERS_MAX }));
+    return askForLess(lines, guess > NUMBERS_MAX ? t("list_too_many", { n: guess, most: NUMBERS_MAX }) : t("list_too_long", { most: NUMBERS_MAX }));
   }
   say(t("looking_up", { n: guess }), !byId("results").hidden);
   askDataset(asking).then(noteDataset, () => {});
@@ -100,6 +101,21 @@ async function showList(byHand, asking) {
   document.title = `${byId("summary").textContent} · ${SITE}`;
   say(byHand ? "" : byId("summary").textContent, true);
   if (byHand) byId("summary").focus();
+}
+
+const linkBack = () => element("a", { href: byId("back").href }, t("back_to_all"));
+
+/** Shows a list that is too long, to be shortened. */
+function askForLess(lines, why) {
+  const box = element("textarea", { id: "lines", rows: 8, spellcheck: "false" });
+  box.value = lines.join("\n");
+  const form = element("form.ask", element("label", { for: "lines" }, why), box, element("button.button", t("continue")), linkBack());
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    openList(box.value.split("\n"));
+  };
+  byId("alert").replaceChildren(form);
+  box.focus();
 }
 
 function missingRow(typed) {
