@@ -78,10 +78,10 @@ function showChosen(state) {
   const chip = ([name, value]) => {
     const left = state.filters.filter((filter) => filter[0] !== name || filter[1] !== value);
     const link = element("a", { href: addressOf({ ...state, filters: left, offset: 0 }) });
-    link.append(element("span", { class: "off-screen" }, `${t("remove_filter")} `), `${FACETS.includes(name) ? t(`facet.${name}`) : t("number")}: `, datum(worded(name, value), ""), name === PREFIX ? "…" : "");
-    return element("li", {}, link);
+    link.append(element("span.off-screen", `${t("remove_filter")} `), `${FACETS.includes(name) ? t(`facet.${name}`) : t("number")}: `, datum(worded(name, value), ""), name === PREFIX ? "…" : "");
+    return element("li", link);
   };
-  const clear = element("li", {}, element("a", { href: addressOf({ ...state, filters: [], offset: 0 }) }, t("clear_all")));
+  const clear = element("li", element("a", { href: addressOf({ ...state, filters: [], offset: 0 }) }, t("clear_all")));
   byId("chosen").replaceChildren(...(chips.length ? [...chips.map(chip), clear] : []));
   byId("chosen").hidden = !chips.length;
   const { dataset } = filters.firstElementChild;
@@ -98,7 +98,7 @@ function showOnPaper(...texts) {
 /** Fills the pagers above and below the table; a link that leads nowhere is a text. */
 function fillPagers(before, range, after) {
   const link = ([key, address]) => (address ? element("a", { href: address }, t(key)) : element("span", { "aria-disabled": "true" }, t(key)));
-  for (const pages of document.querySelectorAll(".pages")) pages.replaceChildren(...before.map(link), element("b", {}, range), ...after.map(link));
+  for (const pages of document.querySelectorAll(".pages")) pages.replaceChildren(...before.map(link), element("b", range), ...after.map(link));
 }
 
 function showPager(state, shown, count) {
@@ -121,11 +121,11 @@ function showPager(state, shown, count) {
 
 /** The head of the column of numbers sorts by them: up, down, and in the order of the file again. */
 function numberHead({ sort }) {
-  const button = element("button", { type: "button", class: "sort" }, t("number"), element("span", { "aria-hidden": "true" }, ["", " ↑", " ↓"][SORTS.indexOf(sort)]));
-  button.addEventListener("click", () => {
+  const button = element("button.sort", { type: "button" }, t("number"), element("span", { "aria-hidden": "true" }, ["", " ↑", " ↓"][SORTS.indexOf(sort)]));
+  button.onclick = () => {
     sorts.value = SORTS[(SORTS.indexOf(sort) + 1) % SORTS.length];
     go(addressOf(stateChosen()), false);
-  });
+  };
   return button;
 }
 
@@ -133,10 +133,7 @@ function numberHead({ sort }) {
 async function showShipments(byHand, asking) {
   setView("shipments");
   const state = stateOfAddress();
-  const results = byId("results");
-  results.hidden = results.hidden || byId("table").className !== "shipments";
-  if (results.hidden) say(t("loading_view"));
-  askDataset(asking).then(noteDataset, () => {});
+  note(asking);
   const page = asked(state.filters);
   if (state.sort) page.set("sort", state.sort);
   page.set("limit", state.limit);
@@ -153,7 +150,7 @@ async function showShipments(byHand, asking) {
   if (isSorting) byId("columns").querySelector("button").focus();
   const make = rowMaker();
   byId("rows").replaceChildren(...shipments.results.map((shipment) => make(shipment)));
-  byId("summary").textContent = t("shipments", { n: count });
+  heading.textContent = t("shipments", { n: count });
   byId("none").textContent = count ? t("nothing_here") : t("none_match");
   byId("none").hidden = shown > 0;
   byId("table").hidden = !shown;
@@ -162,15 +159,14 @@ async function showShipments(byHand, asking) {
   byId("download").hidden = byId("order").hidden = byId("full").hidden = !count;
   showChosen(state);
   showFacets(counts, state.filters);
-  results.hidden = false;
-  document.title = `${t("shipments", { n: count })} · ${SITE}`;
-  say(range ? `${byId("summary").textContent}, ${range}` : byId("none").textContent, true);
-  if (byHand) byId("summary").focus();
+  conclude(byHand, heading.textContent, range ? `${heading.textContent}, ${range}` : byId("none").textContent);
 }
 
 /** What of the page is there in a view. */
 function setView(view) {
   document.body.dataset.view = view;
+  results.hidden ||= byId("table").className !== view;
+  if (results.hidden) say(t("loading_view"));
   const isShipments = view === "shipments";
   byId("back").hidden = isShipments;
   byId("back").href = addressOf({ filters: [], sort: "", limit: LIMIT, offset: 0 });
@@ -192,7 +188,7 @@ function showAddress(byHand, isTyping) {
   const state = stateOfAddress();
   if (!isTyping) field.value = state.filters.filter(([name]) => name === PREFIX).map(([, value]) => value).join(", ");
   const limit = String(state.limit);
-  if (![...limits.options].some(({ value }) => value === limit)) limits.append(element("option", {}, limit));
+  if (![...limits.options].some(({ value }) => value === limit)) limits.append(element("option", limit));
   limits.value = limit;
   sorts.value = state.sort;
   return run((asking) => showShipments(byHand, asking));
@@ -217,13 +213,13 @@ function go(address, byHand) {
 const isPlain = (text) => /^[\p{L}\p{N}-]*$/u.test(text.trim());
 
 let resting = 0;
-field.addEventListener("input", () => {
+field.oninput = () => {
   clearTimeout(resting);
   resting = setTimeout(() => {
     keepTyped();
     showAddress(false, true);
   }, REST_MS);
-});
+};
 // The field would put lines together: a list is read as it was copied. One may be pasted anywhere but into other fields.
 document.addEventListener("paste", (event) => {
   if (event.target !== field && event.target.closest?.(FIELDS)) return;
@@ -238,10 +234,10 @@ document.addEventListener("paste", (event) => {
   }
 });
 // By Enter: the form has a button for it that nobody sees, since it has several fields.
-form.addEventListener("submit", (event) => {
+form.onsubmit = (event) => {
   event.preventDefault();
   go(addressOf(stateChosen()), true);
-});
+};
 // A filter takes effect at once, and the focus stays where it is.
 for (const part of [byId("facets"), limits, sorts]) {
   part.addEventListener("change", ({ target }) => target.className !== "find" && go(addressOf(stateChosen()), false));
@@ -274,7 +270,7 @@ document.addEventListener("keydown", (event) => {
 
 // A download is the browser's own, but for those who have to show a key.
 let downloading = null;
-byId("download").addEventListener("click", async (event) => {
+byId("download").onclick = async (event) => {
   const { view: kind } = document.body.dataset;
   event.preventDefault();
   if (kind === "list") return saveList();
@@ -295,12 +291,12 @@ byId("download").addEventListener("click", async (event) => {
     downloading = null;
     link.textContent = t("download");
   }
-});
+};
 
 /** Browsers put large blobs on disk: what is in memory is one part. */
 async function saveExport(address, signal, onProgress) {
   const PART = 4 << 20;
-  const answer = await fetch(address, { signal, headers: keyFields() });
+  const answer = await fetch(address, { signal, headers: { ...keyHeader() } });
   if (!answer.ok) throw new Error(String(answer.status));
   const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"))?.[1] || "shipments.csv";
   let [blob, parts, waiting, all] = [new Blob([], { type: "text/csv" }), [], 0, 0];
@@ -329,13 +325,13 @@ const showFull = (isFull) => {
   document.body.classList.toggle("full", isFull);
   byId("full").setAttribute("aria-pressed", isFull);
 };
-byId("full").addEventListener("click", () => {
+byId("full").onclick = () => {
   const isFull = !document.body.classList.contains("full");
   showFull(isFull);
   try {
     localStorage.setItem(FULL, isFull ? "1" : "");
   } catch {}
-});
+};
 try {
   showFull(Boolean(localStorage.getItem(FULL)));
 } catch {}
@@ -344,10 +340,10 @@ const wide = matchMedia("(min-width: 64.01rem)");
 const unfoldFilters = () => (filters.open = wide.matches);
 wide.addEventListener("change", unfoldFilters);
 unfoldFilters();
-byId("done").addEventListener("click", () => {
+byId("done").onclick = () => {
   filters.open = false;
-  byId("summary").focus();
-});
+  heading.focus();
+};
 
 addEventListener("popstate", () => showAddress(false));
 showAddress(false);

@@ -39,6 +39,8 @@ function showWritten(dataset) {
   } catch {}
 }
 
+const note = (asking) => askDataset(asking).then(noteDataset, () => {});
+
 /** What a view learns of the dataset that it shows. */
 function noteDataset(dataset) {
   shownVersion = dataset.version;
@@ -49,11 +51,9 @@ function noteDataset(dataset) {
   byId("export").hidden = !dataset.previous_version;
 }
 
-const keyFields = () => (key ? { "X-API-Key": key } : {});
-
 /** Asks without a word where it fails: nobody has asked for it. */
 async function quietly(path) {
-  const answer = await fetch(path, { cache: "no-store", headers: keyFields() }).catch(() => null);
+  const answer = await fetch(path, { cache: "no-store", headers: { ...keyHeader() } }).catch(() => null);
   return answer?.ok ? readJson(await answer.text()) : null;
 }
 
@@ -104,12 +104,9 @@ const cameFrom = new Map();
 async function showChanges(byHand, asking) {
   setView("changes");
   const state = changesOfAddress();
-  const results = byId("results");
-  results.hidden = results.hidden || byId("table").className !== "changes";
-  if (results.hidden) say(t("loading_view"));
   const path = changesPath(state, CHANGES_LIMIT);
   const isGone = (failure) => noneIfGone(path, failure);
-  const noted = askDataset(asking).then(noteDataset, () => {});
+  const noted = note(asking);
   const [page, { facets }] = await Promise.all([ask(path, asking).catch(isGone), ask("/v1/facets", asking), noted]);
   if (asking.signal.aborted) return;
   // Pages of one version end with it; the changes up to the next one have a first page.
@@ -123,34 +120,29 @@ async function showChanges(byHand, asking) {
   const count = Number(page.count);
   const offset = Number(state.offset) || 0;
   byId("number").value = "";
-  byId("summary").textContent = `${t("changes", { n: count })} · ${comparedWith(state.since)}`;
+  heading.textContent = `${t("changes", { n: count })} · ${comparedWith(state.since)}`;
   byId("rows").replaceChildren(...page.results.map(changeRow));
   byId("none").textContent = t("no_changes");
   byId("none").hidden = count > 0;
   byId("table").hidden = !page.results.length;
   showChangesPager(state, page, offset, count);
   showChangesNarrowing(state, facets);
-  results.hidden = false;
-  document.title = `${t("what_changed")} · ${SITE}`;
-  say(byHand ? "" : byId("summary").textContent, true);
-  if (byHand) byId("summary").focus();
+  conclude(byHand, t("what_changed"), heading.textContent);
 }
 
 /** Nothing, for a failure that comes of a version that is forgotten. */
 async function noneIfGone(path, failure) {
-  const answer = await fetch(path, { method: "HEAD", headers: keyFields() }).catch(() => null);
+  const answer = await fetch(path, { method: "HEAD", headers: { ...keyHeader() } }).catch(() => null);
   if (answer?.status !== 410) throw failure;
   return null;
 }
 
 function showGone(byHand) {
-  byId("summary").textContent = t("what_changed");
+  heading.textContent = t("what_changed");
   byId("none").textContent = t("changes_gone");
   byId("none").hidden = false;
   byId("table").hidden = byId("narrow").hidden = byId("download").hidden = true;
-  byId("results").hidden = false;
-  say(byHand ? "" : t("changes_gone"), true);
-  if (byHand) byId("summary").focus();
+  conclude(byHand, t("what_changed"), t("changes_gone"));
 }
 
 function changeRow({ kind, carrier, tracking_number, status, previous_status, fields = [] }) {
@@ -158,7 +150,7 @@ function changeRow({ kind, carrier, tracking_number, status, previous_status, fi
   const names = fields.map((field) => t(`field.${field}`)).join(", ");
   const state = (text) => (text === null ? "" : datum(text, t("no_status")));
   const isOther = status !== null && status !== previous_status;
-  const now = isOther ? element("b", {}, state(status)) : state(status);
+  const now = isOther ? element("b", state(status)) : state(status);
   return element(
     "tr",
     { role: "row", class: kind },
@@ -204,7 +196,7 @@ function showChangesNarrowing(state, facets) {
     const options = values.map((value) => element("option", { value }, value));
     const box = element("select", { "aria-label": t(`facet.${name}`) }, element("option", { value: "" }, any), ...options);
     box.value = values.find((value) => fold(value) === fold(filters[name])) || "";
-    box.addEventListener("change", () => go(changesAddress({ ...filters, [name]: box.value }), true));
+    box.onchange = () => go(changesAddress({ ...filters, [name]: box.value }), true);
     return box;
   };
   byId("narrow").replaceChildren(...kinds, select("carrier", t("any_carrier")), select("status", t("any_status")));
@@ -231,7 +223,7 @@ async function saveChanges(signal, onProgress) {
 /** Shows the newest data. A view of the last export is one of that, then. */
 async function showNews() {
   byId("news").replaceChildren();
-  byId("summary").focus();
+  heading.focus();
   const { cursor, version, offset, ...state } = changesOfAddress();
   const isOfLast = state.since && state.since === previousVersion;
   const dataset = isOfLast && (await quietly("/v1/dataset"));
@@ -248,9 +240,9 @@ async function hasNews() {
     showWritten(dataset);
     return false;
   }
-  const button = element("button", { type: "button", class: "button" }, t("show"));
-  button.addEventListener("click", showNews);
-  byId("news").replaceChildren(element("span", {}, t("new_data")), " ", button);
+  const button = element("button.button", { type: "button" }, t("show"));
+  button.onclick = showNews;
+  byId("news").replaceChildren(element("span", t("new_data")), " ", button);
   return true;
 }
 

@@ -38,7 +38,7 @@ function facetBox(facet, values, filters) {
   const isChosen = (value) => chosen.some((one) => fold(one) === fold(value));
   const gone = chosen.filter((one) => !values.some(({ value }) => fold(value) === fold(one)));
   const all = [...values, ...gone.map((value) => ({ value, count: "0" }))];
-  const box = element("fieldset", {}, element("legend", {}, t(`facet.${facet}`)));
+  const box = element("fieldset", element("legend", t(`facet.${facet}`)));
   const labels = all.map(({ value, count }) => {
     const check = element("input", { type: "checkbox", name: facet, value });
     check.checked = isChosen(value);
@@ -46,12 +46,12 @@ function facetBox(facet, values, filters) {
     check.disabled = value.trim() === "";
     const text = datum(worded(facet, value), t("no_value"));
     if (facet === "stage") text.prepend(...stageIcon(value));
-    return element("label", {}, check, text, element("span", { class: "count" }, numeral(Number(count))));
+    return element("label", check, text, element("span.count", numeral(Number(count))));
   });
   const isLong = all.length > VALUES_SHOWN + VALUES_MORE;
-  const unfold = element("button", { type: "button", class: "link" });
+  const unfold = element("button.link", { type: "button" });
   const search = element("input", { type: "search", class: "find", "aria-label": t("find_in", { facet: t(`facet.${facet}`) }), placeholder: t("find"), autocomplete: "off" });
-  const note = element("p", { class: "quiet hint", role: "status" });
+  const note = element("p.quiet.hint", { role: "status" });
   let fitting = [];
   const fill = () => {
     const wanted = withoutAccents(sought.get(facet) || "");
@@ -65,16 +65,16 @@ function facetBox(facet, values, filters) {
     const most = (wanted || isOpen) && values.length >= VALUES_MAX ? t("listed", { n: VALUES_MAX }) : "";
     note.textContent = [none, most].filter(Boolean).join(" ");
   };
-  unfold.addEventListener("click", () => {
+  unfold.onclick = () => {
     if (!unfolded.delete(facet)) unfolded.add(facet);
     fill();
-  });
+  };
   search.value = sought.get(facet) || "";
-  search.addEventListener("input", () => {
+  search.oninput = () => {
     sought.set(facet, search.value);
     fill();
-  });
-  search.addEventListener("keydown", (event) => {
+  };
+  search.onkeydown = (event) => {
     if (event.key === "Enter") {
       event.preventDefault();
       const check = fitting[0]?.firstChild;
@@ -85,10 +85,10 @@ function facetBox(facet, values, filters) {
     search.value = "";
     sought.delete(facet);
     fill();
-  });
+  };
   box.append(...(all.length < VALUES_SEARCHED ? [] : [search]), ...labels, ...(isLong ? [unfold, note] : []));
   if (isLong) fill();
-  if (!all.length) box.append(element("p", { class: "quiet" }, t("no_values")));
+  if (!all.length) box.append(element("p.quiet", t("no_values")));
   return box;
 }
 
@@ -100,5 +100,5 @@ function showFacets(counts, filters) {
   const all = [...byId("facets").querySelectorAll("input")];
   const same = all.find((one) => (isSearch ? one.ariaLabel === ariaLabel : one.name === name && one.type === "checkbox" && fold(one.value) === fold(value || "")));
   if (same) same.focus();
-  else if (isSearch || FACETS.includes(name)) byId("summary").focus();
+  else if (isSearch || FACETS.includes(name)) heading.focus();
 }

@@ -56,21 +56,20 @@ async function showList(byHand, asking) {
   setView("list");
   const lines = keptList().flatMap(linesOf);
   byId("number").value = "";
-  byId("results").hidden = byId("results").hidden || byId("table").className !== "list";
   if (!lines.length) {
-    byId("results").hidden = true;
+    results.hidden = true;
     say(t("list_empty"));
     return byId("status").append(linkBack());
   }
   const guess = lines.flatMap(piecesOf).reduce((sum, piece) => sum + guessed(piece), 0);
   const readings = readingsOf(lines);
   if (guess > NUMBERS_MAX || !readings.length) {
-    byId("results").hidden = true;
+    results.hidden = true;
     say("");
     return askForLess(lines, guess > NUMBERS_MAX ? t("list_too_many", { n: guess, most: NUMBERS_MAX }) : t("list_too_long", { most: NUMBERS_MAX }));
   }
-  say(t("looking_up", { n: guess }), !byId("results").hidden);
-  askDataset(asking).then(noteDataset, () => {});
+  say(t("looking_up", { n: guess }), !results.hidden);
+  note(asking);
   const found = await lookUp(readings, "", asking);
   const all = lines.flatMap((line) => numbersOf(line, found));
   const numbers = once(all);
@@ -91,16 +90,13 @@ async function showList(byHand, asking) {
   if (all.length > numbers.length) summary.push(t("repeats", { n: all.length - numbers.length }));
   const shared = numbers.filter(({ shipments }) => shipments.length > 1).length;
   if (shared) summary.push(t("shared", { n: shared }));
-  byId("summary").textContent = summary.join(" · ");
+  heading.textContent = summary.join(" · ");
   byId("copy").hidden = !missing;
   byId("copy").textContent = t("copy_missing", { n: missing });
   byId("none").hidden = true;
   byId("table").hidden = false;
   showNarrowing();
-  byId("results").hidden = false;
-  document.title = `${byId("summary").textContent} · ${SITE}`;
-  say(byHand ? "" : byId("summary").textContent, true);
-  if (byHand) byId("summary").focus();
+  conclude(byHand, heading.textContent, heading.textContent);
 }
 
 const linkBack = () => element("a", { href: byId("back").href }, t("back_to_all"));
@@ -119,9 +115,9 @@ function askForLess(lines, why) {
 }
 
 function missingRow(typed) {
-  const number = cell(t("typed"), element("span", { dir: "auto", class: "number" }, typed));
-  const none = cell(t("facet.status"), element("span", { class: "state odd" }, element("span", { class: "stage odd", "aria-hidden": "true" }, "?"), t("not_found")));
-  return element("tr", { role: "row", class: "missing" }, number, cell(""), none, cell(""), cell(""), cell(""));
+  const number = cell(t("typed"), element("span.number", { dir: "auto" }, typed));
+  const none = cell(t("facet.status"), element("span.state.odd", element("span.stage.odd", { "aria-hidden": "true" }, "?"), t("not_found")));
+  return element("tr.missing", { role: "row" }, number, cell(""), none, cell(""), cell(""), cell(""));
 }
 
 /** How many rows there are of each status, to be narrowed to by a click. */
@@ -144,15 +140,15 @@ function showNarrowing() {
     }
   };
   const choice = (kind, n, label, icons = []) => {
-    const button = element("button", { type: "button" }, ...icons, label, " ", element("b", {}, numeral(n)));
+    const button = element("button", { type: "button" }, ...icons, label, " ", element("b", numeral(n)));
     if (kind === MISSING) button.className = "odd";
     choices.push([kind, button, label.textContent ?? label]);
-    button.addEventListener("click", () => {
+    button.onclick = () => {
       narrowedTo = narrowedTo === kind ? null : kind;
       keepNarrowing();
       narrow();
       say(t("rows_shown", { n: listed.filter(isShown).length }), true);
-    });
+    };
     return button;
   };
   const byCount = [...counts.values()].sort((a, b) => b.n - a.n);
@@ -177,11 +173,11 @@ function saveList() {
   save(csvOf([head, ...listed.filter(isShown).map(cells)]), "list.csv");
 }
 
-byId("copy").addEventListener("click", async () => {
+byId("copy").onclick = async () => {
   const button = byId("copy");
   const text = button.textContent;
   await copy(listed.filter((row) => !row.shipment).map((row) => row.typed).join("\n"));
   button.textContent = t("copied");
   say(t("copied"), true);
   setTimeout(() => button.textContent === t("copied") && (button.textContent = text), 2000);
-});
+};

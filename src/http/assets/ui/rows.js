@@ -1,6 +1,17 @@
 
 // Rows of shipments, as all views of the desk show them.
 
+const results = byId("results");
+const heading = byId("summary");
+
+/** Shows the answer of a view, with the title of the page and what is read out to those whose focus stays. */
+function conclude(byHand, title, spoken) {
+  results.hidden = false;
+  document.title = `${title} · ${SITE}`;
+  say(byHand ? "" : spoken, true);
+  if (byHand) heading.focus();
+}
+
 /** Of each stage: how many of the four steps are done, and whether something is wrong. */
 const STEPS_DONE = {
   __proto__: null,
@@ -36,7 +47,7 @@ function stageIcon(stage, isNamed = false) {
 }
 
 function statusOf(status, stage) {
-  return element("span", { class: "state" }, ...stageIcon(stage, true), datum(status, t("no_status")));
+  return element("span.state", ...stageIcon(stage, true), datum(status, t("no_status")));
 }
 
 /** The town; the street is shown on demand. */
