@@ -284,7 +284,8 @@ def run(folder, started):
         if replica.reload(last) != version:
             fail("the last export has two versions")
     deadline = time.monotonic() + END_MAX
-    expected = in_order(json.loads(line) for line in ask(f"{replicas[0].public}/v1/shipments.ndjson").splitlines())
+    lines = ask(f"{replicas[0].public}/v1/shipments.ndjson").rstrip("\n").split("\n")
+    expected = in_order(map(json.loads, lines))
     sums = collections.Counter()
     for name, (consumer, output) in consumers.items():
         try:

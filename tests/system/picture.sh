@@ -8,11 +8,11 @@ readonly seconds_max=180
 # shellcheck source-path=SCRIPTDIR source=prelude.sh
 . "$(dirname "$0")/prelude.sh"
 
-readonly bytes_max=300000 shipments=48213
+readonly bytes_max=340000 shipments=48213
 picture=$(realpath -m "${PICTURE:-docs/waybill.png}")
 
 "$bin" generate --shipments "$shipments" --seed 1 --output "$dir/shipments.csv"
-start_server --data "$dir/shipments.csv" --admin-listen off
+start_server --data "$dir/shipments.csv" --admin-listen off --status-map builtin
 
 cd tests/system/pages
 npm ci --silent --no-audit --no-fund --ignore-scripts
