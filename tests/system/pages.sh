@@ -6,7 +6,7 @@
 # build. WAYBILL_BIN is the binary, CHROMIUM the browser. With BASE_URL nothing is started: a server is asked there that
 # serves what `node -e 'import("./tests/system/pages/data.js").then(({ CSV }) => process.stdout.write(CSV))'` prints.
 set -euo pipefail
-readonly seconds_max=600
+readonly seconds_max=1200
 # Nothing here takes as long, whatever hangs.
 [[ ${BOUNDED:-} ]] || BOUNDED=1 exec timeout --kill-after 10 "$seconds_max" "$0"
 cd "$(dirname "$0")/../.."
