@@ -166,39 +166,24 @@ impl Index {
     /// The records whose numbers have the fingerprint of `number`, in file order.
     #[inline]
     pub(super) fn candidates(&self, number: &FoldedKey) -> Candidates<'_> {
-        self.find(Fingerprint::of(number), |start| self.groups.members(start))
+        self.find(number, |start| self.groups.members(start))
     }
 
     /// Records among which all with this number and carrier are.
     #[inline]
     pub(super) fn candidates_with(&self, number: &FoldedKey, carrier: &[u8]) -> Candidates<'_> {
-        self.candidates_of(Fingerprint::of(number), number, Some(carrier))
+        self.find(number, |start| self.groups.members_with(start, number, carrier))
     }
 
     /// The same for a carrier as a client spells it.
     #[inline]
     pub(super) fn candidates_spelled(&self, number: &FoldedKey, carrier: &str) -> Candidates<'_> {
-        let members = |start| self.groups.members_with(start, number, FoldedKey::new(carrier).as_bytes());
-        self.find(Fingerprint::of(number), members)
-    }
-
-    /// Records among which all with this number, of this fingerprint, and this carrier are, or with any.
-    #[inline]
-    pub(super) fn candidates_of(
-        &self,
-        fingerprint: Fingerprint,
-        number: &FoldedKey,
-        carrier: Option<&[u8]>,
-    ) -> Candidates<'_> {
-        self.find(fingerprint, |start| match carrier {
-            Some(carrier) => self.groups.members_with(start, number, carrier),
-            None => self.groups.members(start),
-        })
+        self.find(number, |start| self.groups.members_with(start, number, FoldedKey::new(carrier).as_bytes()))
     }
 
     #[inline]
-    fn find<'i>(&'i self, fingerprint: Fingerprint, members: impl FnOnce(u32) -> &'i [u32]) -> Candidates<'i> {
-        match self.map.get(&fingerprint) {
+    fn find<'i>(&'i self, number: &FoldedKey, members: impl FnOnce(u32) -> &'i [u32]) -> Candidates<'i> {
+        match self.map.get(&Fingerprint::of(number)) {
             None => Candidates::Many([].iter()),
             Some(&entry) if entry & GROUP == 0 => Candidates::One(Some(Position(entry))),
             Some(&entry) => Candidates::Many(members(entry ^ GROUP).iter()),
@@ -219,12 +204,6 @@ pub(super) enum Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    /// The position, if there is one alone.
-    #[inline]
-    pub(super) fn only(&self) -> Option<Position> {
-        if let Candidates::One(position) = self { *position } else { None }
-    }
-
     /// Number of positions left.
     pub(super) fn len(&self) -> usize {
         match self {

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use super::arena::Position;
-use super::index::{Candidates, Fingerprint};
+use super::index::Candidates;
 use super::records::Records;
 use crate::shipment::FoldedKey;
 
@@ -38,19 +38,12 @@ impl Iterator for Matches<'_, '_> {
     }
 }
 
-/// Finds the shipments that match each of `keys`. First all numbers are hashed, then all are looked up in the index, then
-/// all first records are touched, each in a loop that is so short that the processor waits for many of them at a time.
+/// Finds the shipments that match each of `keys`. First all keys are looked up in the index, then all first records are
+/// read, so that the processor waits for many of them at a time.
 pub(super) fn find_all<'d, 'k>(records: &'d Records, keys: &'k [Key]) -> Vec<Peekable<Matches<'d, 'k>>> {
-    let fingerprints: Vec<Fingerprint> = keys.iter().map(|key| Fingerprint::of(&key.number)).collect();
-    let matches = |(key, fingerprint): (&'k Key, Fingerprint)| {
-        let carrier = key.carrier.as_ref().map(FoldedKey::as_bytes);
-        Matches { records, key, candidates: records.candidates_of(fingerprint, &key.number, carrier) }
-    };
-    let found: Vec<Matches<'_, '_>> = keys.iter().zip(fingerprints).map(matches).collect();
-    for position in found.iter().filter_map(|matches| matches.candidates.only()) {
-        records.touch(position);
-    }
-    let mut found: Vec<_> = found.into_iter().map(Iterator::peekable).collect();
+    let candidates = |key: &'k Key| records.candidates(&key.number, key.carrier.as_ref());
+    let matches = |key| Matches { records, key, candidates: candidates(key) }.peekable();
+    let mut found: Vec<_> = keys.iter().map(matches).collect();
     for matches in &mut found {
         matches.peek();
     }

@@ -2,15 +2,10 @@
 
 use super::arena::{Arena, Position};
 use super::dictionaries::Dictionaries;
-use super::index::{Candidates, Fingerprint, Index};
+use super::index::{Candidates, Index};
 use super::order::Order;
 use super::record::Record;
 use crate::shipment::FoldedKey;
-
-/// Bytes of a record that are read ahead: as many as most records have.
-const TOUCHED_BYTES: usize = 256;
-/// Bytes that the processor reads at a time.
-const CACHE_LINE_BYTES: usize = 64;
 
 /// Shipments of one file.
 pub(super) struct Records {
@@ -49,23 +44,12 @@ impl Records {
         })
     }
 
-    /// Positions of records among which all are with this number, of this fingerprint, and with this carrier or any.
+    /// Positions of records among which all that match a lookup are.
     #[inline]
-    pub(super) fn candidates_of(
-        &self,
-        fingerprint: Fingerprint,
-        number: &FoldedKey,
-        carrier: Option<&[u8]>,
-    ) -> Candidates<'_> {
-        self.index.candidates_of(fingerprint, number, carrier)
-    }
-
-    /// Has the beginning of a record read, which is needed soon: the processor goes on meanwhile.
-    #[inline]
-    pub(super) fn touch(&self, position: Position) {
-        let bytes = self.arena.at(position);
-        for at in (0..TOUCHED_BYTES).step_by(CACHE_LINE_BYTES) {
-            std::hint::black_box(bytes.get(at).copied());
+    pub(super) fn candidates(&self, number: &FoldedKey, carrier: Option<&FoldedKey>) -> Candidates<'_> {
+        match carrier {
+            Some(carrier) => self.index.candidates_with(number, carrier.as_bytes()),
+            None => self.index.candidates(number),
         }
     }
 
@@ -149,11 +133,10 @@ mod tests {
         drop(writer);
         let dataset = builder.finish(Column::SHARED, &mut |_| (), &mut |_| ()).unwrap();
         let number = FoldedKey::new("TN1");
-        let index = &dataset.records.index;
-        let steps = |carrier: &FoldedKey| index.candidates_with(&number, carrier.as_bytes()).count();
+        let steps = |carrier: &FoldedKey| dataset.records.candidates(&number, Some(carrier)).count();
         let all: usize = carriers.iter().map(|carrier| steps(&FoldedKey::new(carrier))).sum();
         assert!((CARRIERS..CARRIERS + 100).contains(&all), "{all}");
         assert!(steps(&FoldedKey::new("DHL")) <= 1);
-        assert_eq!(index.candidates(&number).count(), CARRIERS);
+        assert_eq!(dataset.records.candidates(&number, None).count(), CARRIERS);
     }
 }
