@@ -24,6 +24,20 @@ const BY_LANGUAGE: Field = (VARY, HeaderValue::from_static("accept-language"));
 /// What the tracking page loads beside its first answer, as it is sent: made by tests/system/pages/minify.js.
 const LATER: &str = include_str!("../assets/ui/later.min.js");
 
+/// The scripts of the browsing page.
+const BROWSE_SCRIPTS: [&str; 10] = [
+    include_str!("../assets/ui/page.js"),
+    include_str!("../assets/ui/key.js"),
+    include_str!("../assets/ui/reading.js"),
+    include_str!("../assets/ui/lookups.js"),
+    include_str!("../assets/ui/patient.js"),
+    include_str!("../assets/ui/rows.js"),
+    include_str!("../assets/ui/facets.js"),
+    include_str!("../assets/ui/list.js"),
+    include_str!("../assets/ui/changes.js"),
+    include_str!("../assets/ui/browse.js"),
+];
+
 /// The tracking page with what it loads later, the browsing page, the page where there is none; and the API reference, with its style.
 pub(crate) struct Pages {
     pub(crate) track: Page,
@@ -78,18 +92,7 @@ impl Pages {
             path: "/browse",
             html: include_str!("../assets/ui/browse.html"),
             styles: &[include_str!("../assets/ui/page.css"), include_str!("../assets/ui/browse.css")],
-            scripts: &[
-                include_str!("../assets/ui/page.js"),
-                include_str!("../assets/ui/key.js"),
-                include_str!("../assets/ui/reading.js"),
-                include_str!("../assets/ui/lookups.js"),
-                include_str!("../assets/ui/patient.js"),
-                include_str!("../assets/ui/rows.js"),
-                include_str!("../assets/ui/facets.js"),
-                include_str!("../assets/ui/list.js"),
-                include_str!("../assets/ui/changes.js"),
-                include_str!("../assets/ui/browse.js"),
-            ],
+            scripts: &BROWSE_SCRIPTS,
             later: None,
             with_links: true,
             is_indexed: false,
@@ -137,16 +140,32 @@ struct Source {
     is_indexed: bool,
 }
 
+/// What of a page is the same in all languages.
+struct OfAllLanguages<'p> {
+    values: &'p [(&'p str, String)],
+    identity: &'p Identity<'p>,
+    /// The scripts as they are written, and as they are sent.
+    scripts: String,
+    script: String,
+    style: String,
+    policy: HeaderValue,
+}
+
 impl Source {
     fn page(&self, values: &[(&str, String)], identity: &Identity<'_>) -> Page {
-        Page(Language::ALL.map(|language| self.document(language, values, identity)))
-    }
-
-    fn document(&self, language: Language, values: &[(&str, String)], identity: &Identity<'_>) -> Document {
-        let texts = Texts::of(language);
-        let style = sent_style(&(identity.style() + &self.styles.concat()));
         let scripts = self.scripts.concat();
         let script = sent(&scripts);
+        let style = sent_style(&(identity.style() + &self.styles.concat()));
+        // The policy is printable ASCII; if not, the page may do nothing.
+        let policy = HeaderValue::try_from(policy(&style, &script, self.later))
+            .unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        let of_all_languages = OfAllLanguages { values, identity, scripts, script, style, policy };
+        Page(Language::ALL.map(|language| self.document(language, &of_all_languages)))
+    }
+
+    fn document(&self, language: Language, of_all_languages: &OfAllLanguages<'_>) -> Document {
+        let OfAllLanguages { values, identity, scripts, script, style, policy } = of_all_languages;
+        let texts = Texts::of(language);
         let own = |place: &str| identity.text(self.name, language, place).map(escaped);
         let of_all = |place: &str| {
             own(place)
@@ -158,7 +177,7 @@ impl Source {
             "lang" => Some(language.tag().to_owned()),
             "style" => Some(style.clone()),
             "script" => Some(script.clone()),
-            "texts" => Some(texts.used_by(self.name, &scripts)),
+            "texts" => Some(texts.used_by(self.name, scripts)),
             "bar" => Some(identity.bar(&texts, self.path, self.with_links)),
             "foot" => {
                 Some(fill(&linked(include_str!("../assets/ui/foot.html"), self.with_links), |place| match place {
@@ -170,11 +189,8 @@ impl Source {
             place => of_all(place),
         };
         let body = fill(&linked(self.html, self.with_links), value);
-        // The policy is printable ASCII; if not, the page may do nothing.
-        let policy = HeaderValue::try_from(policy(&style, &script, self.later))
-            .unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        let fields =
-            [HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy), (CONTENT_LANGUAGE, language.field()), BY_LANGUAGE];
+        let policy = (CONTENT_SECURITY_POLICY, policy.clone());
+        let fields = [HTML, NO_REFERRER, policy, (CONTENT_LANGUAGE, language.field()), BY_LANGUAGE];
         Document::new(body, fields.into_iter().chain((!self.is_indexed).then_some(NO_INDEX)))
     }
 }
@@ -244,19 +260,7 @@ mod tests {
     #[test]
     fn scripts_are_sent_without_comments() {
         assert_eq!(sent("// a\n\n/**\n * b\n */\nf(\n  \"// c\",\n);\n  /* d */\n"), "f(\n\"// c\",\n);\n");
-        let scripts = [
-            include_str!("../assets/ui/page.js"),
-            include_str!("../assets/ui/key.js"),
-            include_str!("../assets/ui/reading.js"),
-            include_str!("../assets/ui/lookups.js"),
-            include_str!("../assets/ui/patient.js"),
-            include_str!("../assets/ui/rows.js"),
-            include_str!("../assets/ui/facets.js"),
-            include_str!("../assets/ui/list.js"),
-            include_str!("../assets/ui/changes.js"),
-            include_str!("../assets/ui/browse.js"),
-        ];
-        for line in scripts.iter().flat_map(|script| script.lines()) {
+        for line in BROWSE_SCRIPTS.iter().flat_map(|script| script.lines()) {
             assert!(line.matches('`').count() % 2 == 0, "a text with a line break: {line}");
         }
     }

@@ -22,14 +22,13 @@ const CHANGE_BYTES: usize = 64;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// What a stream tells of: a filter, and its text, by which others with the same one are known.
-#[derive(Clone)]
 pub(crate) struct Selection {
     pub(crate) filter: Rc<ChangeFilter>,
     pub(crate) text: Rc<str>,
 }
 
 /// The place of a block in what is told after a publication.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Place {
     /// That of the snapshot whose changes are told.
     pub(super) generation: u64,

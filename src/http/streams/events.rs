@@ -16,9 +16,15 @@ pub(super) fn version(out: &mut Vec<u8>, since: &str, version: &str, count: u64)
     out.extend_from_slice(event.as_bytes());
 }
 
+/// The client goes on from `version`.
+pub(super) fn start(out: &mut Vec<u8>, version: &str) {
+    self::version(out, version, version, 0);
+}
+
 /// The client has missed changes, and goes on from `version`.
 pub(super) fn reset(out: &mut Vec<u8>, version: &str) {
     out.extend_from_slice(format!("event: reset\ndata: {{\"version\":\"{version}\"}}\n\n").as_bytes());
+    start(out, version);
 }
 
 /// A shipment came, changed or went.

@@ -71,12 +71,10 @@ impl Stream {
     ) -> (Stream, Bytes, bool) {
         let current = &snapshot.summary.version;
         let has_missed = since.as_ref().is_some_and(|since| log.first_step_since(since, current).is_none());
-        let mut first = events::RETRY.to_vec();
-        if has_missed {
-            events::reset(&mut first, current);
-        }
         let version = since.filter(|_| !has_missed).unwrap_or_else(|| current.clone());
-        events::version(&mut first, &version, &version, 0);
+        let mut first = events::RETRY.to_vec();
+        let begin = if has_missed { events::reset } else { events::start };
+        begin(&mut first, &version);
         let stream = Stream {
             app: Arc::clone(app),
             streams: Rc::clone(streams),
@@ -126,7 +124,6 @@ impl Stream {
         self.generation = snapshot.generation;
         self.telling = None;
         events::reset(&mut out, &self.version);
-        events::version(&mut out, &self.version, &self.version, 0);
         out
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{HEADER, SEED, Server, csv, row, row_with_status};
+use crate::support::{HEADER, SEED, Server, csv, row, row_with_status, secrets};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
 
@@ -354,11 +354,8 @@ fn answers_have_the_tag_of_the_served_version_and_are_revalidated() {
 
 #[test]
 fn a_key_needs_the_scope_of_feeds() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    std::fs::write(&keys, "feed:key-of-feeds scope=feed\nother:key-of-others scope=lookup,list\n").unwrap();
-    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let server = Server::start(SEED, &[&CHANGES[..], &["--api-keys-file", keys.to_str().unwrap()]].concat());
+    let keys = secrets("feed:key-of-feeds scope=feed\nother:key-of-others scope=lookup,list\n");
+    let server = Server::start(SEED, &[&CHANGES[..], &["--api-keys-file", keys.path().to_str().unwrap()]].concat());
     let mut client = server.client();
     let version = client.request("GET", "/v1/dataset", &["X-API-Key: key-of-feeds"]).json()["version"].clone();
     let link = format!("/v1/changes?since={}", version.as_str().unwrap());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client, request};
-use crate::support::{SEED, Server, Signal, csv, row_with_status};
+use crate::support::{SEED, Server, Signal, csv, row_with_status, secrets};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
 
@@ -339,11 +339,8 @@ fn a_reader_that_takes_too_little_is_ended_and_one_that_waits_is_not() {
 
 #[test]
 fn a_key_needs_the_scope_of_feeds() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    std::fs::write(&keys, "feed:key-of-feeds scope=feed\nother:key-of-others scope=lookup,list\n").unwrap();
-    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let server = Server::start(SEED, &[&CHANGES[..], &["--api-keys-file", keys.to_str().unwrap()]].concat());
+    let keys = secrets("feed:key-of-feeds scope=feed\nother:key-of-others scope=lookup,list\n");
+    let server = Server::start(SEED, &[&CHANGES[..], &["--api-keys-file", keys.path().to_str().unwrap()]].concat());
     server.get("/v1/changes/stream").problem(401, "unauthorized");
     let other = server.client().request("GET", "/v1/changes/stream", &["X-API-Key: key-of-others"]);
     other.problem(403, "forbidden");
@@ -353,7 +350,7 @@ fn a_key_needs_the_scope_of_feeds() {
     // A publication tells those whose keys still hold, and ends the streams of the others.
     server.publish(many(1, "a"));
     assert_eq!(stream.next_version().0["count"], 6);
-    std::fs::write(&keys, "other:key-of-others scope=lookup,list\n").unwrap();
+    std::fs::write(keys.path(), "other:key-of-others scope=lookup,list\n").unwrap();
     server.publish(many(2, "b"));
     assert_eq!(stream.next(), None);
     server.stop();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, request};
-use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, row_with_status};
+use crate::support::{DEADLINE, SEED, Server, Signal, csv, row, row_with_status, secrets};
 
 const CHANGES: [&str; 2] = ["--changes", "3"];
 
@@ -127,11 +127,8 @@ fn without_a_tag_or_the_flag_nobody_waits_and_unusable_times_are_refused() {
 
 #[test]
 fn a_client_without_a_key_has_twenty_places() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    std::fs::write(&keys, "shop:key-of-the-shop\n").unwrap();
-    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let keys = ["--api-keys-file", keys.to_str().unwrap(), "--anonymous", "all"];
+    let keys = secrets("shop:key-of-the-shop\n");
+    let keys = ["--api-keys-file", keys.path().to_str().unwrap(), "--anonymous", "all"];
     let server = Server::start(file("a", "a"), &[&CHANGES[..], &keys].concat());
     let first = server.version();
     let target = "/v1/shipments/DHL/TN1?wait=55";
@@ -243,11 +240,9 @@ fn what_is_large_wakes_nobody_either_as_long_as_it_stays_the_same() {
 
 #[test]
 fn heads_wait_too_and_keys_need_the_scope_of_lookups() {
-    let dir = tempfile::tempdir().unwrap();
-    let keys = dir.path().join("keys");
-    std::fs::write(&keys, "feed:key-of-feeds scope=feed\nlook:key-of-lookups scope=lookup\n").unwrap();
-    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let server = Server::start(file("a", "a"), &[&CHANGES[..], &["--api-keys-file", keys.to_str().unwrap()]].concat());
+    let keys = secrets("feed:key-of-feeds scope=feed\nlook:key-of-lookups scope=lookup\n");
+    let server =
+        Server::start(file("a", "a"), &[&CHANGES[..], &["--api-keys-file", keys.path().to_str().unwrap()]].concat());
     let known = format!("If-None-Match: \"{}\"", server.version());
     let target = "/v1/shipments/DHL/TN1?wait=55";
     let mut client = server.client();

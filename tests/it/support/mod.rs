@@ -35,6 +35,13 @@ pub(crate) fn row(tracking_number: &str, carrier: &str) -> String {
 }
 
 /// What [`row`] becomes.
+/// A file of keys or tokens, which its owner alone may read.
+pub(crate) fn secrets(lines: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines).unwrap();
+    file
+}
+
 /// A row of a shipment that has this status.
 pub(crate) fn row_with_status(tracking_number: &str, carrier: &str, status: &str) -> String {
     row(tracking_number, carrier).replace("scanned", status)
